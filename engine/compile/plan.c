@@ -1,0 +1,80 @@
+/* Makes a plan: the stages in their order, repeated when a measure declines.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "engine/compile/plan.h"
+
+/* Every repetition bars one kernel of one node, or its epilogue, so this bounds a plugin that
+ * always declines; a graph gets there only with that many broken kernels. */
+#define MAX_REPEATS 10000
+
+static void plan_fini(tn_plan *plan)
+{
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        tn_kernel_finish(&plan->steps[s]);
+    for (uint32_t v = 0; v < plan->value_count; v++)
+        tn_pack_unref(plan->values[v].pack);
+    tn_free(plan->steps);
+    tn_free(plan->values);
+    tn_free(plan->blocks);
+    tn_shapes_fini(&plan->shapes);
+    tn_pool_fini(&plan->pool);
+    tn_free(plan);
+}
+
+static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count, tn_bars *bars,
+                      tn_diagnostics *diagnostics)
+{
+    TN_TRY(tn_bind(plan, inputs, input_count, diagnostics));
+    TN_TRY(tn_place(plan, bars, diagnostics));
+    TN_TRY(tn_fuse(plan, bars));
+    TN_TRY(tn_choose_layouts(plan, bars, diagnostics));
+    TN_TRY(tn_plan_memory(plan));
+    if (plan->compile->limits.arena_bytes && plan->arena_bytes > plan->compile->limits.arena_bytes)
+        return tn_raise(TN_ERR_LIMIT, "the plan needs an arena of %zu bytes; the budget is %" PRIu64,
+                        plan->arena_bytes, plan->compile->limits.arena_bytes);
+    return tn_prepare_all(plan, diagnostics);
+}
+
+tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const tn_type *inputs,
+                         uint32_t input_count, tn_diagnostics *diagnostics, tn_plan **out)
+{
+    tn_bars bars = { 0 };
+    tn_status status = TN_DECLINED;
+    for (uint32_t repeat = 0; status == TN_DECLINED && repeat < MAX_REPEATS; repeat++) {
+        tn_plan *plan = tn_alloc(1, sizeof *plan);
+        if (!plan) {
+            status = tn_raise_memory();
+            break;
+        }
+        plan->refs = 1;
+        plan->compile = compile;
+        plan->region = region;
+        status = make(plan, inputs, input_count, &bars, diagnostics);
+        if (status == TN_OK)
+            *out = plan;
+        else
+            plan_fini(plan);
+    }
+    for (uint32_t k = 0; k < bars.count; k++)
+        tn_free(bars.items[k].reason);
+    tn_free(bars.items);
+    return status == TN_DECLINED ? tn_raise(TN_ERR_LIMIT, "kernels declined %d plans", MAX_REPEATS) : status;
+}
+
+tn_plan *tn_plan_ref(tn_plan *plan)
+{
+    __atomic_add_fetch(&plan->refs, 1, __ATOMIC_RELAXED);
+    return plan;
+}
+
+void tn_plan_unref(tn_plan *plan)
+{
+    if (plan && __atomic_sub_fetch(&plan->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        plan_fini(plan);
+}
+
+size_t tn_plan_bytes(const tn_plan *plan)
+{
+    return plan->step_count * sizeof(tn_plan_step) + plan->value_count * sizeof(tn_plan_value) +
+           plan->shapes.count * sizeof(tn_type) + plan->pack_bytes;
+}

@@ -1,0 +1,168 @@
+/* A model: what was read, and the packed forms of its weights that all its sessions share.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "engine/json/json.h"
+#include "engine/run/run.h"
+
+#include <stdio.h>
+
+static tn_status model_create(tn_runtime *runtime, tn_graph *graph, tn_model **out)
+{
+    tn_model *model = tn_alloc(1, sizeof *model);
+    if (!model)
+        return tn_raise_memory();
+    const tn_status status = tn_packs_create(&model->packs);
+    if (status != TN_OK) {
+        tn_free(model);
+        return status;
+    }
+    model->refs = 1;
+    model->runtime = tn_runtime_ref(runtime);
+    model->graph = graph;
+    *out = model;
+    return TN_OK;
+}
+
+tn_model *tn_model_ref(tn_model *model)
+{
+    __atomic_add_fetch(&model->refs, 1, __ATOMIC_RELAXED);
+    return model;
+}
+
+void tn_model_destroy(tn_model *model)
+{
+    if (!model || __atomic_sub_fetch(&model->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    tn_graph_destroy(model->graph);
+    tn_packs_destroy(model->packs);
+    tn_runtime_destroy(model->runtime);
+    tn_free(model);
+}
+
+tn_status tn_model_from_graph(tn_runtime *runtime, tn_graph *graph, tn_model **out)
+{
+    if (!runtime || !graph || !out)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_model_from_graph needs a runtime, a graph and a place for the model");
+    return model_create(runtime, graph, out);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* The core reads JSON itself: by name, by extension, or by what the first bytes look like. */
+static bool is_json(const char *name, const char *path, const char *bytes, size_t count)
+{
+    if (name)
+        return strcmp(name, "json") == 0;
+    if (path && ends_with(path, ".json"))
+        return true;
+    for (size_t k = 0; k < count && k < 64; k++)
+        if (!strchr(" \t\r\n", bytes[k]))
+            return bytes[k] == '{';
+    return false;
+}
+
+static tn_status unknown_format(const char *name, const char *path, tn_diagnostics *diagnostics)
+{
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    char text[256];
+    snprintf(text, sizeof text, name ? "no plugin brings the format '%s'"
+                                     : "no plugin reads this kind of file%s; a graph is a .json file, or what a format plugin brings",
+             name ? name : dot ? dot : "");
+    return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = TN_ERR_FORMAT, .file = path, .message = text });
+}
+
+static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *buffer, const tn_model_options *options,
+                            tn_diagnostics *diagnostics, tn_graph **out)
+{
+    const void *bytes = tn_buffer_bytes(buffer);
+    const size_t count = tn_buffer_size(buffer);
+    const char *name = options && TN_HAS(options, format) ? options->format : NULL;
+    const tn_limits *limits = options && TN_HAS(options, limits) ? &options->limits : NULL;
+    if (is_json(name, path, bytes, count))
+        return tn_json_read(runtime->registry, path, bytes, count, limits, diagnostics, out);
+    const tn_format *format = tn_registry_format(runtime->registry, name, path, bytes, count);
+    if (!format || !format->def.read)
+        return unknown_format(name, path, diagnostics);
+    return tn_format_read(format, path, buffer, diagnostics, out);
+}
+
+static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer, const tn_model_options *options,
+                      tn_diagnostics *diagnostics, tn_model **out)
+{
+    tn_graph *graph;
+    TN_TRY(read_graph(runtime, path, buffer, options, diagnostics, &graph));
+    const tn_status status = model_create(runtime, graph, out);
+    if (status != TN_OK)
+        tn_graph_destroy(graph);
+    return status;
+}
+
+tn_status tn_model_load(tn_runtime *runtime, const char *path, const tn_model_options *options,
+                        tn_diagnostics *diagnostics, tn_model **out)
+{
+    tn_buffer *buffer;
+    if (!runtime || !path || !out)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_model_load needs a runtime, a path and a place for the model");
+    tn_status status = tn_file_map(path, &buffer);
+    if (status != TN_OK) {
+        char text[512];
+        snprintf(text, sizeof text, "%s", tn_error_message());
+        return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = status, .message = text });
+    }
+    status = load(runtime, path, buffer, options, diagnostics, out);
+    tn_buffer_unref(buffer);
+    return status;
+}
+
+tn_status tn_model_load_bytes(tn_runtime *runtime, const void *bytes, size_t count, const tn_model_options *options,
+                              tn_diagnostics *diagnostics, tn_model **out)
+{
+    tn_buffer *buffer;
+    if (!runtime || (!bytes && count) || !out)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_model_load_bytes needs a runtime, bytes and a place for the model");
+    TN_TRY(tn_buffer_create(count ? count : 1, &buffer));
+    if (count)
+        memcpy(tn_buffer_bytes(buffer), bytes, count);
+    const tn_status status = load(runtime, NULL, buffer, options, diagnostics, out);
+    tn_buffer_unref(buffer);
+    return status;
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------- */
+
+tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path, tn_diagnostics *diagnostics)
+{
+    if (ends_with(path, ".json"))
+        return tn_json_write(runtime->registry, graph, path, diagnostics);
+    const tn_format *format = tn_registry_format(runtime->registry, NULL, path, NULL, 0);
+    if (!format || !format->def.write)
+        return unknown_format(NULL, path, diagnostics);
+    return tn_format_write(format, path, graph, diagnostics);
+}
+
+tn_status tn_model_save(tn_model *model, const char *path, tn_diagnostics *diagnostics)
+{
+    if (!model || !path)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_model_save needs a model and a path");
+    return tn_write_graph(model->runtime, model->graph, path, diagnostics);
+}
+
+const tn_graph *tn_model_graph(const tn_model *model)
+{
+    return model ? model->graph : NULL;
+}
+
+const char *tn_model_metadata(const tn_model *model, const char *key)
+{
+    const char *text = NULL, *name;
+    for (uint32_t k = 0; model && key && (name = tn_graph_metadata(model->graph, k, &text)); k++)
+        if (strcmp(name, key) == 0)
+            return text;
+    return NULL;
+}

@@ -1,0 +1,236 @@
+/* Values made while running: tensors, sequences and optionals, reference-counted.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "engine/run/run.h"
+#include "tenon/kernel.h"
+
+static tn_object *object_create(void)
+{
+    tn_object *object = tn_alloc(1, sizeof *object);
+    if (object) {
+        object->magic = TN_OBJECT_MAGIC;
+        object->refs = 1;
+        object->tensor.size = sizeof object->tensor;
+        object->tensor.dims = object->dims;
+    }
+    return object;
+}
+
+static void set_type(tn_object *object, uint32_t dtype, int32_t rank, const int64_t *dims)
+{
+    object->tensor.dtype = dtype;
+    object->tensor.rank = rank;
+    if (rank > 0)
+        memcpy(object->dims, dims, (size_t)rank * sizeof *dims);
+}
+
+tn_status tn_object_create(const tn_type *type, tn_object **out)
+{
+    size_t bytes;
+    TN_TRY(tn_shape_bytes(type->dtype, type->rank, type->dims, &bytes));
+    tn_object *object = object_create();
+    if (!object)
+        return tn_raise_memory();
+    set_type(object, type->dtype, type->rank, type->dims);
+    object->block = tn_alloc_aligned(bytes ? bytes : 1, 64);
+    if (!object->block) {
+        tn_free(object);
+        return tn_raise_memory();
+    }
+    object->tensor.data = object->block;
+    object->tensor.bytes = bytes;
+    *out = object;
+    return TN_OK;
+}
+
+/* Element by element, in row-major order, from wherever strides lead. */
+static void gather(const tn_tensor *from, void *to)
+{
+    const size_t size = tn_dtype_bytes(from->dtype, 1);
+    int64_t index[TN_MAX_RANK] = { 0 }, strides[1][TN_MAX_RANK] = { { 0 } }, offset[1] = { 0 };
+    char *at = to;
+    if (from->rank)
+        memcpy(strides[0], from->strides, (size_t)from->rank * sizeof(int64_t));
+    if (tn_count(from) == 0)
+        return;
+    do {
+        memcpy(at, (const char *)from->data + offset[0] * (int64_t)size, size);
+        at += size;
+    } while (tn_next(from->rank, from->dims, index, 1, (const int64_t(*)[TN_MAX_RANK])strides, offset));
+}
+
+static tn_status copy_list(const tn_tensor *list, tn_object **out)
+{
+    const tn_object *from = tn_object_of(list);
+    tn_object *made;
+    TN_TRY(tn_object_list(list->kind, list->dtype, &made));
+    for (uint32_t k = 0; from && k < from->count; k++) {
+        tn_object *item = NULL;
+        tn_status status = tn_object_copy(&from->items[k]->tensor, &item);
+        if (status == TN_OK)
+            status = tn_object_insert(made, made->count, item);
+        if (status != TN_OK) {
+            tn_object_unref(made);
+            return status;
+        }
+    }
+    *out = made;
+    return TN_OK;
+}
+
+tn_status tn_object_copy(const tn_tensor *tensor, tn_object **out)
+{
+    tn_object *object;
+    if (tensor->kind)
+        return copy_list(tensor, out);
+    const tn_type type = tn_type_of_tensor(tensor);
+    TN_TRY(tn_object_create(&type, &object));
+    if (tensor->strides)
+        gather(tensor, object->tensor.data);
+    else if (object->tensor.bytes)
+        memcpy(object->tensor.data, tensor->data, object->tensor.bytes);
+    *out = object;
+    return TN_OK;
+}
+
+tn_status tn_object_show(tn_object *base, const tn_type *type, tn_object **out)
+{
+    tn_object *object = object_create();
+    if (!object)
+        return tn_raise_memory();
+    set_type(object, type->dtype, type->rank, type->dims);
+    object->tensor.data = base->tensor.data;
+    object->tensor.bytes = base->tensor.bytes;
+    object->base = tn_object_ref(base);
+    *out = object;
+    return TN_OK;
+}
+
+tn_status tn_object_list(uint32_t kind, uint32_t dtype, tn_object **out)
+{
+    tn_object *object = object_create();
+    if (!object)
+        return tn_raise_memory();
+    object->tensor.kind = kind;
+    object->tensor.dtype = dtype;
+    object->tensor.rank = -1;
+    object->tensor.object = object;
+    *out = object;
+    return TN_OK;
+}
+
+tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item)
+{
+    assert(at >= 0 && at <= list->count);
+    if (!TN_GROW(list)) {
+        tn_object_unref(item);
+        return tn_raise_memory();
+    }
+    memmove(list->items + at + 1, list->items + at, (list->count - (size_t)at) * sizeof *list->items);
+    list->items[at] = item;
+    list->count++;
+    return TN_OK;
+}
+
+void tn_object_erase(tn_object *list, int64_t at)
+{
+    assert(at >= 0 && at < list->count);
+    tn_object_unref(list->items[at]);
+    list->count--;
+    memmove(list->items + at, list->items + at + 1, (list->count - (size_t)at) * sizeof *list->items);
+}
+
+tn_object *tn_object_ref(tn_object *object)
+{
+    object->refs++;
+    return object;
+}
+
+void tn_object_unref(tn_object *object)
+{
+    if (!object || --object->refs)
+        return;
+    for (uint32_t k = 0; k < object->count; k++)
+        tn_object_unref(object->items[k]);
+    tn_object_unref(object->base);
+    tn_free(object->items);
+    tn_free(object->block);
+    object->magic = 0;
+    tn_free(object);
+}
+
+tn_object *tn_object_of(const tn_tensor *tensor)
+{
+    tn_object *object = (tn_object *)((char *)(uintptr_t)tensor - offsetof(tn_object, tensor));
+    if (tensor->kind)
+        return tensor->object;
+    assert(object->magic == TN_OBJECT_MAGIC);
+    return object;
+}
+
+tn_status tn_object_own(tn_object *list, tn_object **out)
+{
+    tn_object *made;
+    if (list->refs == 1) {
+        *out = list;
+        return TN_OK;
+    }
+    TN_TRY(tn_object_list(list->tensor.kind, list->tensor.dtype, &made));
+    for (uint32_t k = 0; k < list->count; k++) {
+        const tn_status status = tn_object_insert(made, k, tn_object_ref(list->items[k]));
+        if (status != TN_OK) {
+            tn_object_unref(made);
+            return status;
+        }
+    }
+    tn_object_unref(list);
+    *out = made;
+    return TN_OK;
+}
+
+/* ---- the embedding API ---------------------------------------------------------------------------- */
+
+int64_t tn_value_count(const tn_tensor *value)
+{
+    return value && value->kind && value->object ? (int64_t)((const tn_object *)value->object)->count : -1;
+}
+
+const tn_tensor *tn_value_get(const tn_tensor *value, int64_t k)
+{
+    return k >= 0 && k < tn_value_count(value) ? &((const tn_object *)value->object)->items[k]->tensor : NULL;
+}
+
+/* Inside a list elements are plain tensors or lists: the innermost type stands on each of them. */
+tn_status tn_value_create(uint32_t kind, const tn_tensor *const *elements, size_t count, tn_tensor **out)
+{
+    tn_object *list;
+    const uint32_t outer = kind & 15u;
+    if (outer != TN_SEQUENCE && outer != TN_OPTIONAL)
+        return tn_raise(TN_ERR_ARGUMENT, "kind %u is neither a sequence nor an optional", kind);
+    if (outer == TN_OPTIONAL && count > 1)
+        return tn_raise(TN_ERR_ARGUMENT, "an optional holds at most one element, not %zu", count);
+    TN_TRY(tn_object_list(kind, count ? elements[0]->dtype : TN_UNDEFINED, &list));
+    for (size_t k = 0; k < count; k++) {
+        tn_object *item = NULL;
+        tn_status status = TN_OK;
+        if (elements[k]->dtype != elements[0]->dtype)
+            status = tn_raise(TN_ERR_TYPE, "element %zu is %s, element 0 is %s", k,
+                              tn_dtype_name(elements[k]->dtype), tn_dtype_name(elements[0]->dtype));
+        if (status == TN_OK)
+            status = tn_object_copy(elements[k], &item);
+        if (status == TN_OK)
+            status = tn_object_insert(list, (int64_t)k, item);
+        if (status != TN_OK) {
+            tn_object_unref(list);
+            return status;
+        }
+    }
+    *out = &list->tensor;
+    return TN_OK;
+}
+
+void tn_value_destroy(tn_tensor *value)
+{
+    if (value)
+        tn_object_unref(tn_object_of(value));
+}

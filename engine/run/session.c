@@ -1,0 +1,477 @@
+/* A session: a model compiled for backends and options. Upgrade, verify, infer, expand and the
+ * passes happen here, once; plans are made later, one for each signature of inputs.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "engine/json/json.h"
+#include "engine/run/run.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DEFAULT_PLANS 16
+#define DEFAULT_PLAN_BYTES (UINT64_C(256) << 20)
+#define DEFAULT_NODES 1000000
+#define DEFAULT_FOLDED_BYTES (UINT64_C(64) << 20)
+#define DEFAULT_ARENA_BYTES (UINT64_C(64) << 30)
+
+/* ---- options --------------------------------------------------------------------------------------------- */
+
+/* A full-sized copy of what the caller gave: later members stay zero for older callers. */
+static tn_session_options full_options(const tn_session_options *given)
+{
+    tn_session_options options = { 0 };
+    if (given)
+        memcpy(&options, given, given->size && given->size < sizeof options ? given->size : sizeof options);
+    options.size = sizeof options;
+    return options;
+}
+
+static tn_limits full_limits(const tn_limits *given)
+{
+    tn_limits limits = *given;
+    limits.nodes = limits.nodes ? limits.nodes : DEFAULT_NODES;
+    limits.folded_bytes = limits.folded_bytes ? limits.folded_bytes : DEFAULT_FOLDED_BYTES;
+    limits.arena_bytes = limits.arena_bytes ? limits.arena_bytes : DEFAULT_ARENA_BYTES;
+    limits.nesting = limits.nesting ? limits.nesting : 64;
+    return limits;
+}
+
+/* A cgroup's quota in whole processors; 0: none. */
+static uint32_t cgroup_quota(void)
+{
+    long quota = 0, period = 0;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (!file)
+        return 0;
+    const int read = fscanf(file, "%ld %ld", &quota, &period);
+    fclose(file);
+    return read == 2 && quota > 0 && period > 0 ? (uint32_t)((quota + period - 1) / period) : 0;
+}
+
+static uint32_t thread_count(uint32_t asked)
+{
+    const uint32_t processors = (uint32_t)omp_get_num_procs(), quota = cgroup_quota();
+    if (asked)
+        return asked;
+    return quota && quota < processors ? quota : processors;
+}
+
+/* ---- backends ---------------------------------------------------------------------------------------------- */
+
+static tn_status add_backend(tn_session *s, const char *name)
+{
+    tn_compile *compile = &s->compile;
+    tn_backend *backend;
+    TN_TRY(tn_registry_backend(compile->registry, name, compile->threads, &backend));
+    for (uint32_t k = 0; k < compile->backend_count; k++)
+        if (compile->backends[k] == backend)
+            return TN_OK;
+    tn_backend **list = tn_pool_alloc(&s->pool, (compile->backend_count + 1) * sizeof *list);
+    if (!list)
+        return tn_raise_memory();
+    if (compile->backend_count)
+        memcpy(list, compile->backends, compile->backend_count * sizeof *list);
+    list[compile->backend_count++] = backend;
+    compile->backends = list;
+    return TN_OK;
+}
+
+/* Of the default list, what cannot be opened is left out; what the user named must be there. */
+static tn_status open_backends(tn_session *s, const char *asked, tn_diagnostics *diagnostics)
+{
+    const char *rest = asked ? asked : tn_registry_default_backends(s->compile.registry);
+    char name[64];
+    while (tn_list_next(&rest, ',', name, sizeof name)) {
+        const tn_status status = add_backend(s, name);
+        if (status == TN_OK || (!asked && status == TN_ERR_BACKEND))
+            continue;
+        return tn_plan_diagnose(&s->compile, TN_NONE, status, tn_error_message(), diagnostics);
+    }
+    if (s->compile.backend_count)
+        return TN_OK;
+    return tn_plan_diagnose(&s->compile, TN_NONE, TN_ERR_BACKEND,
+                            "no backend: plugins are searched in the runtime's folders and TENON_PLUGIN_PATH", diagnostics);
+}
+
+static tn_status add_override(tn_session *s, char *item)
+{
+    tn_compile *compile = &s->compile;
+    char *equals = strrchr(item, '=');
+    tn_override *list = tn_pool_alloc(&s->pool, (compile->override_count + 1) * sizeof *list);
+    tn_override made = { 0 };
+    if (!list)
+        return tn_raise_memory();
+    if (!equals || equals == item)
+        return tn_raise(TN_ERR_ARGUMENT, "placement '%s' is not of the form node=backend", item);
+    *equals = 0;
+    TN_TRY(tn_registry_backend(compile->registry, equals + 1, compile->threads, &made.backend));
+    made.pattern = tn_pool_copy(&s->pool, item);
+    if (compile->override_count)
+        memcpy(list, compile->overrides, compile->override_count * sizeof *list);
+    list[compile->override_count++] = made;
+    compile->overrides = list;
+    return made.pattern ? TN_OK : tn_raise_memory();
+}
+
+static tn_status read_overrides(tn_session *s, const char *placement, tn_diagnostics *diagnostics)
+{
+    char item[256];
+    while (placement && tn_list_next(&placement, ',', item, sizeof item)) {
+        const tn_status status = add_override(s, item);
+        if (status != TN_OK)
+            return tn_plan_diagnose(&s->compile, TN_NONE, status, tn_error_message(), diagnostics);
+    }
+    return TN_OK;
+}
+
+/* ---- the graph's way ----------------------------------------------------------------------------------------- */
+
+static bool is_output(const tn_graph *graph, tn_value_id value)
+{
+    return tn_graph_value(graph, value)->output_count > 0;
+}
+
+/* Values that the caller wants to see are outputs from now on: nothing hides or removes them. */
+static tn_status keep_named(tn_session *s, const char *outputs)
+{
+    char name[256];
+    while (outputs && strcmp(outputs, "*") != 0 && tn_list_next(&outputs, ',', name, sizeof name)) {
+        const tn_value_id value = tn_graph_find_value(s->graph, TN_TOP_REGION, name);
+        if (value == TN_NONE)
+            return tn_raise(TN_ERR_NAME, "the graph has no value '%s' to keep", name);
+        if (!is_output(s->graph, value))
+            TN_TRY(tn_graph_add_output(s->graph, TN_TOP_REGION, NULL, value));
+    }
+    return TN_OK;
+}
+
+static tn_status keep_all(tn_session *s, const char *outputs)
+{
+    if (!outputs || strcmp(outputs, "*") != 0)
+        return TN_OK;
+    for (tn_node_id node = tn_graph_first_node(s->graph, TN_TOP_REGION); node != TN_NONE; node = tn_graph_next_node(s->graph, node)) {
+        const uint32_t count = tn_graph_node(s->graph, node)->output_count;
+        for (uint32_t k = 0; k < count; k++) {
+            const tn_value_id value = tn_graph_node(s->graph, node)->outputs[k];
+            if (value != TN_NONE && !is_output(s->graph, value))
+                TN_TRY(tn_graph_add_output(s->graph, TN_TOP_REGION, NULL, value));
+        }
+    }
+    return TN_OK;
+}
+
+static bool offers(void *user, const tn_operator *op)
+{
+    const tn_compile *compile = user;
+    const tn_kernel *kernel;
+    for (uint32_t k = 0; k < compile->backend_count; k++)
+        if (tn_registry_kernels(compile->registry, compile->backends[k]->def.name, op->def.domain, op->def.name, op->def.since, &kernel, 1))
+            return true;
+    return false;
+}
+
+static tn_status run_passes(tn_session *s, const tn_session_options *options, tn_diagnostics *diagnostics)
+{
+    const tn_passes_options passes = { .registry = s->compile.registry, .selection = options->passes, .math = s->compile.math,
+                                       .limits = s->compile.limits, .evaluate = tn_evaluate, .user = &s->compile };
+    return tn_passes_run(s->graph, &passes, diagnostics, &s->log);
+}
+
+static tn_status compile_graph(tn_session *s, const tn_session_options *options, tn_diagnostics *diagnostics)
+{
+    tn_registry *registry = s->compile.registry;
+    TN_TRY(tn_graph_verify(s->graph, diagnostics));
+    s->nodes_read = tn_graph_node_count(s->graph);
+    TN_TRY(tn_infer_resolve(registry, s->graph, diagnostics));
+    TN_TRY(tn_infer_graph(registry, s->graph, diagnostics));
+    TN_TRY(tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
+    TN_TRY(keep_named(s, options->outputs));
+    TN_TRY(run_passes(s, options, diagnostics));
+    return keep_all(s, options->outputs);
+}
+
+/* Captures are derived and remembered by the graph; plans of several threads then only read them. */
+static tn_status freeze(tn_session *s)
+{
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(s->graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(s->graph, slot);
+        const tn_value_id *captures;
+        uint32_t count;
+        if (node != TN_NONE && (tn_operator_of(s->graph, node)->def.traits & TN_REGIONS))
+            TN_TRY(tn_graph_captures(s->graph, node, &captures, &count));
+    }
+    return TN_OK;
+}
+
+static tn_status make_port(tn_session *s, tn_value_id value, const char *name, tn_port *port)
+{
+    const tn_value_view *view = tn_graph_value(s->graph, value);
+    tn_builder text = { 0 };
+    *port = (tn_port){ .size = sizeof *port, .has_default = view->is_input && view->constant, .type = *view->type };
+    if (view->type->rank >= 0)
+        tn_add_shape(&text, tn_graph_dims(s->graph), view->type->rank, view->type->dims);
+    else
+        tn_add(&text, "[...]");
+    port->shape = tn_pool_copy(&s->pool, tn_builder_text(&text));
+    port->name = tn_pool_copy(&s->pool, name);
+    tn_builder_fini(&text);
+    return port->shape && port->name ? TN_OK : tn_raise_memory();
+}
+
+static tn_status make_ports(tn_session *s)
+{
+    const tn_value_id *inputs, *outputs;
+    s->input_count = tn_graph_region_inputs(s->graph, TN_TOP_REGION, &inputs);
+    s->output_count = tn_graph_region_outputs(s->graph, TN_TOP_REGION, &outputs);
+    s->inputs = tn_pool_alloc(&s->pool, (s->input_count + 1) * sizeof *s->inputs);
+    s->outputs = tn_pool_alloc(&s->pool, (s->output_count + 1) * sizeof *s->outputs);
+    if (!s->inputs || !s->outputs)
+        return tn_raise_memory();
+    for (uint32_t k = 0; k < s->input_count; k++)
+        TN_TRY(make_port(s, inputs[k], tn_graph_value(s->graph, inputs[k])->name, &s->inputs[k]));
+    for (uint32_t k = 0; k < s->output_count; k++)
+        TN_TRY(make_port(s, outputs[k], tn_graph_output_name(s->graph, TN_TOP_REGION, k), &s->outputs[k]));
+    return TN_OK;
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------ */
+
+static tn_status check_options(const tn_session_options *options)
+{
+    if (options->math > TN_MATH_STRICT)
+        return tn_raise(TN_ERR_ARGUMENT, "math %u: fast (0) and strict (1) are what the backends held here offer", options->math);
+    if (options->threads > 4096)
+        return tn_raise(TN_ERR_ARGUMENT, "%u threads; at most 4096 are possible", options->threads);
+    return TN_OK;
+}
+
+static tn_status fill(tn_session *s, const tn_session_options *options, tn_diagnostics *diagnostics)
+{
+    tn_compile *compile = &s->compile;
+    TN_TRY(check_options(options));
+    TN_TRY(tn_graph_clone(s->model->graph, &s->graph));
+    TN_TRY(tn_layout_table_create(&compile->layouts));
+    s->max_runs = options->max_parallel_runs ? options->max_parallel_runs : 1;
+    compile->registry = s->model->runtime->registry;
+    compile->graph = s->graph;
+    compile->threads = thread_count(options->threads) / s->max_runs;
+    compile->threads = compile->threads ? compile->threads : 1;
+    compile->math = options->math;
+    compile->flags = options->flags;
+    compile->packs = s->model->packs;
+    compile->limits = full_limits(&options->limits);
+    compile->run_once = tn_run_once;
+    TN_TRY(open_backends(s, options->backends, diagnostics));
+    TN_TRY(read_overrides(s, options->placement, diagnostics));
+    TN_TRY(compile_graph(s, options, diagnostics));
+    TN_TRY(freeze(s));
+    TN_TRY(make_ports(s));
+    s->single = *compile;
+    s->single.threads = 1;
+    return TN_OK;
+}
+
+tn_status tn_session_create(tn_model *model, const tn_session_options *given, tn_diagnostics *diagnostics, tn_session **out)
+{
+    const uint64_t start = tn_now();
+    if (!model || !out)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_session_create needs a model and a place for the session");
+    const tn_session_options options = full_options(given);
+    tn_session *s = tn_alloc(1, sizeof *s);
+    if (!s)
+        return tn_raise_memory();
+    s->refs = 1;
+    s->model = tn_model_ref(model);
+    s->pid = (int)getpid();
+    pthread_mutex_init(&s->run_lock, NULL);
+    pthread_cond_init(&s->run_done, NULL);
+    tn_plan_table_init(&s->table, options.plan_count ? options.plan_count : DEFAULT_PLANS,
+                       options.plan_bytes ? options.plan_bytes : DEFAULT_PLAN_BYTES);
+    const tn_status status = fill(s, &options, diagnostics);
+    if (status != TN_OK) {
+        tn_session_destroy(s);
+        return status;
+    }
+    s->create_ns = tn_now() - start;
+    *out = s;
+    return TN_OK;
+}
+
+tn_session *tn_session_ref(tn_session *session)
+{
+    __atomic_add_fetch(&session->refs, 1, __ATOMIC_RELAXED);
+    return session;
+}
+
+void tn_session_destroy(tn_session *s)
+{
+    if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    tn_plan_table_fini(&s->table);
+    tn_layout_table_destroy(s->compile.layouts);
+    tn_pass_log_fini(&s->log);
+    tn_graph_destroy(s->graph);
+    tn_pool_fini(&s->pool);
+    pthread_mutex_destroy(&s->run_lock);
+    pthread_cond_destroy(&s->run_done);
+    tn_model_destroy(s->model);
+    tn_free(s);
+}
+
+/* ---- signatures ------------------------------------------------------------------------------------------------- */
+
+const tn_port *tn_session_input(const tn_session *session, size_t k)
+{
+    return session && k < session->input_count ? &session->inputs[k] : NULL;
+}
+
+const tn_port *tn_session_output(const tn_session *session, size_t k)
+{
+    return session && k < session->output_count ? &session->outputs[k] : NULL;
+}
+
+static tn_status raise_symbol(const tn_session *s, uint32_t input, int32_t axis, int64_t found, int64_t expected)
+{
+    tn_builder text = { 0 };
+    tn_add_dim(&text, tn_graph_dims(s->graph), s->inputs[input].type.dims[axis]);
+    const tn_status status = tn_raise(TN_ERR_SHAPE, "input '%s' has extent %" PRId64 " on axis %d, where '%s' is %" PRId64 " by the inputs before",
+                                      s->inputs[input].name, found, axis, tn_builder_text(&text), expected);
+    tn_builder_fini(&text);
+    return status;
+}
+
+/* Plain symbols take the value they first meet; then every declared extent must come out as given. */
+tn_status tn_session_check(const tn_session *s, const tn_type *types)
+{
+    const tn_dims *dims = tn_graph_dims(s->graph);
+    const uint32_t count = tn_dims_symbol_count(dims);
+    int64_t *values = tn_alloc(count + 1, sizeof *values);
+    tn_status status = values ? TN_OK : tn_raise_memory();
+    for (uint32_t k = 0; values && k < count; k++)
+        values[k] = TN_DIM_UNKNOWN;
+    for (uint32_t pass = 0; pass < 2; pass++)
+        for (uint32_t k = 0; k < s->input_count && status == TN_OK; k++) {
+            const tn_type *declared = &s->inputs[k].type;
+            for (int32_t axis = 0; axis < declared->rank && axis < types[k].rank && status == TN_OK; axis++) {
+                const int32_t symbol = tn_dim_symbol_index(dims, declared->dims[axis]);
+                if (pass == 0 && symbol >= 0 && values[symbol] == TN_DIM_UNKNOWN)
+                    values[symbol] = types[k].dims[axis];
+                const tn_dim expected = pass ? tn_dim_evaluate(dims, declared->dims[axis], values, count) : TN_DIM_UNKNOWN;
+                if (expected != TN_DIM_UNKNOWN && expected != types[k].dims[axis])
+                    status = raise_symbol(s, k, axis, types[k].dims[axis], expected);
+            }
+        }
+    tn_free(values);
+    return status;
+}
+
+tn_status tn_session_types(tn_session *s, const tn_binding *bindings, size_t count, tn_type *types)
+{
+    for (uint32_t k = 0; k < s->input_count; k++) {
+        types[k] = s->inputs[k].type;
+        for (int32_t axis = 0; axis < types[k].rank; axis++)
+            if (!tn_dim_known(types[k].dims[axis]))
+                types[k].dims[axis] = 1;
+        for (size_t b = 0; b < count; b++)
+            if (strcmp(bindings[b].name, s->inputs[k].name) == 0)
+                types[k] = bindings[b].type;
+        if (!types[k].kind && !tn_type_is_known(&types[k]))
+            return tn_raise(TN_ERR_SHAPE, "input '%s' is declared %s: a binding must give its shape", s->inputs[k].name, s->inputs[k].shape);
+    }
+    for (size_t b = 0; b < count; b++) {
+        bool found = false;
+        for (uint32_t k = 0; k < s->input_count; k++)
+            found |= strcmp(bindings[b].name, s->inputs[k].name) == 0;
+        if (!found)
+            return tn_raise(TN_ERR_NAME, "the graph has no input '%s'", bindings[b].name);
+    }
+    return TN_OK;
+}
+
+static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
+{
+    tn_type *types = tn_alloc(s->input_count + 1, sizeof *types);
+    if (!types)
+        return tn_raise_memory();
+    tn_status status = tn_session_types(s, bindings, count, types);
+    if (status == TN_OK)
+        status = tn_session_check(s, types);
+    if (status == TN_OK)
+        status = tn_plan_table_get(&s->table, &s->compile, TN_TOP_REGION, types, s->input_count, diagnostics, out);
+    tn_free(types);
+    return status;
+}
+
+tn_status tn_session_warm(tn_session *session, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics)
+{
+    tn_plan *plan;
+    if (!session || (count && !bindings))
+        return tn_raise(TN_ERR_ARGUMENT, "tn_session_warm needs a session, and bindings where there are any");
+    TN_TRY(plan_for(session, bindings, count, diagnostics, &plan));
+    tn_plan_unref(plan);
+    return TN_OK;
+}
+
+tn_status tn_report_create(tn_session *session, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_report **out)
+{
+    tn_plan *plan;
+    if (!session || (count && !bindings) || !out)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_report_create needs a session and a place for the report");
+    TN_TRY(plan_for(session, bindings, count, diagnostics, &plan));
+    const tn_status status = tn_plan_report(plan, out);
+    tn_plan_unref(plan);
+    return status;
+}
+
+/* ---- looking inside ------------------------------------------------------------------------------------------------ */
+
+static uint64_t weight_bytes(const tn_graph *graph)
+{
+    uint64_t bytes = 0;
+    for (uint32_t slot = 0; slot < tn_graph_value_slots(graph); slot++) {
+        const tn_value_id value = tn_graph_value_at(graph, slot);
+        const tn_value_view *view = value == TN_NONE ? NULL : tn_graph_value(graph, value);
+        bytes += view && view->constant ? view->constant->bytes : 0;
+    }
+    return bytes;
+}
+
+void tn_session_get_stats(tn_session *s, tn_session_stats *out)
+{
+    tn_session_stats stats = { .size = sizeof stats, .threads = s->compile.threads, .nodes_read = s->nodes_read,
+                               .nodes_left = tn_graph_node_count(s->graph), .create_ns = s->create_ns };
+    pthread_mutex_lock(&s->table.lock);
+    stats.plans = s->table.count;
+    stats.plan_hits = s->table.hits;
+    stats.plan_misses = s->table.misses;
+    pthread_mutex_unlock(&s->table.lock);
+    stats.weight_bytes = weight_bytes(s->graph);
+    stats.pack_bytes = tn_packs_bytes(s->model->packs);
+    memcpy(out, &stats, out->size && out->size < sizeof stats ? out->size : sizeof stats);
+}
+
+tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn print, void *user)
+{
+    tn_builder text = { 0 };
+    if (!session || !stage || !print)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_session_print needs a session, a stage and a function");
+    if (strcmp(stage, "graph") == 0)
+        tn_graph_print(session->graph, &text);
+    else if (strcmp(stage, "passes") == 0)
+        tn_pass_log_print(&session->log, &text);
+    else
+        return tn_raise(TN_ERR_NAME, "no stage '%s': there are graph and passes", stage);
+    const bool failed = text.failed;
+    if (!failed)
+        print(user, tn_builder_text(&text), text.count);
+    tn_builder_fini(&text);
+    return failed ? tn_raise_memory() : TN_OK;
+}
+
+tn_status tn_session_save(tn_session *session, const char *path, tn_diagnostics *diagnostics)
+{
+    if (!session || !path)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_session_save needs a session and a path");
+    return tn_write_graph(session->model->runtime, session->graph, path, diagnostics);
+}

@@ -1,0 +1,15 @@
+/* plugins/conv/plugin.c: the entry of the plugin `conv`: Conv and ConvTranspose of ai.onnx, with
+ * their reference kernels.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "conv.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    TN_TRY(conv_register(registrar));
+    return conv_transpose_register(registrar);
+}
+
+TN_PLUGIN(conv, .version = "1.0", .licence = "MIT",
+          .description = "Conv and ConvTranspose in any number of spatial axes", .load = load);

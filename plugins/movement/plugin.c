@@ -1,0 +1,20 @@
+/* plugins/movement/plugin.c: what this shared object offers.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "movement.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    TN_TRY(concat_register(registrar));
+    TN_TRY(split_register(registrar));
+    TN_TRY(slice_register(registrar));
+    TN_TRY(transpose_register(registrar));
+    TN_TRY(gather_register(registrar));
+    TN_TRY(expand_register(registrar));
+    return pad_register(registrar);
+}
+
+TN_PLUGIN(movement, .version = "1.0", .licence = "MIT",
+          .description = "Operators that move elements: Concat, Slice, Transpose, Gather, Pad, …",
+          .load = load);

@@ -1,0 +1,95 @@
+/* plugins/pool/global_pool.c: GlobalAveragePool and GlobalMaxPool (ONNX operators of these names):
+ * one number for each plane.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "pool.h"
+
+static tn_status infer(tn_infer *ctx)
+{
+    const tn_type *x = ctx->inputs[0];
+    if (!x || x->rank < 0)
+        return TN_OK;
+    if (x->rank < 2) {
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
+                                 "input 'X' has rank %d: expected [N, C, spatial axes]", x->rank);
+        return TN_OK;
+    }
+    ctx->outputs[0].rank = x->rank;
+    for (int32_t axis = 0; axis < x->rank; axis++)
+        ctx->outputs[0].dims[axis] = axis < 2 ? x->dims[axis] : 1;
+    return TN_OK;
+}
+
+static tn_status cost(tn_infer *ctx, tn_cost *out)
+{
+    out->ops = 1;
+    for (int32_t axis = 0; axis < ctx->inputs[0]->rank; axis++)
+        out->ops *= (double)ctx->inputs[0]->dims[axis];
+    return TN_OK;
+}
+
+static int32_t window(tn_infer *ctx, tn_window *windows)
+{
+    const tn_type *x = ctx->inputs[0];
+    for (int32_t k = 2; x && k < x->rank; k++)
+        windows[k - 2] = (tn_window){ x->dims[k], 1, 1, 0, 0 };
+    return x && x->rank > 2 ? x->rank - 2 : 0;
+}
+
+typedef struct job {
+    const tn_tensor *x;
+    tn_tensor *y;
+    int64_t count;
+    int is_max;
+} job;
+
+static tn_status run_planes(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const job *j = user;
+    (void)thread;
+    for (int64_t plane = begin; plane < end; plane++) {
+        double sum = 0, largest = -INFINITY;
+        for (int64_t k = 0; k < j->count; k++) {
+            const double value = tn_get_double(j->x->dtype, j->x->data, plane * j->count + k);
+            sum += value;
+            if (value > largest || isnan(value))
+                largest = isnan(largest) ? largest : value;
+        }
+        tn_set_float(j->y->dtype, j->y->data, plane, j->is_max ? largest : sum / (double)j->count);
+    }
+    return TN_OK;
+}
+
+static tn_status run(tn_run *ctx, const void *state, void *slot)
+{
+    const tn_tensor *x = ctx->inputs[0];
+    job j = { .x = x, .y = ctx->outputs[0], .count = tn_extent(x->dims, 2, x->rank), .is_max = ctx->call.user != NULL };
+    (void)state;
+    (void)slot;
+    return ctx->call.host->parallel_for(&ctx->call, x->dims[0] * x->dims[1], 1 + 16384 / (j.count + 1), run_planes, &j);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------- */
+
+static const tn_param_def inputs[] = { { "X", "T", TN_MASK_FLOAT, 0, 0, "[N, C, D1, ...]" } };
+static const tn_param_def outputs[] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "[N, C, 1, ...]" } };
+static const int is_max;
+#define OPERATOR(op, text)                                                                                          \
+    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 1, .name = op, .doc = text, .inputs = inputs,   \
+      .input_count = 1, .outputs = outputs, .output_count = 1, .infer = infer, .cost = cost, .window = window,      \
+      .samplewise = pool_samplewise }
+#define KERNEL(name, which)                                                                                         \
+    { .size = sizeof(tn_kernel_def), .op = name, .run = run, .types = TN_MASK_FLOAT,                                \
+      .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY, .user = which }
+
+tn_status global_pool_register(tn_registrar *registrar)
+{
+    const tn_operator_def operators[] = { OPERATOR("GlobalAveragePool", "The mean of each plane."),
+                                          OPERATOR("GlobalMaxPool", "The largest element of each plane.") };
+    const tn_kernel_def kernels[] = { KERNEL("GlobalAveragePool", NULL), KERNEL("GlobalMaxPool", (void *)&is_max) };
+    for (int k = 0; k < 2; k++) {
+        TN_TRY(registrar->add_operator(registrar, &operators[k]));
+        TN_TRY(registrar->add_kernel(registrar, &kernels[k]));
+    }
+    return TN_OK;
+}
