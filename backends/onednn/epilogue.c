@@ -194,6 +194,8 @@ static tn_status stage_step(onednn_builder *b, const onednn_target *target, cons
                                  kind.function.beta[k]));
         return TN_OK;
     }
+    if (target->layout > TN_LAYOUT_CHANNELS_LAST && target->dims[1] % 16)
+        return onednn_refuse(b, "binary operations in place on blocks that are not full");
     TN_TRY(describe_operand(b, target, step, &operand));
     if (kind.negate)
         TN_TRY(stage_eltwise(b, target->md, dnnl_eltwise_linear, -1.0f, 0.0f));

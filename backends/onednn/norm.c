@@ -43,7 +43,7 @@ static tn_status build_batch_norm(onednn_builder *b, const void *form)
     const tn_problem *p = b->problem;
     const tn_type *x = p->inputs[0];
     const uint32_t layout = *(const uint32_t *)form;
-    onednn_target target = { .layout = layout, .rank = x->rank, .dims = x->dims, .whole = true };
+    onednn_target target = { .layout = layout, .rank = x->rank, .dims = x->dims };
     onednn_pd desc = NULL;
     dnnl_status_t status;
     keep_layout(b, layout);

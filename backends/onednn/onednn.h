@@ -201,8 +201,8 @@ typedef struct onednn_target {
     const int64_t *dims;
     bool folded; /* axes before the last were made one: per-channel operands have no axis then */
     bool sum;    /* the primitive knows sum as a post-operation */
-    bool whole;  /* … and whole tensors as operands of other ones; its convolutions by matrix
-                    products get those wrong in channels-last (2.6.3) */
+    bool whole;  /* … and whole tensors as operands of others: oneDNN 2.6.3 gets them wrong in
+                    convolutions by matrix products, and beside per-channel ones elsewhere */
     bool scaled; /* the primitive's own result is multiplied by `scale` first */
     float scale;
 } onednn_target;

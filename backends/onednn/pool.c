@@ -75,7 +75,7 @@ static tn_status build(onednn_builder *b, const void *form)
     const tn_problem *p = b->problem;
     const tn_type *x = p->inputs[0], *y = p->outputs[0];
     const uint32_t layout = *(const uint32_t *)form;
-    onednn_target target = { .rank = y->rank, .dims = y->dims, .whole = true };
+    onednn_target target = { .rank = y->rank, .dims = y->dims };
     onednn_window window;
     onednn_md src;
     onednn_pd desc = NULL;

@@ -236,15 +236,14 @@ static tn_status copy_touched(tn_manager *m)
     return TN_OK;
 }
 
-/* Makes the graph whole again after a rewrite: resolved, inferred, without a cycle. Nodes that were
- * resolved stay so: a node of an old version has no way back to its schema by the graph's imports. */
+/* Makes the graph whole again after a rewrite: resolved, inferred, without a cycle. */
 static tn_status settle(tn_manager *m)
 {
     const uint64_t limit = m->options->limits.nodes ? m->options->limits.nodes : 1000000;
     if (m->quiet)
         return TN_OK;
     for (uint32_t k = 0; k < m->touched.count; k++)
-        if (!tn_graph_schema(m->graph, m->touched.items[k]))
+        if (m->row->plugin || !tn_graph_schema(m->graph, m->touched.items[k]))
             TN_TRY(tn_infer_resolve_node(m->options->registry, m->graph, m->touched.items[k], NULL));
     TN_TRY(tn_infer_touched(m->options->registry, m->graph, m->touched.items, m->touched.count));
     if (tn_graph_node_count(m->graph) > limit)
@@ -346,8 +345,7 @@ static tn_status try_node(tn_manager *m, tn_rewrite_frame *frame, tn_node_id nod
         default_note(m, node, note, sizeof note);
     TN_TRY(remember_near(m, node));
     TN_TRY(tn_graph_begin(m->graph));
-    frame->frame.status = TN_OK;
-    frame->frame.message[0] = 0;
+    tn_frame_reset(&frame->frame);
     m->quiet = false;
     tn_raise(TN_OK, "%s", ""); /* what stands there afterwards belongs to this try */
     status = m->row->def.match(&frame->ctx, node);
@@ -361,14 +359,8 @@ static tn_status try_node(tn_manager *m, tn_rewrite_frame *frame, tn_node_id nod
 static void open_frame(tn_manager *m, tn_rewrite_frame *frame)
 {
     memset(frame, 0, sizeof *frame);
-    if (m->row->plugin) {
-        tn_frame_init(&frame->frame, &frame->ctx.call, sizeof frame->ctx, TN_STAGE_REWRITE, m->row->plugin, m->row->def.user, m);
-    } else { /* no host: the core's passes speak by tn_pass_say */
-        frame->frame.magic = TN_FRAME_MAGIC;
-        frame->frame.stage = TN_STAGE_REWRITE;
-        frame->frame.room = m;
-        frame->ctx.call.size = sizeof frame->ctx;
-    }
+    /* Without a plugin there is no host: the core's passes speak by tn_pass_say. */
+    tn_frame_init(&frame->frame, &frame->ctx.call, sizeof frame->ctx, TN_STAGE_REWRITE, m->row->plugin, m->row->def.user, m);
     frame->ctx.graph = m->graph;
     frame->ctx.api = &tn_graph_functions;
     frame->ctx.math = m->options->math;

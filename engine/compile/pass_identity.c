@@ -67,15 +67,9 @@ static bool others_are_read(const tn_graph *graph, const tn_node_view *view)
 /* Inference of the readers could learn nothing new: the same type, and no contents. */
 static bool tells_nothing(const tn_graph *graph, tn_value_id old_value, tn_value_id new_value)
 {
-    const tn_type *a = tn_graph_value(graph, old_value)->type, *b = tn_graph_value(graph, new_value)->type;
     const tn_dim *elements;
-    if (a->kind != b->kind || a->dtype != b->dtype || a->flags != b->flags || a->rank != b->rank ||
-        tn_graph_value(graph, new_value)->constant || tn_graph_elements(graph, new_value, &elements) >= 0)
-        return false;
-    for (int32_t k = 0; k < a->rank; k++)
-        if (a->dims[k] != b->dims[k])
-            return false;
-    return true;
+    return tn_pass_same_type(tn_graph_value(graph, old_value)->type, tn_graph_value(graph, new_value)->type) &&
+           !tn_graph_value(graph, new_value)->constant && tn_graph_elements(graph, new_value, &elements) < 0;
 }
 
 tn_status tn_match_identity(tn_rewrite *ctx, tn_node_id node)

@@ -120,7 +120,7 @@ static tn_status switch_one(tn_manager *manager, const char *item)
         char text[256];
         if (set_all(manager, item))
             return TN_OK;
-        snprintf(text, sizeof text, "passes: '%.100s' has no sign: write '+%.50s' or '-%.50s', or one of none, safe, all",
+        snprintf(text, sizeof text, "passes: '%.60s' has no sign: write '+%.40s' or '-%.40s', or one of none, safe, all",
                  item, item, item);
         return complain(manager, TN_ERR_ARGUMENT, text, "");
     }

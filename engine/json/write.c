@@ -197,6 +197,8 @@ static tn_status write_graph(tn_writer *w, const char *weights)
     const char *doc, *name = tn_graph_name(w->model, &doc);
     w->graph = w->model;
     w->indent = 2;
+    if (tn_graph_opset_count(w->model) == 0)
+        tn_write_complain(w, TN_ERR_FORMAT, NULL, "the graph imports no operator set, which a JSON graph must say");
     TN_TRY(find_constants(w));
     tn_add(&w->out, "{\n  \"tenon\": 1");
     write_member(w, "name", name);

@@ -48,6 +48,8 @@ static void write_input(tn_writer *w, tn_value_id value, bool is_top, bool is_fu
         tn_write_name(w, view->name, "the name of an input");
         return;
     }
+    if (is_top && view->type->dtype == TN_UNDEFINED)
+        tn_write_complain(w, TN_ERR_TYPE, NULL, "input '%s' has no element type, which a JSON graph must say", view->name);
     tn_add(&w->out, "{\"name\": ");
     tn_write_name(w, view->name, "the name of an input");
     tn_write_type(w, view->type, ", ");
@@ -143,8 +145,6 @@ static void write_constants(tn_writer *w, tn_region_id region)
 
 static void write_names(tn_writer *w, const char *key, const tn_value_id *values, uint32_t count)
 {
-    while (count && values[count - 1] == TN_NONE)
-        count--;
     tn_add(&w->out, ", \"%s\": [", key);
     for (uint32_t k = 0; k < count; k++) {
         tn_add(&w->out, "%s", k ? ", " : "");

@@ -32,7 +32,10 @@ static tn_status make_call(tn_activation *a, uint32_t s)
 {
     const tn_plan_step *step = &a->plan->steps[s];
     tn_step_call *call = &a->calls[s];
-    const uint32_t inputs = step->problem.input_count, outputs = step->output_count;
+    /* Where the host applies the epilogue, its operands are no inputs of the kernel. */
+    const bool by_host = step->kernel->def.flags & TN_KERNEL_ANY_STEPS;
+    const uint32_t inputs = by_host ? step->problem.own_count : step->problem.input_count;
+    const uint32_t outputs = step->output_count;
     const tn_tensor **in = tn_pool_alloc(&a->pool, (inputs + 1) * sizeof *in);
     tn_tensor **out = tn_pool_alloc(&a->pool, (outputs + 1) * sizeof *out);
     if (!in || !out)

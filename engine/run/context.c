@@ -412,7 +412,8 @@ tn_status tn_context_run(tn_context *c, const tn_run_options *options)
     tn_pool_fini(&c->run.strings);
     c->run.strings = (tn_pool){ 0 };
     const int threads = tn_threads_enter(omp_in_parallel() ? 1 : c->session->compile.threads);
-    const tn_status status = run_all(c);
+    tn_diagnostics_begin(NULL);
+    const tn_status status = tn_diagnostics_end(NULL, run_all(c));
     tn_threads_leave(threads);
     leave(c->session);
     c->allocations = tn_allocation_count() - before;

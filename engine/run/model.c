@@ -96,7 +96,8 @@ static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer, 
                       tn_diagnostics *diagnostics, tn_model **out)
 {
     tn_graph *graph;
-    TN_TRY(read_graph(runtime, path, buffer, options, diagnostics, &graph));
+    tn_diagnostics_begin(diagnostics);
+    TN_TRY(tn_diagnostics_end(diagnostics, read_graph(runtime, path, buffer, options, diagnostics, &graph)));
     const tn_status status = model_create(runtime, graph, out);
     if (status != TN_OK)
         tn_graph_destroy(graph);

@@ -288,7 +288,8 @@ tn_status tn_session_create(tn_model *model, const tn_session_options *given, tn
     pthread_cond_init(&s->run_done, NULL);
     tn_plan_table_init(&s->table, options.plan_count ? options.plan_count : DEFAULT_PLANS,
                        options.plan_bytes ? options.plan_bytes : DEFAULT_PLAN_BYTES);
-    const tn_status status = fill(s, &options, diagnostics);
+    tn_diagnostics_begin(diagnostics);
+    const tn_status status = tn_diagnostics_end(diagnostics, fill(s, &options, diagnostics));
     if (status != TN_OK) {
         tn_session_destroy(s);
         return status;
@@ -389,7 +390,7 @@ tn_status tn_session_types(tn_session *s, const tn_binding *bindings, size_t cou
     return TN_OK;
 }
 
-static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
+static tn_status find_plan(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
 {
     tn_type *types = tn_alloc(s->input_count + 1, sizeof *types);
     if (!types)
@@ -401,6 +402,12 @@ static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t coun
         status = tn_plan_table_get(&s->table, &s->compile, TN_TOP_REGION, types, s->input_count, diagnostics, out);
     tn_free(types);
     return status;
+}
+
+static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
+{
+    tn_diagnostics_begin(diagnostics);
+    return tn_diagnostics_end(diagnostics, find_plan(s, bindings, count, diagnostics, out));
 }
 
 tn_status tn_session_warm(tn_session *session, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics)

@@ -7,10 +7,26 @@
  * SPDX-License-Identifier: MIT */
 #include "arithmetic.h"
 
+static int is_integral(uint32_t dtype)
+{
+    return (TN_BIT(dtype) & (TN_MASK_INTEGER | TN_BIT(TN_BOOL))) != 0;
+}
+
+/* A host tells the elements of int32 and int64; other constants are read here. */
 int64_t elements_of(tn_infer *ctx, uint32_t k, tn_dim *out)
 {
-    const int64_t count = ctx->call.host->input_elements(&ctx->call, k, out, MAX_ELEMENTS);
-    return count > MAX_ELEMENTS ? -1 : count;
+    const int64_t told = ctx->call.host->input_elements(&ctx->call, k, out, MAX_ELEMENTS);
+    const tn_tensor *value = told < 0 ? ctx->call.host->input_value(&ctx->call, k) : NULL;
+    if (!value)
+        return told > MAX_ELEMENTS ? -1 : told;
+    const int64_t count = tn_count(value);
+    if (count > MAX_ELEMENTS || !is_integral(value->dtype))
+        return -1;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t number = tn_get_int(value->dtype, value->data, i);
+        out[i] = tn_dim_known(number) ? number : TN_DIM_UNKNOWN;
+    }
+    return count;
 }
 
 static tn_dim op(tn_infer *ctx, uint32_t which, tn_dim a, tn_dim b)
@@ -118,11 +134,6 @@ static tn_dim in_range(uint32_t dtype, tn_dim value)
     const int64_t top = INT64_C(1) << (tn_dtype_is_signed(dtype) ? bits - 1 : bits);
     const int64_t bottom = tn_dtype_is_signed(dtype) ? -top : 0;
     return value < bottom || value >= top ? TN_DIM_UNKNOWN : value;
-}
-
-static int is_integral(uint32_t dtype)
-{
-    return (TN_BIT(dtype) & (TN_MASK_INTEGER | TN_BIT(TN_BOOL))) != 0;
 }
 
 /* A host may keep elements of bool too; when it does not, nothing is lost. */

@@ -122,20 +122,20 @@ static int64_t side_by_side(const reduce_shape *shape, int64_t kept, int64_t n)
     return left < n ? left : n;
 }
 
-void fold_doubles(const fold *fold, fold_map map, const tn_tensor *data, const reduce_shape *shape,
+void fold_doubles(const fold *op, fold_map map, const tn_tensor *data, const reduce_shape *shape,
                   int64_t first, int64_t n, const double *shift, double *sum)
 {
     for (int64_t column = 0; column < n;) {
         const int64_t origin = reduce_origin(shape, first + column);
         if (shape->reduced_inside) {
-            FOLD_ROW(double, fold->doubles, fold->start,
+            FOLD_ROW(double, op->doubles, op->start,
                      load_doubles(data->dtype, data->data, at, m, v);
                      map_doubles(map, v, m, shift ? shift + column : NULL, 0), sum[column]);
             column++;
             continue;
         }
         const int64_t m = side_by_side(shape, first + column, n - column);
-        FOLD_COLUMNS(double, fold->doubles, fold->start,
+        FOLD_COLUMNS(double, op->doubles, op->start,
                      load_doubles(data->dtype, data->data, at, m, v);
                      map_doubles(map, v, m, shift ? shift + column : NULL, 1));
         column += m;
@@ -151,19 +151,19 @@ static void load_turned(const tn_tensor *data, int64_t at, int64_t n, int64_t tu
         v[i] ^= turn;
 }
 
-void fold_ints(const fold *fold, fold_map map, const tn_tensor *data, const reduce_shape *shape,
+void fold_ints(const fold *op, fold_map map, const tn_tensor *data, const reduce_shape *shape,
                int64_t first, int64_t n, int64_t start, int64_t turn, int64_t *sum)
 {
     for (int64_t column = 0; column < n;) {
         const int64_t origin = reduce_origin(shape, first + column);
         if (shape->reduced_inside) {
-            FOLD_ROW(int64_t, fold->ints, start, load_turned(data, at, m, turn, map, v),
+            FOLD_ROW(int64_t, op->ints, start, load_turned(data, at, m, turn, map, v),
                      sum[column]);
             column++;
             continue;
         }
         const int64_t m = side_by_side(shape, first + column, n - column);
-        FOLD_COLUMNS(int64_t, fold->ints, start, load_turned(data, at, m, turn, map, v));
+        FOLD_COLUMNS(int64_t, op->ints, start, load_turned(data, at, m, turn, map, v));
         column += m;
     }
 }

@@ -212,16 +212,16 @@ static void double_block(const reduce_job *job, int64_t first, int64_t n)
 }
 
 /* The lowest or highest value of an integer type, as fold_ints sees it. */
-static int64_t int_start(const fold *fold, uint32_t dtype)
+static int64_t int_start(const fold *op, uint32_t dtype)
 {
     const uint32_t bits = dtype == TN_BOOL ? 1 : tn_dtype_bits(dtype);
     const int is_signed = tn_dtype_is_signed(dtype);
-    if (fold == &fold_sum || fold == &fold_product)
-        return fold == &fold_product;
+    if (op == &fold_sum || op == &fold_product)
+        return op == &fold_product;
     if (bits == 64) /* uint64 turned is ordered like int64 */
-        return fold == &fold_max ? INT64_MIN : INT64_MAX;
+        return op == &fold_max ? INT64_MIN : INT64_MAX;
     const int64_t top = (INT64_C(1) << (is_signed ? bits - 1 : bits)) - 1;
-    if (fold == &fold_min)
+    if (op == &fold_min)
         return top;
     return is_signed ? -top - 1 : 0;
 }
@@ -229,12 +229,12 @@ static int64_t int_start(const fold *fold, uint32_t dtype)
 static void int_block(const reduce_job *job, int64_t first, int64_t n)
 {
     const uint32_t dtype = job->data->dtype;
-    const fold *fold = job->row->fold;
-    const int ordered = fold == &fold_max || fold == &fold_min;
+    const fold *op = job->row->fold;
+    const int ordered = op == &fold_max || op == &fold_min;
     const int64_t turn = ordered && dtype == TN_UINT64 ? INT64_MIN : 0;
     const int64_t count = job->shape.reduced_count;
     int64_t sum[BLOCK];
-    fold_ints(fold, job->row->map, job->data, &job->shape, first, n, int_start(fold, dtype), turn,
+    fold_ints(op, job->row->map, job->data, &job->shape, first, n, int_start(op, dtype), turn,
               sum);
     for (int64_t i = 0; i < n; i++) {
         sum[i] ^= turn;

@@ -79,6 +79,8 @@ static void short_row(const softmax_job *job, int64_t first)
 {
     double x[KEPT], e[KEPT], maximum = -INFINITY;
     const int64_t n = job->extent;
+    if (n < 1 || n > KEPT)
+        return;
     for (int64_t i = 0; i < n; i += BLOCK)
         load_doubles(job->in->dtype, job->in->data, first + i, n - i < BLOCK ? n - i : BLOCK,
                      x + i);

@@ -326,7 +326,8 @@ typedef struct tn_prepare {
     void *instance;
 } tn_prepare;
 
-/* A run of a kernel. Inputs and outputs are in the chosen layouts; extents of 0 never get here,
+/* A run of a kernel. Inputs are the problem's: the node's own, then the operands of the epilogue.
+ * Inputs and outputs are in the chosen layouts; extents of 0 never get here,
  * except where an operator's answer needs none of the elements and the kernel says so
  * (TN_KERNEL_EMPTY). Absent ones are NULL. */
 typedef struct tn_run {
@@ -354,7 +355,8 @@ typedef struct tn_slot_call {
 enum { /* tn_kernel_def.flags */
     TN_KERNEL_EMPTY = 1u << 0,      /* also call run when an input or output has no element */
     TN_KERNEL_ANY_STEPS = 1u << 1,  /* any epilogue is fine: the host applies it after run with this
-                                       backend's kernels of the steps' own operators */
+                                       backend's kernels of the steps' own operators; run sees the
+                                       node's own inputs only */
     TN_KERNEL_ANY_LAYOUT = 1u << 2, /* looks at elements one by one, in any order: inputs and outputs
                                        of equal shape may all be plain, or all channels-last */
     TN_KERNEL_IN_PLACE = 1u << 3,   /* output 0 may be input 0 or, of the same type and extents, any

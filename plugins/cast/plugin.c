@@ -1,0 +1,13 @@
+/* plugins/cast/plugin.c: what this shared object offers.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "cast.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    return cast_register(registrar);
+}
+
+TN_PLUGIN(cast, .version = "1.0", .licence = "MIT",
+          .description = "Cast and CastLike between all element types", .load = load);
