@@ -109,7 +109,7 @@ static tn_status post_binary(onednn_builder *b, dnnl_post_ops_t ops, const onedn
                          onednn_post_eltwise(ops, dnnl_eltwise_linear, -1.0f, 0.0f) != dnnl_success))
         return onednn_refuse(b, "oneDNN has no linear post-operation here");
     if (target->sum && kind->alg == dnnl_binary_add && step->spread == TN_SPREAD_FULL &&
-        alias->kind == TN_ALIAS_NONE) {
+        dnnl_post_ops_len(ops) == 0) {
         alias->kind = TN_ALIAS_STARTS_AS;
         alias->input = (uint32_t)step->operand;
         b->alternative->input_layouts[step->operand] = target->layout;
@@ -118,6 +118,8 @@ static tn_status post_binary(onednn_builder *b, dnnl_post_ops_t ops, const onedn
     }
     if (step->spread == TN_SPREAD_FULL && !target->whole)
         return onednn_refuse(b, "a whole tensor as operand of a post-operation");
+    if (alias->kind == TN_ALIAS_STARTS_AS) /* 2.6.3: compiled code that crashes */
+        return onednn_refuse(b, "a sum beside another operand");
     TN_TRY(describe_operand(b, target, step, &operand));
     if (dnnl_post_ops_append_binary(ops, kind->alg, operand) != dnnl_success)
         return onednn_refuse(b, "oneDNN has no binary post-operation here");

@@ -151,6 +151,8 @@ static tn_status lrn_measure(tn_measure *ctx, void *state)
 static tn_status lrn_offer(tn_offer *ctx)
 {
     const int64_t size = tn_attr_int(ctx->problem->node, "size", 1);
+    if (ctx->problem->math == TN_MATH_STRICT)
+        return tn_fail(ctx, TN_DECLINED, "oneDNN's LRN keeps a running sum: one infinity spreads");
     if (size % 2 == 0)
         return tn_fail(ctx, TN_DECLINED, "size is %lld: oneDNN's window is symmetric, so odd",
                        (long long)size);

@@ -68,12 +68,24 @@ static tn_status add_block(tn_plan *plan, uint32_t first, uint32_t last, size_t 
     return TN_OK;
 }
 
+/* The host applies an epilogue after the kernel has written its output: operands must still be
+ * there then. */
+static bool is_operand_of_host(const tn_plan_step *step, uint32_t k)
+{
+    if (!step->host_step_count)
+        return false;
+    for (uint32_t j = step->problem.own_count; j < step->problem.input_count; j++)
+        if (step->inputs[j] == step->inputs[k])
+            return true;
+    return false;
+}
+
 /* True when step s may write output `out` over its input k: the input's block dies here, has the
  * same bytes, and nothing else that the step reads lies in it. */
 static bool can_take(const tn_plan *plan, uint32_t s, const tn_plan_value *out, uint32_t k)
 {
     const tn_plan_step *step = &plan->steps[s];
-    if (k >= step->problem.input_count || step->inputs[k] == TN_NONE)
+    if (k >= step->problem.input_count || step->inputs[k] == TN_NONE || is_operand_of_host(step, k))
         return false;
     const tn_plan_value *in = &plan->values[step->inputs[k]];
     const uint32_t block = plan->values[root_of(plan, step->inputs[k])].block;

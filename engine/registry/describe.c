@@ -26,11 +26,13 @@ static const word flags[] = {
     { TN_PARAM_OPTIONAL_TYPE, "or an optional" }, { TN_PARAM_NOT_TENSOR, "no bare tensor" },
 };
 
-static void add_words(tn_builder *out, const word *words, size_t count, uint32_t bits, const char *between)
+static void add_words(tn_builder *out, const word *words, size_t count, uint32_t bits, const char *first)
 {
     for (size_t k = 0; k < count; k++)
-        if (bits & words[k].bit)
-            tn_add(out, "%s%s", between, words[k].text);
+        if (bits & words[k].bit) {
+            tn_add(out, "%s%s", first, words[k].text);
+            first = "; ";
+        }
 }
 
 static const char *attribute_type(uint32_t type)
@@ -158,7 +160,7 @@ static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_o
             add_types(out, kernel->def.types);
         else
             tn_add(out, "decides by itself");
-        tn_add(out, "  (%s%s)\n", kernel->plugin->info.name, kernel->backend ? "" : "; that backend is not loaded");
+        tn_add(out, "  (%s%s)\n", kernel->plugin->info.name, kernel->backend ? "" : "; that backend is not opened yet");
         title = "";
     }
     pthread_rwlock_unlock((pthread_rwlock_t *)&registry->tables);
@@ -181,7 +183,7 @@ static void add_operator(tn_builder *out, const tn_registry *registry, const tn_
     add_attributes(out, def);
     if (def->traits) {
         tn_add(out, "  traits");
-        add_words(out, traits, TN_COUNT(traits), def->traits, "; ");
+        add_words(out, traits, TN_COUNT(traits), def->traits, ": ");
         tn_add(out, "\n");
     }
     if (def->body || def->expand)

@@ -130,6 +130,8 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     cast_job job = { ctx, ctx->inputs[0], ctx->outputs[0], rules_of(ctx->node),
                      tn_count(ctx->inputs[0]) };
     (void)state, (void)slot;
+    if (job.count == 0)
+        return TN_OK;
     if (job.in->dtype == job.out->dtype) {
         memcpy(job.out->data, job.in->data, tn_dtype_bytes(job.in->dtype, job.count));
         return TN_OK;
@@ -176,7 +178,7 @@ tn_status cast_register(tn_registrar *registrar)
         .samplewise = samplewise,
     };
     tn_kernel_def kernel = { .size = sizeof kernel, .op = "Cast", .run = run,
-                             .flags = TN_KERNEL_ANY_STEPS };
+                             .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &cast_op));
     TN_TRY(registrar->add_operator(registrar, &like_op));
     TN_TRY(registrar->add_kernel(registrar, &kernel));

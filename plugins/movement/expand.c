@@ -103,7 +103,7 @@ tn_status expand_register(tn_registrar *registrar)
         .traits = TN_MOVES_BYTES, .infer = infer, .identity = identity, .cost = move_cost,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Expand", .run = run,
-                                   .flags = TN_KERNEL_ANY_STEPS };
+                                   .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

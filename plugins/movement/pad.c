@@ -60,24 +60,16 @@ static tn_status infer(tn_infer *ctx)
                                  (long long)length, (long long)(2 * count));
         return TN_OK;
     }
-    for (int32_t axis = 0; (listed < 0 || found < 0) && axis < out->rank; axis++)
-        out->dims[axis] = TN_DIM_UNKNOWN;
-    if (listed < 0)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int32_t axis = some && tn_dim_known(axes[i])
-                                 ? move_axis_element(ctx, 3, i, axes[i], data->rank)
-                                 : some ? -1 : (int32_t)i;
-        if (axis < 0 || (found >= 0 && !pad_axis(ctx, axis, pads[i], pads[i + count])))
+    int named = listed >= 0;
+    for (int64_t i = 0; some && i < listed; i++)
+        named = named && tn_dim_known(axes[i]);
+    for (int32_t axis = 0; !named && axis < out->rank; axis++)
+        out->dims[axis] = TN_DIM_UNKNOWN; /* any axis may be padded */
+    for (int64_t i = 0; named && i < count; i++) {
+        const int32_t axis = some ? move_axis_element(ctx, 3, i, axes[i], data->rank) : (int32_t)i;
+        if (axis < 0 || !pad_axis(ctx, axis, found < 0 ? TN_DIM_UNKNOWN : pads[i],
+                                  found < 0 ? TN_DIM_UNKNOWN : pads[i + count]))
             return TN_OK;
-    }
-    /* With listed axes but unknown pads, the others keep their extents. */
-    for (int32_t axis = 0; some && found < 0 && axis < data->rank; axis++) {
-        int padded = 0;
-        for (int64_t i = 0; i < count; i++)
-            padded |= tn_axis(axes[i], data->rank) == axis;
-        if (!padded)
-            out->dims[axis] = data->dims[axis];
     }
     return TN_OK;
 }

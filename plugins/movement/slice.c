@@ -282,7 +282,7 @@ tn_status slice_register(tn_registrar *registrar)
         .cost = move_cost, .samplewise = samplewise,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Slice", .run = run,
-                                   .flags = TN_KERNEL_ANY_STEPS };
+                                   .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -169,6 +169,6 @@ tn_status axes_register(tn_registrar *registrar)
         .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_unsqueeze,
         .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_unsqueeze,
     };
-    TN_TRY(shape_add(registrar, &squeeze_op, shape_copy, TN_KERNEL_IN_PLACE));
-    return shape_add(registrar, &unsqueeze_op, shape_copy, TN_KERNEL_IN_PLACE);
+    TN_TRY(shape_add(registrar, &squeeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
+    return shape_add(registrar, &unsqueeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY);
 }

@@ -333,6 +333,6 @@ tn_status reshape_register(tn_registrar *registrar)
         .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_flatten,
         .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_flatten,
     };
-    TN_TRY(shape_add(registrar, &reshape_op, shape_copy, TN_KERNEL_IN_PLACE));
+    TN_TRY(shape_add(registrar, &reshape_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
     return shape_add(registrar, &flatten_op, shape_copy, TN_KERNEL_IN_PLACE);
 }

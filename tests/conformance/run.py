@@ -33,6 +33,9 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int3
           10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16"}
 # What nobody can reproduce: their outputs are random. They run, and only shapes are compared.
 RANDOM = ["*bernoulli*", "test_training_dropout*"]
+# Data of 1.12 that is wrong: FLOAT_to_BFLOAT16 was cut, not rounded to nearest (later data is
+# right), and the castlike tests with bfloat16 hold an input `like` of another shape than declared.
+WRONG_DATA = ["test_cast_FLOAT_to_BFLOAT16", "test_castlike_*BFLOAT16*"]
 
 
 class NotHeld(Exception):
@@ -114,11 +117,14 @@ def model(m):
     return out
 
 
-def load(path, like):
+def load(path, declared):
     with open(path, "rb") as file:
         data = file.read()
     t = onnx.TensorProto()
     t.ParseFromString(data)
+    if declared == "bfloat16": # numpy has no such type: the upper half of float32, and so does tenon write it
+        bits = numpy.frombuffer(t.raw_data, numpy.uint16) if t.raw_data else numpy.array(t.int32_data, numpy.uint16)
+        return (bits.astype(numpy.uint32) << 16).view(numpy.float32).reshape(t.dims)
     if t.data_type not in DTYPES or t.data_type in (8, 16):
         raise NotHeld("inputs or outputs of type %s" % DTYPES.get(t.data_type, t.data_type))
     if t.HasField("segment"):
@@ -130,11 +136,12 @@ def run_test(folder, name, options):
     """('ok' | 'not held' | 'failed', why, operators)"""
     m = onnx.load(os.path.join(folder, "model.onnx"))
     operators = {n.op_type for n in m.graph.node}
+    if any(fnmatch.fnmatch(name, pattern) for pattern in WRONG_DATA) and "libonnx-testdata" in folder:
+        return "not held", "the data is wrong, see WRONG_DATA", operators
     with tempfile.TemporaryDirectory() as work:
         try:
             text = model(m)
-            for v in m.graph.output:
-                value(v)
+            makes = [value(v)["dtype"] for v in m.graph.output]
             data = os.path.join(folder, "test_data_set_0")
             inputs = sorted((f for f in os.listdir(data) if f.startswith("input_")), key=lambda f: int(f[6:-3]))
             outputs = sorted((f for f in os.listdir(data) if f.startswith("output_")), key=lambda f: int(f[7:-3]))
@@ -145,11 +152,11 @@ def run_test(folder, name, options):
                 command += ["--backend", options.backend]
             if options.passes != "default":
                 command += ["--passes", options.passes]
-            for name_, file in zip(names, inputs):
-                array = load(os.path.join(data, file), None)
+            for name_, file, v in zip(names, inputs, text["inputs"]):
+                array = load(os.path.join(data, file), v["dtype"])
                 numpy.save(os.path.join(work, file + ".npy"), array)
                 command += ["--input", "%s=%s" % (name_, os.path.join(work, file + ".npy"))]
-            expected = [load(os.path.join(data, file), None) for file in outputs]
+            expected = [load(os.path.join(data, file), dtype) for file, dtype in zip(outputs, makes)]
         except NotHeld as why:
             return "not held", str(why), operators
         with open(os.path.join(work, "m.json"), "w") as file:

@@ -139,6 +139,26 @@ Test(run, says_what_is_wrong_with_an_input)
     end(&r);
 }
 
+/* The product may not be written over q, which the sum in its epilogue still reads. */
+Test(run, keeps_the_operands_of_an_epilogue_until_it_is_applied)
+{
+    static const char net[] =
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"a\", \"dtype\": \"float32\", \"shape\": [2, 3]},"
+        " {\"name\": \"b\", \"dtype\": \"float32\", \"shape\": [2, 3]}], \"outputs\": [\"y\"],"
+        " \"constants\": {\"k\": {\"dtype\": \"float32\", \"shape\": [], \"data\": [3]}},"
+        " \"nodes\": [{\"name\": \"abs\", \"op\": \"Abs\", \"inputs\": [\"b\"], \"outputs\": [\"q\"]},"
+        "  {\"name\": \"mul\", \"op\": \"Mul\", \"inputs\": [\"a\", \"k\"], \"outputs\": [\"m\"]},"
+        "  {\"name\": \"sub\", \"op\": \"Sub\", \"inputs\": [\"m\", \"q\"], \"outputs\": [\"y\"]}]}";
+    fixture f = open_text(net);
+    ready r = { .f = f, .session = make_session(&f, "reference", NULL, 1, 0) };
+    OK(tn_context_create(r.session, &r.context));
+    set(&r, two);
+    OK(tn_context_run(r.context, NULL));
+    for (int k = 0; k < 6; k++)
+        cr_expect_eq(((const float *)tn_context_output(r.context, 0)->data)[k], 3 * a_data[k] - 1);
+    end(&r);
+}
+
 Test(run, stops_when_it_is_cancelled_or_late)
 {
     ready r = begin();

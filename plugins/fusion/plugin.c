@@ -1,0 +1,13 @@
+/* plugins/fusion/plugin.c: the entry of the plugin `fusion`: passes that make one node of several.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "fusion.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    return fold_batch_norm_register(registrar);
+}
+
+TN_PLUGIN(fusion, .version = "1.0", .licence = "MIT",
+          .description = "Passes that fold one operator into another", .load = load);

@@ -1,0 +1,564 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The command `tenon`, from outside: every subcommand, every option, every kind of bad input.
+
+    tests/tools/command.py BUILD        prints TAP
+"""
+import gzip
+import json
+import os
+import sys
+import zipfile
+
+import numpy as np
+
+from harness import BUILD, GRAPHS, expect, grey_jpeg, idx, png, run_all, tenon
+
+FASHION = os.path.join(GRAPHS, "fashion-lenet.json")
+XNOR = os.path.join(GRAPHS, "xnor.json")
+TRUTH_TABLE = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+
+
+def graph(path="net.json", inputs=(), nodes=(), outputs=("y",), **more):
+    """Writes a graph; an input is (name, dtype, shape)."""
+    data = {"tenon": 1, "opset": 21, "outputs": list(outputs),
+            "inputs": [{"name": n, "dtype": d, "shape": s} for n, d, s in inputs], "nodes": list(nodes)}
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(data | more, file)
+    return path
+
+
+def identity(dtype, shape, path="net.json", **more):
+    return graph(path, [("x", dtype, shape)], [{"op": "Identity", "inputs": ["x"], "outputs": ["y"]}], **more)
+
+
+def saved(model, *words, output=0):
+    """Runs with --save and gives an output back."""
+    expect(tenon("run", model, *words, "--save", "out", "--backend", "reference"), 0)
+    return np.load(f"out/{output}.npy")
+
+
+# ---- usage -----------------------------------------------------------------------------------
+
+def help_teaches():
+    expect(tenon(), 0, "Exit codes", "tenon help COMMAND")
+    expect(tenon("--help"), 0, "run", "inspect", "check", "plugins", "bench", "compare", "convert")
+    for command in ("run", "inspect", "check", "plugins", "bench", "compare", "convert"):
+        expect(tenon("help", command), 0, f"tenon {command}", "Options:", "--plugins", "\n  tenon " + command)
+        assert tenon("help", command).out == tenon(command, "--help").out
+    expect(tenon("help", "run"), 0, "--input [NAME=]FILE", "--save DIR", "--mean")
+    expect(tenon("--version"), 0, "tenon 0.")
+
+
+def wrong_usage_is_explained_and_exits_with_2():
+    expect(tenon("rum"), 2, "unknown command 'rum'; did you mean 'run'?")
+    expect(tenon("frobnicate"), 2, "unknown command 'frobnicate'")
+    expect(tenon("help", "insect"), 2, "did you mean 'inspect'?")
+    expect(tenon("run", XNOR, "--treads", "1"), 2, "unknown option --treads; did you mean --threads?")
+    expect(tenon("run", XNOR, "--frobnicate"), 2, "unknown option --frobnicate")
+    expect(tenon("run", XNOR, "-Z"), 2, "unknown option -Z")
+    expect(tenon("run", XNOR, "--json"), 2, "--json is no option of this command")
+    expect(tenon("run", XNOR, "--threads"), 2, "--threads wants a value: N")
+    expect(tenon("run", XNOR, "--threads", "two"), 2, "--threads is 'two', expected a whole number")
+    expect(tenon("run", XNOR, "--threads=-1"), 2, "expected a whole number")
+    expect(tenon("run", XNOR, "--threads", "0", "--random"), 2, "--threads is 0, expected 1 to 1024")
+    expect(tenon("run", XNOR, "--random=yes"), 2, "--random takes no value")
+    expect(tenon("bench", XNOR, "--seconds", "soon"), 2, "expected a number from 0 up")
+    expect(tenon("run"), 2, "expected: tenon run MODEL", "`tenon help run`")
+    expect(tenon("run", XNOR, XNOR), 2, "is one argument too many")
+    expect(tenon("convert", XNOR), 2, "expected: tenon convert IN OUT")
+    expect(tenon("inspect"), 2, "expected a MODEL")
+    expect(tenon("run", XNOR, "--random", "--math", "stricd"), 2, "did you mean strict?")
+    expect(tenon("run", XNOR, "--random", "--shape", "x"), 2, "expected NAME=1,3,224,224")
+    expect(tenon("run", XNOR, "--random", "--shape", "x=1,z"), 2, "expected numbers")
+    expect(tenon("run", FASHION, "--input", "a.png", "--size", "big"), 1, "a.png")
+
+
+# ---- run: arrays ----------------------------------------------------------------------------
+
+def xnor_is_right_and_its_linear_twin_is_not():
+    np.save("x.npy", TRUTH_TABLE)
+    assert saved(XNOR, "--input", "x=x.npy").ravel().tolist() == [1, 0, 0, 1]
+    assert saved(XNOR, "--input", "x.npy", "--passes", "none").ravel().tolist() == [1, 0, 0, 1]
+    linear = saved(os.path.join(GRAPHS, "xnor-linear.json"), "-i", "x=x.npy").ravel().tolist()
+    assert linear != [1, 0, 0, 1]
+
+
+def outputs_are_printed_as_numpy_does():
+    np.save("x.npy", np.arange(6, dtype=np.float32).reshape(2, 3) / 2)
+    expect(tenon("run", identity("float32", [2, 3]), "-i", "x.npy"), 0, "y  float32[2,3]\n[[  0 0.5   1]\n [1.5   2 2.5]]")
+    np.save("x.npy", np.array([True, False]))
+    expect(tenon("run", identity("bool", [2]), "-i", "x.npy"), 0, "[ true false]")
+    np.save("x.npy", np.array([np.nan, np.inf, -np.inf, -0.0], np.float32))
+    expect(tenon("run", identity("float32", [4]), "-i", "x.npy"), 0, "nan", " inf", "-inf", "-0")
+    np.save("x.npy", np.zeros((50, 50), np.int64))
+    text = expect(tenon("run", identity("int64", [50, 50]), "-i", "x.npy"), 0, "[0 0 0 ... 0 0 0]", "\n ...\n").out
+    assert text.count("\n") < 20
+    np.save("x.npy", np.int64(7))
+    expect(tenon("run", identity("int64", []), "-i", "x.npy"), 0, "y  int64[]\n7\n")
+    quiet = expect(tenon("run", identity("int64", []), "-i", "x.npy", "--quiet"), 0)
+    assert "int64" not in quiet.out
+
+
+def every_numpy_type_goes_in_and_out_unchanged():
+    rng = np.random.default_rng(1)
+    names = ["float32", "float64", "float16", "int8", "int16", "int32", "int64",
+             "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128"]
+    for name in names:
+        values = rng.integers(0, 100, (3, 4)).astype(name)
+        np.save("x.npy", values)
+        back = saved(identity(name, [3, 4]), "-i", "x.npy")
+        assert back.dtype == values.dtype and (back == values).all(), name
+    entry = json.load(open("out/outputs.json"))["outputs"][0]
+    assert entry == {"name": "y", "kind": "tensor", "dtype": "complex128", "shape": [3, 4], "file": "0.npy"}
+
+
+def types_that_numpy_lacks_travel_as_float32_and_bytes():
+    np.save("x.npy", np.array([1.5, -2, 448, 0.0625], np.float32))
+    for dtype in ("bfloat16", "float8e4m3fn", "float8e5m2"):
+        back = saved(identity(dtype, [4]), "-i", "x.npy")
+        assert back.dtype == np.float32 and np.allclose(back, [1.5, -2, 448, 0.0625]), (dtype, back)
+    assert json.load(open("out/outputs.json"))["outputs"][0]["stored"] == "float32"
+    np.save("x.npy", np.array([-8, 7, 3], np.int8))
+    assert saved(identity("int4", [3]), "-i", "x.npy").tolist() == [-8, 7, 3]
+    np.save("x.npy", np.array([0, 3, 2], np.uint8))
+    assert saved(identity("uint2", [3]), "-i", "x.npy").tolist() == [0, 3, 2]
+
+
+def fortran_order_and_big_endian_are_read():
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    np.save("x.npy", np.asfortranarray(values))
+    assert (saved(identity("float32", [2, 3, 4]), "-i", "x.npy") == values).all()
+    np.save("x.npy", values.astype(">f4"))
+    assert (saved(identity("float32", [2, 3, 4]), "-i", "x.npy") == values).all()
+
+
+def strings_are_read_as_text_and_as_bytes():
+    np.save("x.npy", np.array(["one", "zwölf", "日本"]))
+    back = saved(identity("string", [3]), "-i", "x.npy")
+    assert [s.decode() for s in back] == ["one", "zwölf", "日本"]
+    np.save("x.npy", np.array([b"a", b"\xff"]))
+    assert saved(identity("string", [2]), "-i", "x.npy").tolist() == [b"a", b"\xff"]
+    np.save("x.npy", np.array(["\x1b[31mred"]))
+    assert "\x1b" not in expect(tenon("run", identity("string", [1]), "-i", "x.npy"), 0, "?[31mred").out
+
+
+def empty_and_scalar_arrays_work():
+    np.save("x.npy", np.zeros((0, 3), np.float32))
+    assert saved(identity("float32", [None, 3]), "-i", "x.npy").shape == (0, 3)
+    np.save("x.npy", np.float32(3))
+    assert saved(identity("float32", []), "-i", "x.npy") == 3
+
+
+def archives_give_their_members():
+    a, b = np.arange(3, dtype=np.float32), np.arange(3, 6, dtype=np.float32)
+    net = identity("float32", [3])
+    for save in (np.savez, np.savez_compressed):
+        save("two.npz", a=a, b=b)
+        assert (saved(net, "-i", "x=two.npz:b") == b).all()
+    expect(tenon("run", net, "-i", "two.npz"), 1, "two.npz has 2 arrays (a, b): say which as two.npz:NAME")
+    expect(tenon("run", net, "-i", "two.npz:c"), 1, "two.npz has no array 'c'; it has a, b")
+    np.savez("one.npz", a)
+    assert (saved(net, "-i", "one.npz") == a).all()
+    data = bytearray(open("two.npz", "rb").read())
+    with open("cut.npz", "wb") as file:
+        file.write(data[:100])
+    expect(tenon("run", net, "-i", "cut.npz:a"), 1, "has no zip directory")
+    data[60] ^= 255
+    with open("bad.npz", "wb") as file:
+        file.write(data)
+    expect(tenon("run", net, "-i", "bad.npz:a"), 1, "is damaged")
+    with zipfile.ZipFile("other.npz", "w") as archive:
+        archive.writestr("a.npy", b"no array")
+    expect(tenon("run", net, "-i", "other.npz:a"), 1, "is no .npy array")
+
+
+def safetensors_give_their_tensors():
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                         "far": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}).encode()
+    with open("w.safetensors", "wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header + np.array([1, 2], np.float32).tobytes())
+    net = identity("float32", [2])
+    assert saved(net, "-i", "w.safetensors:w").tolist() == [1, 2]
+    expect(tenon("run", net, "-i", "w.safetensors:v"), 1, "has no tensor 'v'; it has w, far")
+    expect(tenon("run", net, "-i", "w.safetensors:far"), 1, "tensor 'far' lies at 4 to 12 of 8 bytes")
+    with open("cut.safetensors", "wb") as file:
+        file.write(b"\xff" * 20)
+    expect(tenon("run", net, "-i", "cut.safetensors:w"), 1, "ends inside its header")
+
+
+def bad_arrays_are_refused():
+    net = identity("float32", [3])
+    np.save("x.npy", np.arange(3, dtype=np.float32))
+    data = open("x.npy", "rb").read()
+    cases = {"short": (data[:-4], "has 8 bytes of elements, its shape [3] needs 12"),
+             "head": (data[:20], "ends inside its header"),
+             "version": (data[:6] + b"\x09" + data[7:], ".npy version 9"),
+             "garbage": (data[:10] + b"x" * 118 + data[128:], "not what numpy writes"),
+             "record": (data.replace(b"'<f4'", b"[('a'"), "arrays of records"),
+             "huge": (data.replace(b"(3,), ", b"(99999999999999999999,), "), ""),
+             "overflow": (data.replace(b"(3,), }           ", b"(4294967296, 4294967296), }"), ""),
+             "text": (b"hello, world", "is none of .npy, .npz, .safetensors, PNG, JPEG, IDX")}
+    for name, (content, message) in cases.items():
+        with open(name, "wb") as file:
+            file.write(content)
+        expect(tenon("run", net, "-i", name), 1, name, message)
+    expect(tenon("run", net, "-i", "missing.npy"), 1, "missing.npy: No such file")
+    expect(tenon("run", net, "-i", "."), 1, "is no regular file")
+    np.save("objects.npy", np.array([{}]), allow_pickle=True)
+    expect(tenon("run", net, "-i", "objects.npy"), 1, "has numpy type '|O'")
+
+
+def inputs_that_do_not_fit_are_refused():
+    np.save("x.npy", TRUTH_TABLE)
+    np.save("three.npy", np.zeros((1, 3), np.float32))
+    np.save("double.npy", TRUTH_TABLE.astype(np.float64))
+    expect(tenon("run", XNOR), 1, "input 'x' (float32[N, 2]) is not set: --input x=FILE, or --random")
+    expect(tenon("run", XNOR, "-i", "y=x.npy"), 1, "the model has no input 'y'; did you mean 'x'?")
+    expect(tenon("run", XNOR, "-i", "x=three.npy"), 1, "'x'", "2", "3")
+    expect(tenon("run", XNOR, "-i", "x=double.npy"), 1, "'x'", "float64", "float32")
+    expect(tenon("run", XNOR, "-i", "x=x.npy", "-i", "x=x.npy"), 1, "is given 2 files")
+    graph(inputs=[("a", "float32", [1]), ("b", "float32", [1])],
+          nodes=[{"op": "Add", "inputs": ["a", "b"], "outputs": ["y"]}])
+    expect(tenon("run", "net.json", "-i", "x.npy"), 2, "expected NAME=FILE: the model has 2 inputs")
+    expect(tenon("run", "missing.json"), 1, "missing.json")
+
+
+# ---- run: random values, shapes, backends ----------------------------------------------------
+
+def random_inputs_depend_on_the_seed_alone():
+    one = saved(XNOR, "--random", "--seed", "5", "--shape", "N=3")
+    assert one.shape == (3, 1)
+    assert (saved(XNOR, "--random", "--seed", "5", "--shape", "x=3,2") == one).all()
+    assert (saved(XNOR, "--random", "--seed", "6", "--shape", "x=3,2") != one).any()
+    expect(tenon("run", XNOR, "--random", "--shape", "M=3"), 1, "the model has no input 'M'")
+    for dtype in ("int64", "bool", "float16", "bfloat16", "uint4", "string", "complex64", "float8e8m0"):
+        expect(tenon("run", identity(dtype, [4]), "--random", "-b", "reference"), 0, f"y  {dtype}[4]")
+    expect(tenon("run", identity("float32", None), "--random"), 1, "declares no shape: say --shape x=")
+    assert saved(identity("float32", None), "--random", "--shape", "x=2,2").shape == (2, 2)
+
+
+def session_options_reach_the_session():
+    np.save("x.npy", TRUTH_TABLE)
+    common = ("run", XNOR, "-i", "x.npy")
+    expect(tenon(*common, "--backend", "reference", "--threads", "1"), 0, "; reference; 1 thread\n")
+    expect(tenon(*common, "--backends=reference", "-t2"), 0, "2 threads")
+    expect(tenon(*common, "--backend", "nonesuch"), 3, "nonesuch")
+    expect(tenon(*common, "--passes", "nonesuch"), 2, "nonesuch")
+    for option in ("--no-fusion", "--plain-layouts", "--vendor-reference", "--math=strict", "--math=fast"):
+        expect(tenon(*common, option), 0)
+    expect(tenon(*common, "--place", "hidden=reference"), 0)
+
+
+def threads_wait_as_the_user_said_or_as_the_command_chose():
+    shown = {"OMP_DISPLAY_ENV": "verbose"}
+    run = ("run", XNOR, "--random", "-b", "reference")
+    assert "GOMP_SPINCOUNT = '100000'" in tenon(*run, **shown).err
+    assert "GOMP_SPINCOUNT = '7'" in tenon(*run, GOMP_SPINCOUNT="7", **shown).err
+    assert "GOMP_SPINCOUNT = '100000'" not in tenon(*run, OMP_WAIT_POLICY="passive", **shown).err
+    assert tenon(*run, OMP_WAIT_POLICY="passive", **shown).err.count("OPENMP DISPLAY ENVIRONMENT BEGIN") == 1
+
+
+# ---- run: pictures ---------------------------------------------------------------------------
+
+def pictures_become_planes_or_pixels():
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (4, 5, 3), np.uint8)
+    png("c.png", pixels)
+    planes = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+    assert (saved(identity("float32", ["N", 3, 4, 5]), "-i", "c.png") == planes).all()
+    assert (saved(identity("float32", ["N", 4, 5, 3]), "-i", "c.png") == planes.transpose(0, 2, 3, 1)).all()
+    assert (saved(identity("float32", ["N", "C", "H", "W"]), "-i", "c.png", "--layout", "nhwc")
+            == planes.transpose(0, 2, 3, 1)).all()
+    assert (saved(identity("float32", [3, 4, 5]), "-i", "c.png") == planes[0]).all()
+    assert (saved(identity("float32", ["N", 60]), "-i", "c.png") == planes.reshape(1, 60)).all()
+    assert (saved(identity("uint8", ["N", 4, 5, 3]), "-i", "c.png") == pixels).all()
+    mean, std = np.array([0.1, 0.2, 0.3], np.float32), np.array([0.5, 0.25, 2], np.float32)
+    got = saved(identity("float32", ["N", 3, 4, 5]), "-i", "c.png", "--mean", "0.1,0.2,0.3", "--std", "0.5,0.25,2")
+    assert np.allclose(got, (planes - mean[:, None, None]) / std[:, None, None], atol=1e-6)
+    got = saved(identity("float32", ["N", 3, 4, 5]), "-i", "c.png", "--scale", "1")
+    assert (got == planes * 255).all() or np.allclose(got, planes * 255)
+    grey = saved(identity("float32", ["N", 1, 4, 5]), "-i", "c.png")[0, 0]
+    assert np.allclose(grey, pixels @ np.array([0.299, 0.587, 0.114]) / 255, atol=1e-5)
+
+
+def metadata_says_what_need_not_be_said_again():
+    pixels = np.full((2, 2), 100, np.uint8)
+    png("g.png", pixels)
+    net = identity("float32", ["N", "C", "H", "W"], metadata={
+        "image.mean": "[0.5]", "image.std": "0.25", "image.layout": "NHWC", "image.size": "4x3", "image.scale": "200"})
+    got = saved(net, "-i", "g.png")
+    assert got.shape == (1, 4, 3, 1) and np.allclose(got, 0)
+    assert saved(net, "-i", "g.png", "--size", "2").shape == (1, 2, 2, 1)
+    bad = identity("float32", ["N", 1, 2, 2], metadata={"image.mean": "half"})
+    expect(tenon("run", bad, "-i", "g.png"), 1, "mean is 'half', expected numbers")
+    expect(tenon("run", identity("float32", ["N", 1, 2, 2]), "-i", "g.png", "--layout", "abc"), 2, "expected nchw or nhwc")
+
+
+def resizing_has_half_pixel_centres():
+    def triangle(n, m):
+        weights = np.zeros((m, n))
+        reach = max(1, n / m)
+        for i in range(m):
+            away = np.abs(np.arange(n) + 0.5 - (i + 0.5) * n / m) / reach
+            weights[i] = np.maximum(0, 1 - away)
+        return weights / weights.sum(1, keepdims=True)
+
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (13, 9), np.uint8)
+    png("g.png", pixels)
+    for rows, columns in ((5, 4), (20, 30), (13, 3), (1, 1)):
+        got = saved(identity("float32", ["N", 1, "H", "W"]), "-i", "g.png", "--size", f"{rows}x{columns}")[0, 0]
+        wanted = triangle(13, rows) @ pixels @ triangle(9, columns).T / 255
+        assert got.shape == wanted.shape and np.allclose(got, wanted, atol=1e-5)
+
+
+def jpeg_transparency_and_bad_pictures():
+    grey_jpeg("g.jpg", 20, 12, 200)
+    got = saved(identity("float32", ["N", 1, "H", "W"]), "-i", "g.jpg")
+    assert got.shape == (1, 1, 20, 12) and np.allclose(got, 200 / 255, atol=0.005)
+    assert saved(identity("float32", ["N", 3, 8, 8]), "-i", "g.jpg").shape == (1, 3, 8, 8)
+    pixels = np.zeros((2, 2, 4), np.uint8)
+    pixels[0, 0, 3] = 255
+    png("a.png", pixels)
+    got = saved(identity("float32", ["N", 3, 2, 2]), "-i", "a.png")[0]
+    assert (got[:, 0, 0] == 0).all() and (got[:, 1, 1] == 1).all()
+    net = identity("float32", ["N", 3, 2, 2])
+    for name, bad in (("cut.png", open("a.png", "rb").read()[:60]), ("cut.jpg", open("g.jpg", "rb").read()[:150])):
+        with open(name, "wb") as file:
+            file.write(bad)
+        expect(tenon("run", net, "-i", name), 1, name)
+    expect(tenon("run", identity("float32", ["N", 5, 2, 2]), "-i", "a.png"), 1, "has 5 channels, a picture has 1 or 3")
+
+
+def several_pictures_make_a_batch():
+    for k, level in enumerate((0, 51, 255)):
+        png(f"{k}.png", np.full((2, 2), level, np.uint8))
+    net = identity("float32", ["N", 1, 2, 2])
+    three = ("-i", "0.png", "-i", "1.png", "-i", "2.png")
+    for batch in ("1", "2", "3"):
+        got = saved(net, *three, "--batch", batch)
+        assert np.allclose(got[:, 0, 0, 0], [0, 0.2, 1]), batch
+    assert saved(net, *three, "--limit", "2").shape[0] == 2
+    fixed = identity("float32", [2, 1, 2, 2], "fixed.json")
+    expect(tenon("run", fixed, *three), 1, "takes 2 pictures at once", "--limit 2")
+    expect(tenon("run", fixed, *three, "--batch", "3"), 1, "--batch says 3")
+    png("big.png", np.zeros((3, 3), np.uint8))
+    free = identity("float32", ["N", 1, "H", "W"], "free.json")
+    expect(tenon("run", free, "-i", "0.png", "-i", "big.png"), 1, "differ in size", "--size HxW")
+    np.save("x.npy", np.zeros((1, 1, 2, 2), np.float32))
+    expect(tenon("run", net, "-i", "0.png", "-i", "x.npy"), 1, "x.npy is neither PNG nor JPEG")
+
+
+def idx_files_are_pictures_classes_and_numbers():
+    pixels = np.arange(3 * 2 * 2, dtype=np.uint8).reshape(3, 2, 2) * 20
+    idx("p.idx", pixels)
+    with gzip.open("p.idx.gz", "wb") as file:
+        file.write(open("p.idx", "rb").read())
+    net = identity("float32", ["N", 1, 2, 2])
+    for name in ("p.idx", "p.idx.gz"):
+        assert np.allclose(saved(net, "-i", name, "--batch", "2")[:, 0], pixels / 255)
+    idx("f.idx", np.array([1.5, -2], np.float64))
+    assert saved(identity("float32", [2], "f.json"), "-i", "f.idx").tolist() == [1.5, -2]
+    data = open("p.idx", "rb").read()
+    with open("cut.idx", "wb") as file:
+        file.write(data[:-1])
+    expect(tenon("run", net, "-i", "cut.idx"), 1, "cut.idx is too short for its shape [3,2,2]")
+    with gzip.open("bomb.gz", "wb") as file:
+        file.write(b"\0\0\x08\x03" + b"\x7f\xff\xff\xff" * 3)
+    expect(tenon("run", net, "-i", "bomb.gz"), 1, "too short", "[2147483647,2147483647,2147483647]")
+
+
+# ---- run: what the answers are worth -----------------------------------------------------------
+
+def classifier():
+    """Two classes; the score of class k is the mean of pixel k."""
+    return graph("net.json", [("x", "float32", ["N", 1, 1, 2])],
+                 [{"op": "Flatten", "inputs": ["x"], "outputs": ["y"]}], metadata={"labels": "left\nright"})
+
+
+def labels_and_the_best():
+    idx("p.idx", np.array([[[255, 0]], [[0, 255]], [[51, 102]]], np.uint8))
+    expect(tenon("run", classifier(), "-i", "p.idx"), 0, "best of y", "p.idx[0]: left 1, right 0", "p.idx[1]: right 1")
+    one = expect(tenon("run", "net.json", "-i", "p.idx", "--limit", "1"), 0, "class", "left (0)").out
+    assert one.index("left (0)") < one.index("right (1)")
+    with open("words.txt", "w", encoding="utf-8") as file:
+        file.write("L\r\nR\r\n")
+    expect(tenon("run", "net.json", "-i", "p.idx", "--labels", "words.txt", "--top", "1"), 0, "p.idx[2]: R 0.4\n")
+    assert "best of" not in tenon("run", "net.json", "-i", "p.idx", "--top", "0").out
+    expect(tenon("run", "net.json", "-i", "p.idx", "--labels", "missing"), 1, "missing: No such file")
+    drawn = expect(tenon("run", "net.json", "-i", "p.idx", "--draw", "2", "-q", "--top=0"), 0, "left 1", "right 1").out
+    assert "@ " in drawn and " @" in drawn
+    np.save("x.npy", np.zeros((1, 1, 1, 2), np.float32))
+    expect(tenon("run", "net.json", "-i", "x.npy", "--draw", "1"), 1, "no input is made of pictures")
+
+
+def truth_and_expectations():
+    idx("p.idx", np.array([[[255, 0]], [[0, 255]], [[51, 102]]], np.uint8))
+    idx("t.idx", np.array([0, 1, 0], np.uint8))
+    common = ("run", classifier(), "-i", "p.idx", "-q", "--top", "0")
+    expect(tenon(*common, "--truth", "t.idx"), 0, "accuracy 66.67 % (2 of 3)")
+    expect(tenon(*common, "--expect", "t.idx"), 5, "agreement 66.67 % (2 of 3) with t.idx")
+    np.save("c.npy", np.array([0, 1, 1]))
+    expect(tenon(*common, "--expect", "c.npy"), 0, "agreement 100.00 % (3 of 3)")
+    np.save("v.npy", np.array([[1, 0], [0, 1]], np.float32))
+    expect(tenon(*common, "--expect", "v.npy", "--expect", "y=v.npy"), 0, "'y' agrees with v.npy: 4 values, largest difference 0")
+    np.save("w.npy", np.array([[1, 0], [0, 0.99]], np.float32))
+    expect(tenon(*common, "--expect", "w.npy"), 5, "'y' differs from w.npy: 1 of 4 values, the most at element 3: 1, expected 0.99")
+    expect(tenon(*common, "--expect", "w.npy", "--tolerance", "0.1"), 0, "agrees")
+    np.save("s.npy", np.zeros((1, 3), np.float32))
+    expect(tenon(*common, "--expect", "s.npy"), 1, "cannot be held against")
+    expect(tenon(*common, "--truth", "s.npy"), 1, "expected 3 whole numbers")
+
+
+def nan_and_infinity_agree_only_with_themselves():
+    special = np.array([np.nan, np.inf, -np.inf, 1], np.float32)
+    np.save("x.npy", special)
+    net = identity("float32", [4])
+    expect(tenon("run", net, "-i", "x.npy", "--expect", "x.npy"), 0, "agrees")
+    for k in range(3):
+        other = special.copy()
+        other[k] = 1
+        np.save("o.npy", other)
+        expect(tenon("run", net, "-i", "x.npy", "--expect", "o.npy"), 5, "1 of 4 values")
+
+
+def several_outputs_are_saved_in_order():
+    graph(inputs=[("x", "float32", [2])], outputs=["b", "a"],
+          nodes=[{"op": "Neg", "inputs": ["x"], "outputs": ["a"]}, {"op": "Abs", "inputs": ["a"], "outputs": ["b"]}])
+    np.save("x.npy", np.array([1, -2], np.float32))
+    expect(tenon("run", "net.json", "-i", "x.npy", "--save", "deep/er/out"), 0)
+    listed = json.load(open("deep/er/out/outputs.json"))["outputs"]
+    assert [(o["name"], o["file"]) for o in listed] == [("b", "0.npy"), ("a", "1.npy")]
+    assert np.load("deep/er/out/1.npy").tolist() == [-1, 2]
+    open("file", "w").close()
+    expect(tenon("run", "net.json", "-i", "x.npy", "--save", "file/out"), 1, "file/out: Not a directory")
+
+
+def sequences_and_optionals():
+    nodes = [{"op": "Identity", "inputs": ["x"], "outputs": ["y"]}]
+    np.save("a.npy", np.array([1, 2], np.float32))
+    np.save("b.npy", np.array([[3]], np.float32))
+    data = {"tenon": 1, "opset": 21, "outputs": ["y"], "nodes": nodes}
+    for kind, files in (("sequence(tensor(float32))", ("a.npy", "b.npy")), ("optional(tensor(float32))", ("a.npy",))):
+        with open("net.json", "w", encoding="utf-8") as file:
+            json.dump(data | {"inputs": [{"name": "x", "type": kind}]}, file)
+        words = [word for name in files for word in ("-i", f"x={name}")]
+        expect(tenon("run", "net.json", *words, "--save", "out", "-b", "reference"), 0, kind.split("(")[0])
+        listed = json.load(open("out/outputs.json"))["outputs"][0]
+        assert [e["file"] for e in listed["elements"]] == [f"0/{k}.npy" for k in range(len(files))]
+        assert np.load("out/0/0.npy").tolist() == [1, 2]
+        expect(tenon("run", "net.json", "-i", "x=", "--save", "out", "-b", "reference"), 0)
+        assert json.load(open("out/outputs.json"))["outputs"][0]["elements"] == []
+    expect(tenon("run", "net.json", "--random"), 1, "is not made up")
+
+
+# ---- the other subcommands ---------------------------------------------------------------------
+
+def check_says_everything_with_its_place():
+    expect(tenon("check", XNOR, FASHION), 0, "xnor.json: fine, 3 nodes", "fashion-lenet.json: fine, 17 nodes")
+    with open("broken.json", "w", encoding="utf-8") as file:
+        file.write('{"tenon": 1,\n "opset": }')
+    expect(tenon("check", "broken.json"), 1, "broken.json:2:")
+    graph("two.json", [("x", "float32", [1])],
+          [{"op": "Reluu", "inputs": ["x"], "outputs": ["h"]}, {"op": "Neg", "inputs": ["x", "x"], "outputs": ["y"]}])
+    expect(tenon("check", "two.json"), 1, "Reluu", "Relu", "Neg")
+    expect(tenon("check", XNOR, "broken.json", XNOR), 1, "broken.json:2:", "xnor.json: fine")
+    expect(tenon("check", "missing.json"), 1, "missing.json")
+
+
+def inspect_shows_layers_and_totals():
+    expect(tenon("inspect", FASHION), 0, "fashion-lenet: ", "conv1", "float32[1,16,28,28]", "416", "314 k", "5/1",
+           "multiply-adds", "parameters", "17 nodes in the file")
+    expect(tenon("inspect", FASHION, "--shape", "N=8"), 0, "float32[8,16,28,28]")
+    expect(tenon("inspect", FASHION, "--shape", "image=8,1,28,28"), 0, "float32[8,16,28,28]")
+    expect(tenon("inspect", FASHION, "--shape", "image=8,2,28,28"), 1, "image")
+    expect(tenon("inspect", FASHION, "--shape", "N=8,8"), 2, "symbol N wants one number")
+
+
+def inspect_shows_plan_passes_and_graph():
+    expect(tenon("inspect", FASHION, "--plan", "-b", "reference"), 0, "algorithm", "conv1", "reference", "arena")
+    expect(tenon("inspect", FASHION, "--passes"), 0, "drop_identity", "remove_dead")
+    kept = expect(tenon("inspect", FASHION, "--graph", "--passes=none"), 0, "Dropout")
+    assert "remove_dead" not in kept.out
+    assert "Dropout" not in expect(tenon("inspect", FASHION, "--graph"), 0, "Conv").out
+    expect(tenon("inspect", "--passes"), 0, "fold_constants")
+
+
+def inspect_shows_operators():
+    expect(tenon("inspect", "--op", "Conv"), 0, "Conv", "kernel_shape", "reference")
+    expect(tenon("inspect", "--op", "Convv"), 1, "Conv")
+    expect(tenon("inspect", "--ops"), 0, "| ", "Conv", "MatMul")
+
+
+def plugins_are_listed_and_refused_ones_explained():
+    expect(tenon("plugins"), 0, "activation", "loaded", "reference", "default backends: ")
+    expect(tenon("plugins", "--open"), 0, "reference")
+    os.makedirs("folder/plugins")
+    with open("folder/plugins/text.so", "w", encoding="utf-8") as file:
+        file.write("no plugin")
+    expect(tenon("plugins", "--plugins", os.path.abspath("folder")), 3, "refused", "text.so")
+    expect(tenon("plugins", TENON_PLUGIN_PATH=os.path.abspath("folder")), 3, "refused", "text.so")
+    expect(tenon("run", XNOR, "--random", TENON_PLUGIN_PATH=os.path.abspath("folder")), 0)
+    expect(tenon("check", XNOR, "--plugin", os.path.abspath("folder/plugins/text.so")), 3, "text.so")
+    expect(tenon("check", XNOR, "--plugin", "missing.so"), 3, "missing.so")
+    os.chmod("folder/plugins/text.so", 0o666)
+    expect(tenon("plugins", "--plugins", os.path.abspath("folder")), 3, "refused")
+
+
+def bench_measures():
+    expect(tenon("bench", XNOR, "--runs", "20", "--warmup", "2", "-b", "reference", "-t", "1"), 0, "median", "spread",
+           "95 % under", "20 runs, 1 thread", "0 allocations by the engine")
+    line = json.loads(expect(tenon("bench", XNOR, "--seconds", "0.05", "--json"), 0).out)
+    assert line["least_s"] <= line["p5_s"] <= line["median_s"] <= line["p95_s"] and line["allocations"] == 0
+    expect(tenon("bench", FASHION, "--seconds", "0.05", "--profile", "-b", "reference", "--shape", "N=2"), 0, "share", "conv1")
+    idx("p.idx", np.zeros((5, 28, 28), np.uint8))
+    expect(tenon("bench", FASHION, "--input", "p.idx", "--runs", "5", "--warmup", "0"), 0, "5 runs")
+
+
+def compare_sets_backends_side_by_side():
+    common = ("compare", FASHION, "--seconds", "0.05")
+    expect(tenon(*common), 0, "conv1", "whole run", "not fused")
+    shown = expect(tenon(*common, "--backends", "reference,reference+reference"), 0, "absolute", "NaN, inf").out
+    assert "softmax" in shown and " 0 " in shown
+    expect(tenon(*common, "--backends", "nonesuch"), 3, "nonesuch")
+    expect(tenon(*common, "--backends", "reference,nonesuch"), 3, "nonesuch", "conv1")
+    np.save("x.npy", np.array([[np.inf, 1]], np.float32))
+    expect(tenon("compare", XNOR, "-i", "x.npy", "--seconds", "0.02", "--backends", "reference,reference+reference"), 0, "alike")
+
+
+def convert_keeps_answers():
+    np.save("x.npy", TRUTH_TABLE)
+    for options in ((), ("--optimized",)):
+        expect(tenon("convert", XNOR, "copy.json", *options), 0)
+        assert saved("copy.json", "-i", "x.npy").ravel().tolist() == [1, 0, 0, 1]
+    expect(tenon("convert", FASHION, "small.json", "--optimized"), 0)
+    assert os.path.exists("small.safetensors")
+    expect(tenon("check", "small.json"), 0)
+    expect(tenon("convert", XNOR, "copy.nonesuch"), 1, "nonesuch")
+
+
+def hostile_names_do_not_drive_the_terminal():
+    graph(inputs=[("x", "float32", [1])], outputs=["\x1b[2Jy"],
+          nodes=[{"op": "Neg", "name": "\x1b[31m", "inputs": ["x"], "outputs": ["\x1b[2Jy"]}])
+    for words in (("run", "net.json", "--random"), ("inspect", "net.json"), ("inspect", "net.json", "--plan"),
+                  ("inspect", "net.json", "--graph"), ("compare", "net.json", "--seconds", "0.01"), ("check", "net.json"),
+                  ("bench", "net.json", "--runs", "1", "--profile")):
+        result = tenon(*words)
+        assert "\x1b" not in result.out + result.err, words
+
+
+def a_full_disk_is_noticed():
+    import subprocess
+    from harness import TENON
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        process = subprocess.run([TENON, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 4 and "could not be written" in process.stderr
+
+
+TESTS = [value for name, value in list(globals().items())
+         if callable(value) and getattr(value, "__module__", "") == "__main__"
+         and name not in ("graph", "identity", "saved", "classifier")]
+
+if __name__ == "__main__":
+    sys.exit(0 if run_all(TESTS) else 1)
