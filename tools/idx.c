@@ -96,6 +96,8 @@ static int read_from(tool *t, const char *name, size_t file_bytes, source *s, tn
     /* Deflate never gains more than 1032 to 1: what promises more is not worth allocating. */
     if (bytes > 1032.0 * (double)file_bytes)
         return bad(t, EXIT_BAD, "%s is too short for its shape %s", name, shape_text(t, head[3], dims));
+    if (array_check(t, name, dtype_of(head[2]), head[3], dims, SIZE_MAX))
+        return EXIT_BAD;
     *out = array_make(t, dtype_of(head[2]), head[3], dims);
     if (!*out)
         return EXIT_BAD;

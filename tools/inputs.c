@@ -265,6 +265,8 @@ static int choose_batch(tool *t, inputs *all)
 int inputs_read(tool *t, const tn_session *session, bool random, inputs *out)
 {
     int code = check_names(t, session);
+    if (!code)
+        code = check_shapes(t, session);
     *out = (inputs){ .count = input_count(session) };
     out->items = keep_array(t, out->count, sizeof *out->items);
     for (size_t k = 0; !code && k < out->count; k++) {

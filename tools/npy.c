@@ -193,17 +193,20 @@ static int read_strings(tool *t, const char *name, const header *h, blob data, t
 {
     const bool wide = h->code[0] == 'U';
     const size_t units = strtoul(h->code + 1, NULL, 10), each = wide ? 4 * units : units;
-    int32_t rank = h->rank;
     tn_tensor *tensor;
     size_t need;
     if (units > data.count || h->fortran)
         return bad(t, EXIT_BAD, "%s: strings of %zu characters%s do not fit the file", name, units,
                    h->fortran ? " in Fortran order" : "");
-    tensor = array_make(t, TN_STRING, rank, h->dims);
+    if (array_check(t, name, TN_STRING, h->rank, h->dims, SIZE_MAX))
+        return EXIT_BAD;
+    if (__builtin_mul_overflow((size_t)tn_extent(h->dims, 0, h->rank), each, &need) || need != data.count ||
+        (each == 0 && tn_extent(h->dims, 0, h->rank) > 0))
+        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, which its shape %s does not", name, data.count,
+                   shape_text(t, h->rank, h->dims));
+    tensor = array_make(t, TN_STRING, h->rank, h->dims);
     if (!tensor)
         return EXIT_BAD;
-    if (__builtin_mul_overflow((size_t)tn_count(tensor), each, &need) || need != data.count)
-        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, which its shape does not", name, data.count);
     for (size_t i = 0; i < (size_t)tn_count(tensor); i++) {
         const uint8_t *from = data.data + i * each;
         char *text = keep(t, each + 1);
@@ -230,12 +233,11 @@ static int read_numbers(tool *t, const char *name, const header *h, blob data, t
             type = &types[k];
     if (!type)
         return bad(t, EXIT_BAD, "%s has numpy type '%c%s', which Tenon has not", name, h->order, h->code);
+    if (array_check(t, name, type->dtype, h->rank, h->dims, data.count))
+        return EXIT_BAD;
     tensor = array_make(t, type->dtype, h->rank, h->dims);
     if (!tensor)
         return EXIT_BAD;
-    if (tensor->bytes != data.count)
-        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, its shape %s needs %zu", name, data.count,
-                   shape_text(t, h->rank, h->dims), tensor->bytes);
     if (h->fortran && h->rank > 1)
         from_fortran(tensor, data.data, tn_dtype_bits(type->dtype) / 8);
     else if (data.count)

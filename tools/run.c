@@ -87,8 +87,9 @@ static void print_summary(tool *t, const inputs *in, double seconds, double begi
     const char *name = tn_graph_name(tn_model_graph(t->model), NULL);
     tn_session_get_stats(t->session, &stats);
     print_clean(stdout, name ? name : "", name ? strlen(name) : 0);
-    printf("%s%llu nodes, %llu after the passes; %s; %u thread%s\n", name && *name ? ": " : "",
-           (unsigned long long)stats.nodes_read, (unsigned long long)stats.nodes_left,
+    printf("%s%llu node%s, %llu after the passes; %s; %u thread%s\n", name && *name ? ": " : "",
+           (unsigned long long)stats.nodes_read,
+           stats.nodes_read == 1 ? "" : "s", (unsigned long long)stats.nodes_left,
            t->set.backend ? t->set.backend : tn_runtime_default_backends(t->runtime), stats.threads,
            stats.threads == 1 ? "" : "s");
     if (in->pictures)

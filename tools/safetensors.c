@@ -42,12 +42,15 @@ static int read_tensor(tool *t, const char *name, blob data, const char *member,
             return bad(t, EXIT_BAD, "%s: tensor '%s' has a dimension that is no whole number", name, member);
         dims[k] = json_integer_value(dim);
     }
+    if (begin < 0 || end < begin || (uint64_t)end > data.count)
+        return bad(t, EXIT_BAD, "%s: tensor '%s' lies at %lld to %lld of %zu bytes", name, member, (long long)begin,
+                   (long long)end, data.count);
+    if (array_check(t, keep_format(t, "%s: tensor '%s'", name, member), dtype_of(type), (int32_t)rank, dims,
+                    (size_t)(end - begin)))
+        return EXIT_BAD;
     *out = array_make(t, dtype_of(type), (int32_t)rank, dims);
     if (!*out)
         return EXIT_BAD;
-    if (begin < 0 || end < begin || (uint64_t)end > data.count || (uint64_t)(end - begin) != (*out)->bytes)
-        return bad(t, EXIT_BAD, "%s: tensor '%s' lies at %lld to %lld of %zu bytes, its shape needs %zu", name,
-                   member, (long long)begin, (long long)end, data.count, (*out)->bytes);
     if ((*out)->bytes)
         memcpy((*out)->data, data.data + begin, (*out)->bytes);
     return EXIT_FINE;

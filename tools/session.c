@@ -246,7 +246,7 @@ static bool is_known(tool *t, const tn_session *session, const char *name)
     return false;
 }
 
-static int check_shapes(tool *t, const tn_session *session)
+int check_shapes(tool *t, const tn_session *session)
 {
     for (size_t k = 0; k < t->set.shapes.count; k++) {
         const char *text = t->set.shapes.items[k], *equals = strchr(text, '=');

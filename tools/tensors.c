@@ -33,6 +33,20 @@ static bool measure(uint32_t dtype, int32_t rank, const int64_t *dims, int64_t *
     return true;
 }
 
+int array_check(tool *t, const char *name, uint32_t dtype, int32_t rank, const int64_t *dims,
+                size_t available)
+{
+    int64_t count;
+    size_t bytes;
+    if (!measure(dtype, rank, dims, &count, &bytes))
+        return bad(t, EXIT_BAD, "%s: %s%s has too many elements", name, tn_dtype_name(dtype),
+                   shape_text(t, rank, dims));
+    if (available != SIZE_MAX && bytes != available)
+        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, its shape %s needs %zu", name,
+                   available, shape_text(t, rank, dims), bytes);
+    return EXIT_FINE;
+}
+
 tn_tensor *array_make(tool *t, uint32_t dtype, int32_t rank, const int64_t *dims)
 {
     tn_tensor *tensor = keep(t, sizeof *tensor);

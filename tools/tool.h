@@ -118,6 +118,8 @@ size_t output_count(const tn_session *session);
 const tn_port *find_input(tool *t, const tn_session *session, const char *name);
 /* Type of an input with numbers for its extents, by --shape; a symbol that nothing binds is 1. */
 int concrete_type(tool *t, const tn_port *port, tn_type *out);
+/* Complains about a --shape that names no input and no symbol. */
+int check_shapes(tool *t, const tn_session *session);
 /* Bindings of all inputs by --shape; *count 0 when there is no --shape. */
 int shape_bindings(tool *t, const tn_session *session, tn_binding **out, size_t *count);
 const char *base_name(const char *path);
@@ -126,6 +128,10 @@ const char *base_name(const char *path);
 
 /* NULL after a complaint (too large). Memory is zeroed. Strings point into the pool. */
 tn_tensor *array_make(tool *t, uint32_t dtype, int32_t rank, const int64_t *dims);
+/* For a file: the shape must need `available` bytes, or any number where that is SIZE_MAX. Asked
+ * before anything is allocated, since a shape is only a promise. */
+int array_check(tool *t, const char *name, uint32_t dtype, int32_t rank, const int64_t *dims,
+                size_t available);
 /* The same elements as another type: what numpy has no type for is stored as float32 or int8. */
 tn_tensor *array_convert(tool *t, const tn_tensor *from, uint32_t dtype);
 int64_t element_count(const tn_tensor *tensor);

@@ -21,7 +21,8 @@ uint32_t tn_json_kind(const json_t *value)
 
 enum { MOST_KEYS = 24 };
 
-static void unknown_key(tn_reader *r, const tn_place *at, const char *what, const char *key, const tn_key *keys, size_t count)
+/* Marks the key that was meant, whose lack is then no complaint of its own. */
+static void unknown_key(tn_reader *r, const tn_place *at, const char *what, const char *key, const tn_key *keys, size_t count, bool *meant)
 {
     const char *names[MOST_KEYS];
     tn_builder all = { 0 };
@@ -30,6 +31,9 @@ static void unknown_key(tn_reader *r, const tn_place *at, const char *what, cons
         tn_add(&all, "%s\"%s\"", k ? ", " : "its keys are ", names[k]);
     }
     const char *near = tn_json_did_you_mean(r, key, names, count);
+    const char *nearest = tn_nearest(key, names, count);
+    for (size_t k = 0; k < count; k++)
+        meant[k] = meant[k] || names[k] == nearest;
     const tn_place here = { .up = at, .key = key, .at_key = true };
     tn_json_complain(r, &here, TN_ERR_FORMAT, *near ? near : tn_builder_text(&all), "\"%s\" is no key of %s", key, what);
     tn_builder_fini(&all);
@@ -39,7 +43,7 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
 {
     const char *name;
     json_t *member;
-    bool whole = true;
+    bool whole = true, meant[MOST_KEYS] = { false };
     assert(count <= MOST_KEYS);
     memset(members, 0, count * sizeof *members);
     if (!json_is_object(value)) {
@@ -52,7 +56,7 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
             k++;
         const tn_place here = { .up = at, .key = name };
         if (k == count) {
-            unknown_key(r, at, what, name, keys, count);
+            unknown_key(r, at, what, name, keys, count, meant);
         } else if (!(tn_json_kind(member) & keys[k].kinds)) {
             tn_json_complain(r, &here, TN_ERR_FORMAT, "", "\"%s\" is %s: expected %s", name, tn_json_found(r, member), keys[k].expected);
             whole = whole && !keys[k].required;
@@ -62,7 +66,8 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
     }
     for (size_t k = 0; k < count; k++)
         if (keys[k].required && !json_object_get(value, keys[k].name)) {
-            tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s needs \"%s\": %s", what, keys[k].name, keys[k].expected);
+            if (!meant[k])
+                tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s needs \"%s\": %s", what, keys[k].name, keys[k].expected);
             whole = false;
         }
     return whole;

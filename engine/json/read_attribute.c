@@ -49,6 +49,17 @@ static void refuse(maker *k, const tn_place *at, const json_t *value, const char
     tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" is %s: expected %s", k->name, tn_json_found(k->r, value), expected);
 }
 
+/* A value, or one of a list. */
+static void refuse_one(maker *k, const tn_place *at, const json_t *value, const char *one, const char *several, bool in_list)
+{
+    if (!in_list) {
+        refuse(k, at, value, one);
+        return;
+    }
+    *k->good = false;
+    tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" holds %s: expected a list of %s", k->name, tn_json_found(k->r, value), several);
+}
+
 /* ---- single values ----------------------------------------------------------------------------- */
 
 static float read_float(maker *k, const tn_place *at, const json_t *value, bool in_list)
@@ -56,9 +67,9 @@ static float read_float(maker *k, const tn_place *at, const json_t *value, bool 
     double number = 0;
     float rounded = 0;
     if (!tn_json_number(value, &number))
-        refuse(k, at, value, in_list ? "a list of numbers" : "a number");
+        refuse_one(k, at, value, "a number", "numbers", in_list);
     else if (tn_float_set(TN_FLOAT32, &rounded, 0, number))
-        refuse(k, at, value, "a number within float32");
+        refuse_one(k, at, value, "a number within float32", "numbers within float32", in_list);
     return rounded;
 }
 
@@ -67,7 +78,7 @@ static int64_t read_int(maker *k, const tn_place *at, const json_t *value, bool 
     uint64_t number = 0;
     int64_t result;
     if (!tn_json_integer(value, INT64_MIN, INT64_MAX, &number))
-        refuse(k, at, value, in_list ? "a list of integers" : "an integer");
+        refuse_one(k, at, value, "an integer", "integers", in_list);
     memcpy(&result, &number, sizeof result);
     return result;
 }
@@ -76,7 +87,7 @@ static tn_status read_text(maker *k, const tn_place *at, const json_t *value, bo
 {
     bool good = true;
     if (!json_is_string(value) && !json_is_object(value)) {
-        refuse(k, at, value, in_list ? "a list of texts" : "a text");
+        refuse_one(k, at, value, "a text", "texts", in_list);
         return TN_OK;
     }
     TN_TRY(tn_json_text(k->r, at, value, "the text", out, &good));

@@ -102,6 +102,7 @@ static tn_status read_input(tn_reader *r, const tn_place *at, const tn_scope *sc
     bool good = true;
     if (json_is_string(value) && body->kind != TN_BODY_GRAPH) {
         const char *name = tn_json_name(r, at, value, "an input");
+        r->names_lost = r->names_lost || !name;
         if (!name)
             return TN_OK;
         TN_TRY(declare(r, at, scope, name, NULL, &id));
@@ -123,6 +124,7 @@ static tn_status read_input(tn_reader *r, const tn_place *at, const tn_scope *sc
         tn_json_complain(r, at, TN_ERR_FORMAT, "", "an input needs \"dtype\": an element type such as \"float32\"");
     TN_TRY(tn_json_type(r, at, scope->graph, m[DTYPE], m[TYPE], m[SHAPE], &type, &good));
     const char *name = tn_json_name(r, &at_name, m[NAME], "an input");
+    r->names_lost = r->names_lost || !name;
     if (!name)
         return TN_OK;
     TN_TRY(declare(r, &at_name, scope, name, good ? &type : NULL, &id));
@@ -220,6 +222,7 @@ static tn_status read_constants(tn_reader *r, const tn_place *at, const tn_scope
         bool good;
         if (!*name) {
             tn_json_complain(r, &at_name, TN_ERR_NAME, "", "a constant has an empty name");
+            r->names_lost = true;
             continue;
         }
         TN_TRY(tn_json_constant(r, &here, value, name, false, NULL, &contents, &good));

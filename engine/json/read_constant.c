@@ -128,7 +128,8 @@ static tn_status from_data(maker *k)
     TN_TRY(tn_shape_count(tensor->rank, tensor->dims, &count));
     if ((uint64_t)count > k->r->count) { /* more than the text has letters */
         *k->good = false;
-        tn_json_complain(k->r, &here, TN_ERR_SHAPE, "", "\"data\" has %zu elements: expected %" PRId64 ", as the shape says", json_array_size(k->m[DATA]), count);
+        tn_json_complain(k->r, &here, TN_ERR_SHAPE, "", "\"data\" has %zu element%s: expected %" PRId64 ", as the shape says", json_array_size(k->m[DATA]),
+                         json_array_size(k->m[DATA]) == 1 ? "" : "s", count);
         return TN_OK;
     }
     TN_TRY(tn_buffer_create(tensor->bytes, &k->out->buffer));
@@ -208,7 +209,7 @@ static bool read_recipe(maker *k, const tn_place *at, tn_random_spec *spec)
     *spec = (tn_random_spec){ .distribution = is_normal ? "normal" : "uniform", .std = 1, .high = 1 };
     if (distribution && !is_normal && strcmp(distribution, "uniform") != 0)
         tn_json_complain(k->r, &at_distribution, TN_ERR_FORMAT, "", "there is no distribution \"%.40s\": expected \"normal\" or \"uniform\"", distribution);
-    else if (tn_json_members(k->r, at, k->m[RANDOM], is_normal ? "a normal distribution" : "a uniform distribution", keys, RECIPE_KEYS, m)) {
+    else if (tn_json_members(k->r, at, k->m[RANDOM], !distribution ? "a random constant" : is_normal ? "a normal distribution" : "a uniform distribution", keys, RECIPE_KEYS, m)) {
         read_number(k, at, a, m[A], is_normal ? &spec->mean : &spec->low);
         read_number(k, at, b, m[B], is_normal ? &spec->std : &spec->high);
         if (m[SEED] && !tn_json_integer(m[SEED], 0, UINT64_MAX, &spec->seed))

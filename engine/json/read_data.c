@@ -48,7 +48,9 @@ bool tn_json_integer(const json_t *value, int64_t low, uint64_t high, uint64_t *
         return false;
     }
     *out = minus ? 0 - magnitude : magnitude;
-    return minus && magnitude ? low < 0 && magnitude <= 0 - (uint64_t)low : magnitude <= high;
+    if (minus && magnitude)
+        return low < 0 && magnitude <= 0 - (uint64_t)low;
+    return magnitude <= high && (low <= 0 || magnitude >= (uint64_t)low);
 }
 
 typedef struct filler {
@@ -181,7 +183,8 @@ tn_status tn_json_data(tn_reader *r, const tn_place *at, const json_t *value, co
         return fill_nested(&f, at, value, 0);
     if ((uint64_t)json_array_size(value) != (uint64_t)count) {
         *good = false;
-        tn_json_complain(r, at, TN_ERR_SHAPE, "", "\"data\" has %zu elements: expected %" PRId64 ", as the shape says", json_array_size(value), count);
+        tn_json_complain(r, at, TN_ERR_SHAPE, "", "\"data\" has %zu element%s: expected %" PRId64 ", as the shape says", json_array_size(value),
+                         json_array_size(value) == 1 ? "" : "s", count);
         return TN_OK;
     }
     return fill_flat(&f, at, value);

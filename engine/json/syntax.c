@@ -198,7 +198,7 @@ static bool check_between(checker *c, bool *done)
         c->at++;
         skip_space(c);
         if (peek(c) == close)
-            return fault(c, "another one behind the comma");
+            return said(c, open == '{' ? "found } behind a comma: JSON has no comma at the end of an object" : "found ] behind a comma: JSON has no comma at the end of a list");
         return true;
     }
 }
@@ -221,6 +221,8 @@ static bool check(checker *c)
 {
     bool done = false;
     skip_space(c);
+    if (peek(c) != '{' && peek(c) != '[')
+        return fault(c, "a graph, which begins with {");
     while (!done) {
         const size_t depth = c->depth;
         if (depth > 0 && c->stack[depth - 1].open == '{' && !check_key(c))

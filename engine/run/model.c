@@ -6,19 +6,34 @@
 
 #include <stdio.h>
 
+static uint64_t last_constant(const tn_graph *graph)
+{
+    uint64_t last = 0;
+    for (uint32_t slot = 0; slot < tn_graph_value_slots(graph); slot++) {
+        const tn_value_id value = tn_graph_value_at(graph, slot);
+        const tn_constant *constant = value == TN_NONE ? NULL : tn_graph_constant(graph, value);
+        last = constant && constant->id > last ? constant->id : last;
+    }
+    return last;
+}
+
 static tn_status model_create(tn_runtime *runtime, tn_graph *graph, tn_model **out)
 {
     tn_model *model = tn_alloc(1, sizeof *model);
     if (!model)
         return tn_raise_memory();
-    const tn_status status = tn_packs_create(&model->packs);
+    tn_status status = tn_packs_create(&model->packs);
+    if (status == TN_OK)
+        status = tn_interned_create(&model->interned);
     if (status != TN_OK) {
+        tn_packs_destroy(model->packs);
         tn_free(model);
         return status;
     }
     model->refs = 1;
     model->runtime = tn_runtime_ref(runtime);
     model->graph = graph;
+    model->last_id = last_constant(graph);
     *out = model;
     return TN_OK;
 }
@@ -34,6 +49,7 @@ void tn_model_destroy(tn_model *model)
     if (!model || __atomic_sub_fetch(&model->refs, 1, __ATOMIC_ACQ_REL))
         return;
     tn_graph_destroy(model->graph);
+    tn_interned_destroy(model->interned);
     tn_packs_destroy(model->packs);
     tn_runtime_destroy(model->runtime);
     tn_free(model);

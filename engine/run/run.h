@@ -4,6 +4,7 @@
  *     runtime.c     a set of plugins; the host table is put together here
  *     model.c       reading and writing by format
  *     session.c     a model compiled for backends and options
+ *     intern.c      constants that passes make, shared by a model's sessions
  *     plan_table.c  plans by input signature: single flight, least recently used goes first
  *     context.c     inputs, runs, outputs
  *     activation.c  the memory of one plan in one context
@@ -25,11 +26,20 @@ struct tn_runtime {
 };
 tn_runtime *tn_runtime_ref(tn_runtime *runtime);
 
+/* Constants that passes make, shared by the sessions of a model (intern.c). */
+typedef struct tn_interned tn_interned;
+tn_status tn_interned_create(tn_interned **out);
+void tn_interned_destroy(tn_interned *table);
+/* Puts the table's constant in the place of each equal one with an id above last_id. */
+tn_status tn_intern_constants(tn_interned *table, tn_graph *graph, uint64_t last_id);
+
 struct tn_model {
     uint32_t refs;
     tn_runtime *runtime;
     tn_graph *graph;
     tn_packs *packs;
+    tn_interned *interned;
+    uint64_t last_id; /* of the constants that were read */
 };
 tn_model *tn_model_ref(tn_model *model);
 /* Writes a graph in the format of the path's extension. */

@@ -188,6 +188,7 @@ static tn_status compile_graph(tn_session *s, const tn_session_options *options,
     TN_TRY(tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
     TN_TRY(keep_named(s, options->outputs));
     TN_TRY(run_passes(s, options, diagnostics));
+    TN_TRY(tn_intern_constants(s->model->interned, s->graph, s->model->last_id));
     return keep_all(s, options->outputs);
 }
 

@@ -24,7 +24,8 @@ int64_t elements_of(tn_infer *ctx, uint32_t k, tn_dim *out)
         return -1;
     for (int64_t i = 0; i < count; i++) {
         const int64_t number = tn_get_int(value->dtype, value->data, i);
-        out[i] = tn_dim_known(number) ? number : TN_DIM_UNKNOWN;
+        const int wide = value->dtype == TN_UINT64 && number < 0; /* beyond int64 */
+        out[i] = tn_dim_known(number) && !wide ? number : TN_DIM_UNKNOWN;
     }
     return count;
 }

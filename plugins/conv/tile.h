@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    CONV_WIDE = 32, /* output positions of a tile */
+    CONV_WIDE = 64, /* output positions of a tile */
     CONV_HIGH = 64, /* output channels of a tile */
     CONV_DEEP = 64  /* filter taps between two loads of a panel */
 };

@@ -8,50 +8,39 @@
  * SPDX-License-Identifier: MIT */
 #include "pool.h"
 
-static double average(const pool_job *j, const tn_tensor *x, int64_t base, const int64_t *origin)
+/* Taps of the window at position `o` of an axis that count. */
+static int64_t count_taps(const pool_job *j, int32_t axis, int64_t o)
 {
     const pool_window *w = &j->window;
-    int64_t tap[TN_MAX_RANK] = { 0 }, count = 0;
-    double sum = 0;
-    for (int32_t axis = 0; axis >= 0;) {
-        int64_t at = 0, inside = 1, padded = 1;
-        for (int32_t k = 0; k < w->spatial; k++) {
-            const int64_t here = origin[k] + tap[k] * w->dilation[k];
-            inside &= here >= 0 && here < j->in[k];
-            padded &= here < j->in[k] + w->pad_end[k];
-            at = at * j->in[k] + here;
-        }
-        if (inside)
-            sum += tn_get_double(x->dtype, x->data, base + at);
-        count += j->include_pad ? padded : inside;
-        for (axis = w->spatial - 1; axis >= 0 && ++tap[axis] == w->kernel[axis]; axis--)
-            tap[axis] = 0;
+    const int64_t lowest = j->include_pad ? -w->pad_begin[axis] : 0;
+    const int64_t beyond = j->in[axis] + (j->include_pad ? w->pad_end[axis] : 0);
+    int64_t count = 0;
+    for (int64_t k = 0; k < w->kernel[axis]; k++) {
+        const int64_t here = o * w->stride[axis] - w->pad_begin[axis] + k * w->dilation[axis];
+        count += here >= lowest && here < beyond;
     }
-    return count ? sum / (double)count : 0;
+    return count;
 }
 
-static tn_status run_planes(void *user, int64_t begin, int64_t end, uint32_t thread)
+/* The mean of no taps is 0, as if padding had been averaged. */
+static void finish(const pool_job *j, const pool_row *row, int64_t at)
 {
-    const pool_job *j = user;
-    (void)thread;
-    for (int64_t plane = begin; plane < end; plane++)
-        for (int64_t o = 0; o < j->out_count; o++) {
-            int64_t origin[TN_MAX_RANK];
-            pool_origin(j, o, origin);
-            tn_set_float(j->run->outputs[0]->dtype, j->run->outputs[0]->data, plane * j->out_count + o,
-                         average(j, j->run->inputs[0], plane * j->in_count, origin));
-        }
-    return TN_OK;
+    const int32_t last = j->window.spatial - 1;
+    tn_tensor *y = j->run->outputs[0];
+    int64_t others = 1;
+    for (int32_t k = 0; k < last; k++)
+        others *= count_taps(j, k, row->outer[k]);
+    for (int64_t k = 0; k < row->count; k++) {
+        const int64_t count = others * count_taps(j, last, row->first + k);
+        tn_set_float(y->dtype, y->data, at + k, count ? row->value[k] / (double)count : 0.0);
+    }
 }
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    pool_job job;
     (void)state;
     (void)slot;
-    pool_job_init(&job, ctx);
-    return ctx->call.host->parallel_for(&ctx->call, ctx->inputs[0]->dims[0] * ctx->inputs[0]->dims[1],
-                                        1 + 8192 / (job.out_count + 1), run_planes, &job);
+    return pool_run(ctx, POOL_SUM, finish);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
@@ -75,7 +64,7 @@ static const tn_operator_def operators[] = {
       .samplewise = pool_samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "AveragePool", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS },
+    { .size = sizeof(tn_kernel_def), .op = "AveragePool", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status average_pool_register(tn_registrar *registrar)

@@ -8,89 +8,53 @@
  * SPDX-License-Identifier: MIT */
 #include "pool.h"
 
-/* Where the largest tap of a window lies in its plane; -1: all taps are on padding. */
-static int64_t find_largest(const pool_job *j, const tn_tensor *x, int64_t base, const int64_t *origin, int64_t *where)
+/* Place `at` of a plane, its first axis running fastest. */
+static int64_t column_major(const pool_job *j, int64_t at)
 {
-    const pool_window *w = &j->window;
-    const int is_float = tn_dtype_is_float(x->dtype);
-    int64_t tap[TN_MAX_RANK] = { 0 }, best = -1;
-    double largest = 0;
-    for (int32_t axis = 0; axis >= 0;) {
-        int64_t at = 0, inside = 1;
-        for (int32_t k = 0; k < w->spatial; k++) {
-            const int64_t here = origin[k] + tap[k] * w->dilation[k];
-            inside &= here >= 0 && here < j->in[k];
-            at = at * j->in[k] + here;
-        }
-        if (inside) {
-            const double value = tn_get_double(x->dtype, x->data, base + at);
-            if (best < 0 || value > largest || (is_float && isnan(value) && !isnan(largest))) {
-                best = at;
-                largest = value;
-                for (int32_t k = 0; k < w->spatial; k++)
-                    where[k] = origin[k] + tap[k] * w->dilation[k];
-            }
-        }
-        for (axis = w->spatial - 1; axis >= 0 && ++tap[axis] == w->kernel[axis]; axis--)
-            tap[axis] = 0;
+    int64_t where[TN_MAX_RANK], place = 0;
+    for (int32_t k = j->window.spatial - 1; k >= 0; k--) {
+        where[k] = at % j->in[k];
+        at /= j->in[k];
     }
-    return best;
-}
-
-/* Position in a plane whose first axis runs fastest. */
-static int64_t column_major(const pool_job *j, const int64_t *where)
-{
-    int64_t at = 0;
     for (int32_t k = j->window.spatial - 1; k >= 0; k--)
-        at = at * j->in[k] + where[k];
-    return at;
+        place = place * j->in[k] + where[k];
+    return place;
 }
 
-static void copy_element(const tn_tensor *from, int64_t at, tn_tensor *to, int64_t out)
+/* A window of padding only holds nothing: the smallest value stands for its maximum, -1 for its
+ * place. */
+static void store_values(tn_tensor *y, const pool_row *row, int64_t at)
 {
-    const size_t size = tn_dtype_bytes(from->dtype, 1);
-    memcpy((char *)to->data + (size_t)out * size, (const char *)from->data + (size_t)at * size, size);
-}
-
-/* A window of padding only holds nothing: the smallest value stands for its maximum. */
-static void store_nothing(tn_tensor *y, int64_t out)
-{
-    if (tn_dtype_is_float(y->dtype))
-        tn_set_float(y->dtype, y->data, out, -INFINITY);
+    const double lowest = y->dtype == TN_INT8 ? INT8_MIN : 0;
+    if (y->dtype == TN_FLOAT32)
+        for (int64_t k = 0; k < row->count; k++)
+            ((float *)y->data)[at + k] = (float)row->value[k];
+    else if (tn_dtype_is_float(y->dtype))
+        for (int64_t k = 0; k < row->count; k++)
+            tn_set_float(y->dtype, y->data, at + k, row->value[k]);
     else
-        tn_set_int(y->dtype, y->data, out, y->dtype == TN_INT8 ? INT8_MIN : 0);
+        for (int64_t k = 0; k < row->count; k++)
+            tn_set_int(y->dtype, y->data, at + k, (int64_t)fmax(row->value[k], lowest));
 }
 
-static tn_status run_planes(void *user, int64_t begin, int64_t end, uint32_t thread)
+static void finish(const pool_job *j, const pool_row *row, int64_t at)
 {
-    const pool_job *j = user;
-    const tn_tensor *x = j->run->inputs[0];
-    tn_tensor *y = j->run->outputs[0], *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
-    (void)thread;
-    for (int64_t plane = begin; plane < end; plane++)
-        for (int64_t o = 0; o < j->out_count; o++) {
-            int64_t origin[TN_MAX_RANK], where[TN_MAX_RANK] = { 0 };
-            const int64_t out = plane * j->out_count + o;
-            pool_origin(j, o, origin);
-            const int64_t best = find_largest(j, x, plane * j->in_count, origin, where);
-            if (y && best >= 0)
-                copy_element(x, plane * j->in_count + best, y, out);
-            else if (y)
-                store_nothing(y, out);
-            if (indices)
-                ((int64_t *)indices->data)[out] = best < 0 ? -1 : plane * j->in_count + (j->column_major ? column_major(j, where) : best);
-        }
-    return TN_OK;
+    tn_tensor *indices = j->run->output_count > 1 ? j->run->outputs[1] : NULL;
+    if (j->run->outputs[0])
+        store_values(j->run->outputs[0], row, at);
+    for (int64_t k = 0; indices && k < row->count; k++) {
+        const int64_t place = row->place[k];
+        ((int64_t *)indices->data)[at + k] =
+            place < 0 ? -1 : row->plane * j->in_count + (j->column_major ? column_major(j, place) : place);
+    }
 }
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    pool_job job;
+    const int places = ctx->output_count > 1 && ctx->outputs[1];
     (void)state;
     (void)slot;
-    pool_job_init(&job, ctx);
-    return ctx->call.host->parallel_for(&ctx->call, ctx->inputs[0]->dims[0] * ctx->inputs[0]->dims[1],
-                                        1 + 8192 / (job.out_count + 1), run_planes, &job);
+    return pool_run(ctx, places ? POOL_MAX_PLACE : POOL_MAX, finish);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
@@ -118,7 +82,7 @@ static const tn_operator_def operators[] = {
       .window = pool_windows, .samplewise = pool_samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "MaxPool", .run = run, .types = T_MASK, .flags = TN_KERNEL_ANY_STEPS },
+    { .size = sizeof(tn_kernel_def), .op = "MaxPool", .run = run, .types = T_MASK, .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status max_pool_register(tn_registrar *registrar)

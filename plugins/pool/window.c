@@ -1,9 +1,9 @@
-/* plugins/pool/window.c: the attributes of MaxPool and AveragePool, and how many windows fit.
+/* plugins/pool/window.c: the attributes of MaxPool, AveragePool and LpPool, and how many windows fit.
  *
  *   out = floor((in + pads - reach) / stride) + 1, reach = (kernel - 1) * dilation + 1
  *
  * With ceil_mode the division rounds up, but no window begins beyond the input and its padding in
- * front (ONNX operators: MaxPool). auto_pad SAME_*: ceil(in / stride).
+ * front (ONNX operators: MaxPool). auto_pad SAME_*: ceil(in / stride); VALID rounds down always.
  *
  * SPDX-License-Identifier: MIT */
 #include "pool.h"
@@ -94,10 +94,14 @@ static tn_dim output_extent(tn_infer *ctx, const pool_window *w, int32_t k, tn_d
                                  in, k + 2, w->pad_begin[k], w->pad_end[k], reach(w, k));
         return TN_DIM_UNKNOWN;
     }
-    const tn_dim steps = w->ceil ? tn_dim_ceildiv(ctx, slack, w->stride[k]) : tn_dim_floordiv(ctx, slack, w->stride[k]);
-    if (w->ceil && tn_dim_known(steps) && steps * w->stride[k] >= in + w->pad_begin[k])
-        return steps; /* the last window would begin on the padding behind */
-    return tn_dim_add(ctx, steps, 1);
+    const int ceil = w->ceil && w->auto_pad != POOL_VALID;
+    const tn_dim whole = tn_dim_add(ctx, ceil ? tn_dim_ceildiv(ctx, slack, w->stride[k])
+                                              : tn_dim_floordiv(ctx, slack, w->stride[k]), 1);
+    if (!ceil)
+        return whole;
+    /* Windows that begin at or before the last input element; the others see padding only. */
+    const tn_dim begun = tn_dim_ceildiv(ctx, tn_dim_add(ctx, in, w->pad_begin[k]), w->stride[k]);
+    return ctx->call.host->dim_op(&ctx->call, TN_DIM_MIN, whole, begun);
 }
 
 tn_status pool_infer(tn_infer *ctx)
@@ -155,24 +159,4 @@ tn_status pool_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_ax
     for (uint32_t k = 0; k < ctx->output_count; k++)
         output_axes[k] = 0;
     return TN_OK;
-}
-
-void pool_job_init(pool_job *job, const tn_run *run)
-{
-    const tn_tensor *x = run->inputs[0], *y = run->outputs[0] ? run->outputs[0] : run->outputs[1];
-    *job = (pool_job){ .run = run, .in = x->dims + 2, .out = y->dims + 2 };
-    pool_read(NULL, run->node, x->rank - 2, &job->window);
-    pool_resolve(&job->window, job->in);
-    job->in_count = tn_extent(x->dims, 2, x->rank);
-    job->out_count = tn_extent(y->dims, 2, y->rank);
-    job->include_pad = tn_attr_int(run->node, "count_include_pad", 0) != 0;
-    job->column_major = tn_attr_int(run->node, "storage_order", 0) != 0;
-}
-
-void pool_origin(const pool_job *job, int64_t at, int64_t *origin)
-{
-    for (int32_t k = job->window.spatial - 1; k >= 0; k--) {
-        origin[k] = at % job->out[k] * job->window.stride[k] - job->window.pad_begin[k];
-        at /= job->out[k];
-    }
 }

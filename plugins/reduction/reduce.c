@@ -79,6 +79,9 @@ static tn_status fold_elements(tn_infer *ctx, const reduction *row)
         return TN_OK;
     for (int64_t i = 1; i < count; i++)
         elements[0] = ctx->call.host->dim_op(&ctx->call, row->dim_op, elements[0], elements[i]);
+    if (tn_dim_known(elements[0]) && ctx->inputs[0]->dtype != TN_INT64 &&
+        (elements[0] < INT32_MIN || elements[0] > INT32_MAX))
+        elements[0] = TN_DIM_UNKNOWN; /* it wraps around when it runs */
     return ctx->call.host->output_elements(&ctx->call, 0, elements, 1);
 }
 

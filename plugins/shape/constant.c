@@ -48,16 +48,21 @@ static int32_t plain_value(const tn_attribute *a, float *number, uint32_t *dtype
     return 0;
 }
 
+/* An integer as an element of a shape; unknown where a dimension cannot be as large. */
+static tn_dim number_element(uint32_t dtype, const void *data, int64_t i)
+{
+    const int64_t number = tn_get_int(dtype, data, i);
+    const int wide = dtype == TN_UINT64 && number < 0;
+    return tn_dim_known(number) && !wide ? number : TN_DIM_UNKNOWN;
+}
+
 static tn_status tell_elements(tn_infer *ctx, uint32_t dtype, const void *data, int64_t count)
 {
     tn_dim elements[SHAPE_ELEMENTS];
     if (count > SHAPE_ELEMENTS || !(TN_BIT(dtype) & TN_MASK_INTEGER))
         return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        elements[i] = tn_get_int(dtype, data, i);
-        if (!tn_dim_known(elements[i]))
-            elements[i] = TN_DIM_UNKNOWN;
-    }
+    for (int64_t i = 0; i < count; i++)
+        elements[i] = number_element(dtype, data, i);
     return ctx->call.host->output_elements(&ctx->call, 0, elements, count);
 }
 
@@ -129,9 +134,8 @@ static tn_status fill_elements(tn_infer *ctx)
         if (count > SHAPE_ELEMENTS)
             return TN_OK;
     }
-    const int64_t number = tn_get_int(value->dtype, value->data, 0);
     for (int64_t i = 0; i < count; i++)
-        elements[i] = tn_dim_known(number) ? number : TN_DIM_UNKNOWN;
+        elements[i] = number_element(value->dtype, value->data, 0);
     return ctx->call.host->output_elements(&ctx->call, 0, elements, count);
 }
 

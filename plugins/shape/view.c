@@ -21,7 +21,8 @@ int64_t shape_elements(tn_infer *ctx, uint32_t k, tn_dim *out)
         return -1;
     for (int64_t i = 0; i < count; i++) {
         const int64_t v = tn_get_int(value->dtype, value->data, i);
-        out[i] = v <= TN_DIM_LOWEST ? TN_DIM_LOWEST + 1 : v;
+        const int wide = value->dtype == TN_UINT64 && v < 0; /* beyond int64 */
+        out[i] = wide ? TN_DIM_UNKNOWN : v <= TN_DIM_LOWEST ? TN_DIM_LOWEST + 1 : v;
     }
     return count;
 }

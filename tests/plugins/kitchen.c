@@ -150,8 +150,8 @@ static tn_status scale_plain(tn_run *ctx, const void *state, void *slot)
 
 static const char quadruple_body[] =
     "{\"inputs\": [\"X\"], \"outputs\": [\"Y\"], \"opset\": {\"test.kitchen\": 2}, \"nodes\": ["
-    "{\"op\": \"test.kitchen::Scale\", \"inputs\": [\"X\"], \"outputs\": [\"H\"], \"attributes\": {\"factor\": {\"float\": 2}}},"
-    "{\"op\": \"test.kitchen::Scale\", \"inputs\": [\"H\"], \"outputs\": [\"Y\"], \"attributes\": {\"factor\": {\"float\": 2}}}]}";
+    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"X\"], \"outputs\": [\"H\"], \"attributes\": {\"factor\": {\"float\": 2}}},"
+    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"H\"], \"outputs\": [\"Y\"], \"attributes\": {\"factor\": {\"float\": 2}}}]}";
 
 static tn_status add_scale(tn_rewrite *ctx, const tn_node_view *like, tn_value_id input, double factor, tn_value_id *out)
 {

@@ -213,7 +213,7 @@ def inputs_that_do_not_fit_are_refused():
     np.save("x.npy", TRUTH_TABLE)
     np.save("three.npy", np.zeros((1, 3), np.float32))
     np.save("double.npy", TRUTH_TABLE.astype(np.float64))
-    expect(tenon("run", XNOR), 1, "input 'x' (float32[N, 2]) is not set: --input x=FILE, or --random")
+    expect(tenon("run", XNOR), 1, "input 'x' (float32[N,2]) is not set: --input x=FILE, or --random")
     expect(tenon("run", XNOR, "-i", "y=x.npy"), 1, "the model has no input 'y'; did you mean 'x'?")
     expect(tenon("run", XNOR, "-i", "x=three.npy"), 1, "'x'", "2", "3")
     expect(tenon("run", XNOR, "-i", "x=double.npy"), 1, "'x'", "float64", "float32")
@@ -324,7 +324,7 @@ def jpeg_transparency_and_bad_pictures():
     got = saved(identity("float32", ["N", 3, 2, 2]), "-i", "a.png")[0]
     assert (got[:, 0, 0] == 0).all() and (got[:, 1, 1] == 1).all()
     net = identity("float32", ["N", 3, 2, 2])
-    for name, bad in (("cut.png", open("a.png", "rb").read()[:60]), ("cut.jpg", open("g.jpg", "rb").read()[:150])):
+    for name, bad in (("cut.png", open("a.png", "rb").read()[:50]), ("cut.jpg", open("g.jpg", "rb").read()[:150])):
         with open(name, "wb") as file:
             file.write(bad)
         expect(tenon("run", net, "-i", name), 1, name)
