@@ -81,11 +81,13 @@ static tn_status build(onednn_builder *b, const conv_form *form, bool transposed
     const tn_type *x = p->inputs[0], *w = p->inputs[1], *y = p->outputs[0];
     onednn_window window;
     conv_weights weights;
-    onednn_target target = { .rank = y->rank, .dims = y->dims, .sum = true };
+    onednn_target target = { .rank = y->rank, .dims = y->dims };
     onednn_md src;
     describe_weights(w, tn_attr_int(p->node, "group", 1), transposed, &weights);
     TN_TRY(onednn_window_read(p->node, w->dims + 2, x, y, transposed, &window, b->reason,
                               sizeof b->reason));
+    /* A sum where a window lies in padding altogether crashes in oneDNN 2.6.3. */
+    target.sum = transposed || onednn_window_covers(&window, x, y);
     TN_TRY(form_layout(b, x, form->from, &b->alternative->input_layouts[0]));
     TN_TRY(form_layout(b, y, form->to, &target.layout));
     b->alternative->output_layouts[0] = target.layout;

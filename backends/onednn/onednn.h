@@ -115,6 +115,9 @@ tn_status onednn_window_read(const tn_node_view *node, const int64_t *kernel, co
                              const tn_type *y, bool transposed, onednn_window *out, char *reason,
                              size_t bytes);
 
+/* Whether each window of a Conv or a pool meets at least one element of x. */
+bool onednn_window_covers(const onednn_window *window, const tn_type *x, const tn_type *y);
+
 /* ---- build.c: building a variant inside measure ----------------------------------------- */
 
 enum { ONEDNN_MAX_DESCS = 48, ONEDNN_MAX_STEPS = 3, ONEDNN_MAX_POSTS = 8 };

@@ -33,17 +33,15 @@ static void global_window(const tn_type *x, onednn_window *w)
 /* Padding that counts as elements ends where pads say; ceil_mode may reach beyond. */
 static tn_status check_padding(onednn_builder *b, const onednn_window *w)
 {
-    const tn_node_view *node = b->problem->node;
-    const bool counted = tn_attr_int(node, "count_include_pad", 0) != 0;
+    const tn_problem *p = b->problem;
+    const bool counted = tn_attr_int(p->node, "count_include_pad", 0) != 0;
     const int64_t *pads;
-    const size_t count = tn_attr_ints(node, "pads", &pads);
+    const size_t count = tn_attr_ints(p->node, "pads", &pads);
+    if (!onednn_window_covers(w, p->inputs[0], p->outputs[0]))
+        return onednn_refuse(b, "some windows lie in padding altogether");
     for (int32_t k = 0; k < w->rank; k++) {
-        const int64_t reach = (w->kernel[k] - 1) * (w->dilations[k] + 1) + 1;
         const int64_t stated = (size_t)(k + w->rank) < count ? pads[k + w->rank] : 0;
-        if (w->before[k] >= reach || w->after[k] >= reach)
-            return onednn_refuse(b, "padding is as wide as the window: some windows have no "
-                                    "element");
-        if (counted && tn_attr_int(node, "ceil_mode", 0) && w->after[k] > stated)
+        if (counted && tn_attr_int(p->node, "ceil_mode", 0) && w->after[k] > stated)
             return onednn_refuse(b, "ceil_mode with count_include_pad: oneDNN would count "
                                     "elements beyond the padding");
     }

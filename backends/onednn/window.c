@@ -101,3 +101,20 @@ tn_status onednn_window_read(const tn_node_view *node, const int64_t *kernel, co
     }
     return TN_OK;
 }
+
+/* Whether window number `at` on axis k meets an element. */
+static bool meets(const onednn_window *w, int32_t k, int64_t extent, int64_t at)
+{
+    const int64_t start = at * w->strides[k] - w->before[k], step = w->dilations[k] + 1;
+    const int64_t skip = start < 0 ? (-start + step - 1) / step : 0; /* taps before the first */
+    return skip < w->kernel[k] && start + skip * step < extent;
+}
+
+bool onednn_window_covers(const onednn_window *w, const tn_type *x, const tn_type *y)
+{
+    for (int32_t k = 0; k < w->rank; k++)
+        for (int64_t at = 0; at < y->dims[2 + k]; at++)
+            if (!meets(w, k, x->dims[2 + k], at))
+                return false;
+    return true;
+}

@@ -130,6 +130,19 @@ static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scop
     return tn_json_settle(r, at, status);
 }
 
+/* "com.example::Swish" names domain and operator in one. */
+static tn_status split_operator(tn_reader *r, tn_node_desc *desc)
+{
+    const char *colons = strstr(desc->op, "::");
+    if (*desc->domain || !colons || colons == desc->op || !colons[2])
+        return TN_OK;
+    desc->domain = tn_pool_text(&r->pool, desc->op, (size_t)(colons - desc->op));
+    desc->op = colons + 2;
+    if (desc->domain && strcmp(desc->domain, "ai.onnx") == 0)
+        desc->domain = "";
+    return desc->domain ? TN_OK : tn_raise_memory();
+}
+
 static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *const *m)
 {
     const tn_place at_inputs = { .up = at, .key = "inputs" }, at_outputs = { .up = at, .key = "outputs" };
@@ -142,13 +155,14 @@ static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *
     oracle o;
     if (!tn_json_name(r, &at_op, m[OP], "an operator"))
         return TN_OK;
+    TN_TRY(split_operator(r, &desc));
     desc.inputs = read_names(r, &at_inputs, scope, m[INPUTS], "input");
     desc.outputs = read_names(r, &at_outputs, scope, m[OUTPUTS], "output");
     if (!desc.inputs || !desc.outputs)
         return tn_raise_memory();
     desc.input_count = (uint32_t)json_array_size(m[INPUTS]);
     desc.output_count = (uint32_t)json_array_size(m[OUTPUTS]);
-    TN_TRY(find_oracle(r, scope, domain, desc.op, desc.overload, &o));
+    TN_TRY(find_oracle(r, scope, desc.domain, desc.op, desc.overload, &o));
     TN_TRY(read_attributes(r, &at_attributes, scope, m[ATTRIBUTES], &o, &desc));
     TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], NULL));
     return add_node(r, at, scope, &desc);

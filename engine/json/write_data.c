@@ -98,8 +98,9 @@ static void write_element(tn_writer *w, const tn_tensor *tensor, size_t k)
         tn_write_float(w, tn_float_get(part, tensor->data, 2 * k + 1), part == TN_FLOAT32);
         tn_add(&w->out, "]");
     } else if (tn_dtype_is_float(dtype)) {
-        /* Every smaller float is a float32, whose shortest decimal is enough. */
-        tn_write_float(w, tn_float_get(dtype, tensor->data, k), dtype != TN_FLOAT64);
+        /* Every smaller float is a float32, whose shortest decimal is enough; but powers of two that
+         * are read without rounding want all digits. */
+        tn_write_float(w, tn_float_get(dtype, tensor->data, k), dtype != TN_FLOAT64 && dtype != TN_FLOAT8E8M0);
     } else {
         int64_t low;
         uint64_t high;

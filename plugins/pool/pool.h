@@ -52,7 +52,7 @@ typedef struct pool_job {
 } pool_job;
 
 /* Folds every window, row by row, and hands each row to `finish`. */
-tn_status pool_run(const tn_run *run, pool_fold fold,
+tn_status pool_run(tn_run *run, pool_fold fold,
                    void (*finish)(const pool_job *job, const pool_row *row, int64_t at));
 
 /* x^(1/p), with the two usual roots rounded once. */

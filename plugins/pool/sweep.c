@@ -130,7 +130,7 @@ static tn_status run_rows(void *user, int64_t begin, int64_t end, uint32_t threa
     return TN_OK;
 }
 
-tn_status pool_run(const tn_run *run, pool_fold fold,
+tn_status pool_run(tn_run *run, pool_fold fold,
                    void (*finish)(const pool_job *job, const pool_row *row, int64_t at))
 {
     const tn_tensor *x = run->inputs[0], *y = run->outputs[0] ? run->outputs[0] : run->outputs[1];
@@ -145,6 +145,5 @@ tn_status pool_run(const tn_run *run, pool_fold fold,
     (void)pool_read(NULL, node, x->rank - 2, &j.window);
     pool_resolve(&j.window, j.in);
     const int64_t width = y->dims[y->rank - 1];
-    tn_call *call = (tn_call *)&run->call;
-    return call->host->parallel_for(call, tn_count(y) / width, 1 + 4096 / width, run_rows, &j);
+    return run->call.host->parallel_for(&run->call, tn_count(y) / width, 1 + 4096 / width, run_rows, &j);
 }

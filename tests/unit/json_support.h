@@ -74,12 +74,26 @@ static inline tn_graph *read_path(const tn_registry *registry, const char *path)
     return graph;
 }
 
-/* A new folder; its path lives as long as the test. */
+/* New folders, which live until the end of the test: suites say .fini = remove_folders. */
+static char json_folders[8][32];
+static int json_folder_count;
+
 static inline const char *make_folder(void)
 {
-    static char folder[] = "/tmp/tenon-json-XXXXXX";
+    cr_assert_lt(json_folder_count, 8);
+    char *folder = json_folders[json_folder_count++];
+    strcpy(folder, "/tmp/tenon-json-XXXXXX");
     cr_assert(mkdtemp(folder));
     return folder;
+}
+
+static inline void remove_folders(void)
+{
+    char command[64];
+    while (json_folder_count > 0) {
+        snprintf(command, sizeof command, "rm -r '%s'", json_folders[--json_folder_count]);
+        cr_assert_eq(system(command), 0);
+    }
 }
 
 static inline const char *path_in(const char *folder, const char *name)
