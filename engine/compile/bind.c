@@ -117,10 +117,11 @@ static tn_status add_step(tn_plan *plan, tn_node_id node)
     step->op = tn_operator_of(plan->compile->graph, node);
     TN_TRY(collect_inputs(plan, step));
     step->output_count = step->view->output_count;
-    step->output_ids = tn_pool_dup(&plan->pool, step->view->outputs,
-                                   (step->output_count + 1) * sizeof(tn_value_id));
+    step->output_ids = tn_pool_alloc(&plan->pool, (step->output_count + 1) * sizeof(tn_value_id));
     if (!step->output_ids)
         return tn_raise_memory();
+    if (step->output_count)
+        memcpy(step->output_ids, step->view->outputs, step->output_count * sizeof(tn_value_id));
     step->kind = kind_of(plan, step);
     plan->has_dynamic |= step->kind == TN_STEP_DYNAMIC;
     return tn_problem_make(plan, step);

@@ -292,10 +292,10 @@ static tn_status remember_near(tn_manager *m, tn_node_id node)
     return TN_OK;
 }
 
-/* A rewrite that says TN_OK and changed nothing would be tried for ever. */
+/* A plugin's rewrite that says TN_OK and changed nothing would be tried for ever. */
 static bool did_nothing(tn_manager *m, tn_node_id node, uint32_t nodes)
 {
-    return !m->touched.count && tn_graph_node(m->graph, node) && tn_graph_node_count(m->graph) == nodes;
+    return m->row->plugin && !m->touched.count && tn_graph_node(m->graph, node) && tn_graph_node_count(m->graph) == nodes;
 }
 
 /* After a match: TN_OK when its rewrite is to stay, else why not. */

@@ -185,7 +185,7 @@ tn_status tn_names_unique(tn_graph *graph, tn_region_id region, const char *want
 {
     tn_map *suffixes = region == NODE_NAMES ? &graph->node_suffixes : &graph->value_suffixes;
     uint32_t next = 2;
-    const char *name;
+    const char *name = NULL;
     TN_TRY(tn_intern_to(graph, wanted, &name));
     if (!tn_names_taken(graph, region, name)) {
         *out = name;

@@ -82,7 +82,7 @@ const tn_value_view *tn_graph_value(const tn_graph *graph, tn_value_id id)
 tn_status tn_graph_use(const tn_graph *graph, tn_value_id id, uint32_t k, tn_node_id *node,
                        uint32_t *input)
 {
-    tn_value *value;
+    tn_value *value = NULL;
     TN_TRY(tn_need_value(graph, id, &value));
     if (k >= value->uses.count)
         return tn_raise(TN_ERR_ARGUMENT, "'%s' has %" PRIu32 " uses: there is no use %" PRIu32,

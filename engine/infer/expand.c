@@ -6,8 +6,6 @@
 
 #define MAX_ROUNDS 64
 
-tn_status tn_infer_put_body(tn_graph *graph, tn_node_id node, const tn_graph *body);
-
 /* By code: TN_KEEP leaves the node, with a reason. */
 static tn_status expand_by_code(driver *d, tn_node_id node, const tn_operator *op, bool *done)
 {

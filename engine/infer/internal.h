@@ -46,6 +46,8 @@ tn_status driver_region(driver *d, tn_region_id region);
 tn_status driver_node(driver *d, tn_node_id node);
 /* Runs op->infer with these inputs; outputs are filled as the schema says before. */
 tn_status driver_call(node_call *call, const tn_type *const *inputs, tn_type *outputs);
+/* Puts a function's body in the place of a node that calls it (resolve.c). */
+tn_status tn_infer_put_body(tn_graph *graph, tn_node_id node, const tn_graph *body);
 /* The declaration of input or output k (variadic ones repeat); NULL beyond. */
 const tn_param_def *param_of(const tn_param_def *params, uint32_t count, uint32_t k);
 

@@ -79,7 +79,7 @@ void tn_context_destroy(tn_context *c)
 
 static tn_status find_input(const tn_session *session, const char *name, uint32_t *out)
 {
-    const char *names[64];
+    const char *names[64] = { NULL };
     uint32_t count = 0;
     for (uint32_t k = 0; k < session->input_count; k++) {
         if (strcmp(session->inputs[k].name, name) == 0) {

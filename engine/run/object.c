@@ -62,7 +62,7 @@ static void gather(const tn_tensor *from, void *to)
 static tn_status copy_list(const tn_tensor *list, tn_object **out)
 {
     const tn_object *from = tn_object_of(list);
-    tn_object *made;
+    tn_object *made = NULL;
     TN_TRY(tn_object_list(list->kind, list->dtype, &made));
     for (uint32_t k = 0; from && k < from->count; k++) {
         tn_object *item = NULL;
@@ -170,7 +170,7 @@ tn_object *tn_object_of(const tn_tensor *tensor)
 
 tn_status tn_object_own(tn_object *list, tn_object **out)
 {
-    tn_object *made;
+    tn_object *made = NULL;
     if (list->refs == 1) {
         *out = list;
         return TN_OK;
@@ -203,7 +203,7 @@ const tn_tensor *tn_value_get(const tn_tensor *value, int64_t k)
 /* Inside a list elements are plain tensors or lists: the innermost type stands on each of them. */
 tn_status tn_value_create(uint32_t kind, const tn_tensor *const *elements, size_t count, tn_tensor **out)
 {
-    tn_object *list;
+    tn_object *list = NULL;
     const uint32_t outer = kind & 15u;
     if (outer != TN_SEQUENCE && outer != TN_OPTIONAL)
         return tn_raise(TN_ERR_ARGUMENT, "kind %u is neither a sequence nor an optional", kind);

@@ -33,7 +33,8 @@ static inline double mish_of(double x)
 DOUBLES(mish, mish_of(x))
 
 #define ALPHA(value, text)                                                                         \
-    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = value, .doc = text }
+    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = value,            \
+      .doc = text }
 static const tn_attribute_def elu_attributes[] = { ALPHA(1.0f, "Factor below zero.") };
 static const tn_attribute_def celu_attributes[] = { ALPHA(1.0f, "Factor and scale below zero.") };
 static const tn_attribute_def swish_attributes[] = { ALPHA(1.0f, "Factor inside the sigmoid.") };

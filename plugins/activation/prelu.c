@@ -113,7 +113,8 @@ static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    prelu_job job = { .x = ctx->inputs[0], .slope = ctx->inputs[1], .y = ctx->outputs[0], .columns = 1 };
+    prelu_job job = { .x = ctx->inputs[0], .slope = ctx->inputs[1], .y = ctx->outputs[0],
+                      .columns = 1 };
     const int32_t last = job.x->rank - 1;
     (void)state, (void)slot;
     tn_broadcast_strides(job.slope, job.x->rank, job.strides);
@@ -141,8 +142,7 @@ tn_status prelu_register(tn_registrar *registrar)
         .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1,
         .traits = TN_ELEMENTWISE, .infer = infer, .samplewise = samplewise,
     };
-    /* In place on X alone: of an integer slope of the same shape too, each element is read before
-     * it is written. */
+    /* In place on X, or on a slope of X's shape: each element is read before it is written. */
     const tn_kernel_def kernel = { .size = sizeof kernel, .op = "PRelu", .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));

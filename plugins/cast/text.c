@@ -1,7 +1,7 @@
 /* plugins/cast/text.c: numbers as text and back.
  *
- * ONNX: Cast from and to strings. Text is a decimal number, plain or with an exponent, or INF, +INF,
- * -INF, NaN in any case; true and false are 1 and 0; anything else is an error. Numbers are
+ * ONNX: Cast from and to strings. Text is a decimal number, plain or with an exponent, or INF,
+ * +INF, -INF, NaN in any case; true and false are 1 and 0; anything else is an error. Numbers are
  * written with the fewest digits that read back as the same number, plainly from 1e-4 up to 1e16,
  * as numpy does. Nothing depends on the process's locale.
  *
@@ -88,7 +88,8 @@ static int is_decimal(const char *s)
 static int is_word(const char *s, double *out)
 {
     static const struct { const char *word; double value; } words[] = {
-        { "inf", INFINITY }, { "infinity", INFINITY }, { "nan", NAN }, { "true", 1 }, { "false", 0 },
+        { "inf", INFINITY }, { "infinity", INFINITY }, { "nan", NAN },
+        { "true", 1 }, { "false", 0 },
     };
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         if (strcmp(s, words[k].word) == 0) {

@@ -201,7 +201,8 @@ static tn_status set_axis(tn_run *ctx, pad_job *job, int32_t axis, int64_t begin
     job->kept[axis] = cut + tail < extent ? extent - cut - tail : 0;
     if (extent + begin + end != full)
         return tn_fail(ctx, TN_ERR_VALUE,
-                       "pads %lld and %lld make %lld elements of axis %d: expected %lld as inferred",
+                       "pads %lld and %lld make %lld elements of axis %d: expected %lld as "
+                       "inferred",
                        (long long)begin, (long long)end, (long long)(extent + begin + end),
                        (int)axis, (long long)full);
     if (job->mode != PAD_CONSTANT && job->kept[axis] == 0 && full > 0)

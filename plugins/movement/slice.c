@@ -87,7 +87,10 @@ static tn_dim span_extent(tn_infer *ctx, tn_dim extent, tn_dim start, tn_dim end
                           (start == -1 || start >= SLICE_FAR) && end <= -SLICE_FAR;
         return whole ? tn_dim_ceildiv(ctx, extent, -step) : TN_DIM_UNKNOWN;
     }
-    const tn_dim from = within(ctx, start, extent), to = within(ctx, end, extent);
+    /* A start beyond the end leaves nothing, clamped or not. */
+    const tn_dim from = start < SLICE_FAR && not_negative(ctx, start)
+                            ? start : within(ctx, start, extent);
+    const tn_dim to = within(ctx, end, extent);
     tn_dim length = to;
     if (!tn_dim_known(from) || from != 0)
         length = dim_op(ctx, TN_DIM_MAX, dim_op(ctx, TN_DIM_SUB, to, from), 0);

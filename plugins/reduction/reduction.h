@@ -36,9 +36,9 @@ extern const fold fold_sum, fold_product, fold_max, fold_min;
 /* What is done with an element before it is folded. */
 typedef enum fold_map { MAP_NONE, MAP_ABS, MAP_SQUARE, MAP_EXP } fold_map;
 
-/* Folds the elements behind kept numbers [first, first + n) of `data`, n at most BLOCK, into sum[n].
- * For MAP_EXP shift[i] is subtracted before. A kind of integer that is wider than its type is cut
- * by whoever stores it. */
+/* Folds the elements behind kept numbers [first, first + n) of `data`, n at most BLOCK, into
+ * sum[n]. For MAP_EXP shift[i] is subtracted before. Integers that outgrow their type are cut by
+ * whoever stores them. */
 void fold_doubles(const fold *op, fold_map map, const tn_tensor *data, const reduce_shape *shape,
                   int64_t first, int64_t n, const double *shift, double *sum);
 /* `start` belongs to the type. uint64 is seen with its highest bit turned where `turn` is, so that

@@ -1,7 +1,7 @@
 /* plugins/shape/constant.c: tensors that no input's elements make.
  *
- * ONNX: Constant, one of whose attributes holds the value (a sparse one is not read); ConstantOfShape,
- * one value everywhere, in a shape that is an input.
+ * ONNX: Constant, one of whose attributes holds the value (a sparse one is not read);
+ * ConstantOfShape, one value everywhere, in a shape that is an input.
  *
  * SPDX-License-Identifier: MIT */
 #include "shape.h"

@@ -311,7 +311,7 @@ Test(registry, twins_in_one_folder_are_an_error_that_names_both)
 Test(registry, the_earlier_folder_is_ahead_and_the_later_says_so)
 {
     place first = make_place(), second = make_place();
-    char path[160], expected[1024];
+    char path[256], expected[1024];
     put(&first, "plugins", "duplicate_b", "duplicate_b");
     put(&second, "plugins", "duplicate_a", "duplicate_a");
     snprintf(path, sizeof path, "%s:%s:%s", first.folder, second.folder, first.folder);
@@ -454,7 +454,8 @@ static void refuses_operator(tn_operator_def def, const char *words)
     next_operator = NULL;
 }
 
-#define OPERATOR .size = sizeof(tn_operator_def), .name = "Op", .since = 1, .infer = infer
+#define NAMED(name_, since_) .size = sizeof(tn_operator_def), .name = name_, .since = since_, .infer = infer
+#define OPERATOR NAMED("Op", 1)
 
 Test(registrar, operators_are_checked)
 {
@@ -463,7 +464,7 @@ Test(registrar, operators_are_checked)
     const tn_param_def early[] = { { .name = "X", .types = 2, .flags = TN_PARAM_VARIADIC }, { .name = "Y", .types = 2 } };
     const tn_param_def nothing[] = { { .name = "X", .types = 2, .flags = TN_PARAM_NOT_TENSOR } };
     refuses_operator((tn_operator_def){ .size = 16 }, "tn_operator_def.size is 16, but ABI 1.0 has 144");
-    refuses_operator((tn_operator_def){ OPERATOR, .name = "" }, "an operator of domain '' has no name");
+    refuses_operator((tn_operator_def){ NAMED("", 1) }, "an operator of domain '' has no name");
     refuses_operator((tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .infer = infer }, "operator 'Op': since is 0; the first operator set is 1");
     refuses_operator((tn_operator_def){ OPERATOR, .accepts_from = 2 }, "operator 'Op': accepts_from is 2, after since, which is 1");
     refuses_operator((tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .since = 1 }, "operator 'Op': infer is NULL");
@@ -533,10 +534,10 @@ Test(registrar, passes_formats_and_backends_are_checked)
 /* ---- lookup ------------------------------------------------------------------------------------------------------------------ */
 
 static tn_operator_def versions[] = {
-    { OPERATOR, .name = "Clip", .since = 6 },
-    { OPERATOR, .name = "Clip", .since = 13, .accepts_from = 11 },
-    { OPERATOR, .name = "Relu", .since = 14, .accepts_from = 1 },
-    { OPERATOR, .name = "Swish", .domain = "com.example", .since = 1 },
+    { NAMED("Clip", 6) },
+    { NAMED("Clip", 13), .accepts_from = 11 },
+    { NAMED("Relu", 14), .accepts_from = 1 },
+    { NAMED("Swish", 1), .domain = "com.example" },
 };
 
 static tn_status load_versions(const tn_host *host, tn_registrar *registrar)
