@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* ---- rows and labels -------------------------------------------------------------------------- */
+/* ---- rows and labels ------------------------------------------------------------------------ */
 
 typedef struct rows {
     const tn_tensor *tensor;
@@ -54,10 +54,11 @@ static int read_labels(tool *t, list *out)
 
 static const char *label_of(tool *t, const list *labels, int64_t k)
 {
-    return k >= 0 && (size_t)k < labels->count ? labels->items[k] : keep_format(t, "class %lld", (long long)k);
+    return k >= 0 && (size_t)k < labels->count ? labels->items[k]
+                                               : keep_format(t, "class %lld", (long long)k);
 }
 
-/* ---- the best of each row --------------------------------------------------------------------- */
+/* ---- the best of each row ------------------------------------------------------------------- */
 
 enum { MOST_ROWS = 10, DEFAULT_TOP = 5 };
 
@@ -68,7 +69,8 @@ static void best_of(const rows *r, int64_t row, int64_t top, int64_t *out)
         double most = -INFINITY;
         out[k] = -1;
         for (int64_t j = 0; j < r->width; j++) {
-            const double value = tn_get_double(r->tensor->dtype, r->tensor->data, row * r->width + j);
+            const double value = tn_get_double(r->tensor->dtype, r->tensor->data,
+                                               row * r->width + j);
             bool taken = false;
             for (int64_t i = 0; i < k; i++)
                 taken |= out[i] == j;
@@ -86,7 +88,8 @@ static const char *row_name(tool *t, const inputs *in, int64_t row)
     return keep_format(t, "row %lld", (long long)row);
 }
 
-static void print_row_best(tool *t, const inputs *in, const list *labels, const rows *r, int64_t row, int64_t top)
+static void print_row_best(tool *t, const inputs *in, const list *labels, const rows *r,
+                           int64_t row, int64_t top)
 {
     int64_t *best = keep_array(t, (size_t)top, sizeof *best);
     table tab = { .heading = "  >value\tclass" };
@@ -94,15 +97,17 @@ static void print_row_best(tool *t, const inputs *in, const list *labels, const 
     if (r->count > 1) {
         const char *text = keep_format(t, "  %s:", row_name(t, in, row));
         for (int64_t k = 0; k < top && k < 3 && best[k] >= 0; k++)
-            text = keep_format(t, "%s%s %s %.4g", text, k ? "," : "", label_of(t, labels, best[k]),
-                               tn_get_double(r->tensor->dtype, r->tensor->data, row * r->width + best[k]));
+            text = keep_format(
+                t, "%s%s %s %.4g", text, k ? "," : "", label_of(t, labels, best[k]),
+                tn_get_double(r->tensor->dtype, r->tensor->data, row * r->width + best[k]));
         print_clean(stdout, text, strlen(text));
         putchar('\n');
         return;
     }
     printf("  %s\n", row_name(t, in, row));
     for (int64_t k = 0; k < top && best[k] >= 0; k++)
-        table_add(t, &tab, "  %.6g\t%s%s", tn_get_double(r->tensor->dtype, r->tensor->data, row * r->width + best[k]),
+        table_add(t, &tab, "  %.6g\t%s%s",
+                  tn_get_double(r->tensor->dtype, r->tensor->data, row * r->width + best[k]),
                   label_of(t, labels, best[k]),
                   labels->count ? keep_format(t, " (%lld)", (long long)best[k]) : "");
     table_print(&tab, stdout);
@@ -131,21 +136,23 @@ int print_top(tool *t, const inputs *in, const answers *a)
     return EXIT_FINE;
 }
 
-/* ---- held against the truth and against other answers ----------------------------------------- */
+/* ---- held against the truth and against other answers --------------------------------------- */
 
 /* How many of the first `count` rows have their largest element where `classes` says. */
 static int64_t count_hits(const rows *r, const tn_tensor *classes, int64_t count)
 {
     int64_t hits = 0;
     for (int64_t row = 0; row < count; row++)
-        hits += row_argmax(r->tensor, row, r->width) == tn_get_int(classes->dtype, classes->data, row);
+        hits += row_argmax(r->tensor, row, r->width) ==
+                tn_get_int(classes->dtype, classes->data, row);
     return hits;
 }
 
 static const char *percent(tool *t, int64_t part, int64_t whole)
 {
-    return keep_format(t, "%.2f %% (%lld of %lld)", whole ? 100.0 * (double)part / (double)whole : 0.0,
-                       (long long)part, (long long)whole);
+    return keep_format(t, "%.2f %% (%lld of %lld)",
+                       whole ? 100.0 * (double)part / (double)whole : 0.0, (long long)part,
+                       (long long)whole);
 }
 
 int print_truth(tool *t, const answers *a)
@@ -161,8 +168,8 @@ int print_truth(tool *t, const answers *a)
     if (code)
         return code;
     if (truth->dtype == TN_STRING || tn_dtype_is_float(truth->dtype) || tn_count(truth) < r.count)
-        return bad(t, EXIT_BAD, "%s is %s, expected %lld whole numbers", t->set.truth, type_text(t, truth),
-                   (long long)r.count);
+        return bad(t, EXIT_BAD, "%s is %s, expected %lld whole numbers", t->set.truth,
+                   type_text(t, truth), (long long)r.count);
     printf("accuracy %s\n", percent(t, count_hits(&r, truth, r.count), r.count));
     return EXIT_FINE;
 }
@@ -183,9 +190,11 @@ static int compare_values(tool *t, const char *file, const char *name, const tn_
     const int64_t count = tn_count(expected);
     int64_t wrong = 0, worst = -1;
     double largest = 0;
-    bool fits = found->rank == expected->rank && found->dtype != TN_STRING && expected->dtype != TN_STRING;
+    bool fits = found->rank == expected->rank && found->dtype != TN_STRING &&
+                expected->dtype != TN_STRING;
     for (int32_t axis = 0; fits && axis < found->rank; axis++)
-        fits = axis ? found->dims[axis] == expected->dims[axis] : found->dims[0] >= expected->dims[0];
+        fits = axis ? found->dims[axis] == expected->dims[axis]
+                    : found->dims[0] >= expected->dims[0];
     if (!fits)
         return bad(t, EXIT_BAD, "%s is %s, which output '%s', %s, cannot be held against", file,
                    type_text(t, expected), name, type_text(t, found));
@@ -199,12 +208,15 @@ static int compare_values(tool *t, const char *file, const char *name, const tn_
             largest = distance, worst = i;
     }
     if (!wrong) {
-        printf("'%s' agrees with %s: %lld values, largest difference %.3g\n", name, file, (long long)count, largest);
+        printf("'%s' agrees with %s: %lld values, largest difference %.3g\n", name, file,
+               (long long)count, largest);
         return EXIT_FINE;
     }
-    printf("'%s' differs from %s: %lld of %lld values, the most at element %lld: %.9g, expected %.9g\n", name, file,
-           (long long)wrong, (long long)count, (long long)worst,
-           tn_get_double(found->dtype, found->data, worst), tn_get_double(expected->dtype, expected->data, worst));
+    printf(
+        "'%s' differs from %s: %lld of %lld values, the most at element %lld: %.9g, expected %.9g\n",
+        name, file, (long long)wrong, (long long)count, (long long)worst,
+        tn_get_double(found->dtype, found->data, worst),
+        tn_get_double(expected->dtype, expected->data, worst));
     return EXIT_DIFFERS;
 }
 
@@ -248,15 +260,17 @@ int print_expected(tool *t, const answers *a)
     return worst;
 }
 
-/* ---- pictures as text ------------------------------------------------------------------------- */
+/* ---- pictures as text ----------------------------------------------------------------------- */
 
 enum { DRAWN_WIDTH = 28, ACROSS = 3 };
 
 /* The mean of the pixels that character (row, column) of rows x columns stands for. */
-static double brightness(const picture *p, int64_t row, int64_t column, int64_t rows_drawn, int64_t columns_drawn)
+static double brightness(const picture *p, int64_t row, int64_t column, int64_t rows_drawn,
+                         int64_t columns_drawn)
 {
     const int64_t top = row * p->rows / rows_drawn, left = column * p->columns / columns_drawn;
-    int64_t bottom = (row + 1) * p->rows / rows_drawn, right = (column + 1) * p->columns / columns_drawn;
+    int64_t bottom = (row + 1) * p->rows / rows_drawn,
+            right = (column + 1) * p->columns / columns_drawn;
     double sum = 0;
     bottom = bottom > top ? bottom : top + 1;
     right = right > left ? right : left + 1;
@@ -314,7 +328,8 @@ int print_pictures(tool *t, const inputs *in, const answers *a)
         int64_t lines = 0;
         putchar('\n');
         for (int64_t k = first; k < last; k++)
-            lines = drawn_rows(&shown->pictures[k]) > lines ? drawn_rows(&shown->pictures[k]) : lines;
+            lines = drawn_rows(&shown->pictures[k]) > lines ? drawn_rows(&shown->pictures[k])
+                                                            : lines;
         for (int64_t line = 0; line < lines; line++) {
             for (int64_t k = first; k < last; k++) {
                 draw_line(&shown->pictures[k], line);
@@ -324,8 +339,9 @@ int print_pictures(tool *t, const inputs *in, const answers *a)
         }
         for (int64_t k = first; k < last && k < r.count; k++) {
             const int64_t best = row_argmax(r.tensor, k, r.width);
-            const char *text = keep_format(t, "%s %.3g", label_of(t, &labels, best),
-                                           tn_get_double(r.tensor->dtype, r.tensor->data, k * r.width + best));
+            const char *text = keep_format(
+                t, "%s %.3g", label_of(t, &labels, best),
+                tn_get_double(r.tensor->dtype, r.tensor->data, k * r.width + best));
             text = keep_format(t, "%-*.*s   ", DRAWN_WIDTH, DRAWN_WIDTH, text);
             print_clean(stdout, text, strlen(text));
         }

@@ -1,4 +1,4 @@
-/* tools/bench.c: `tenon bench`: how long a model takes: loading, compiling, the first run, the others.
+/* tools/bench.c: `tenon bench`: how long a model takes: loading, compiling, running.
  *
  * SPDX-License-Identifier: MIT */
 #include "timing.h"
@@ -17,7 +17,7 @@ typedef struct measured {
     uint32_t threads;
 } measured;
 
-/* ---- the time of each step -------------------------------------------------------------------- */
+/* ---- the time of each step ------------------------------------------------------------------ */
 
 static const tn_report_step *find_step(const tn_report *report, const char *name)
 {
@@ -28,8 +28,8 @@ static const tn_report_step *find_step(const tn_report *report, const char *name
     return NULL;
 }
 
-static void print_profile(tool *t, const tn_report *report, double *const *samples, size_t runs, size_t steps,
-                          double whole)
+static void print_profile(tool *t, const tn_report *report, double *const *samples, size_t runs,
+                          size_t steps, double whole)
 {
     table tab = { .heading = "step\top\tbackend\talgorithm\t>median\t>share\t>GFLOP/s" };
     double sum = 0;
@@ -40,9 +40,10 @@ static void print_profile(tool *t, const tn_report *report, double *const *sampl
         sort_times(samples[k], runs);
         median = quantile(samples[k], runs, 0.5);
         sum += median;
-        table_add(t, &tab, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s", p->name, p->op, p->backend, p->algorithm,
-                  time_text(t, median), whole > 0 ? 100 * median / whole : 0.0,
-                  s && s->macs > 0 && median > 0 ? keep_format(t, "%.1f", 2e-9 * s->macs / median) : "");
+        table_add(t, &tab, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s", p->name, p->op, p->backend,
+                  p->algorithm, time_text(t, median), whole > 0 ? 100 * median / whole : 0.0,
+                  s && s->macs > 0 && median > 0 ? keep_format(t, "%.1f", 2e-9 * s->macs / median)
+                                                 : "");
     }
     putchar('\n');
     table_print(&tab, stdout);
@@ -74,33 +75,36 @@ static int profile(tool *t, const tn_report *report, double whole)
     return EXIT_FINE;
 }
 
-/* ---- what is printed -------------------------------------------------------------------------- */
+/* ---- what is printed ------------------------------------------------------------------------ */
 
 static void print_text(tool *t, const measured *m)
 {
     const timing *r = &m->runs;
-    printf("load %s, compile %s, first run %s (it makes the plan)\n", time_text(t, m->load), time_text(t, m->create),
-           time_text(t, r->first));
+    printf("load %s, compile %s, first run %s (it makes the plan)\n", time_text(t, m->load),
+           time_text(t, m->create), time_text(t, r->first));
     printf("median %s, spread %s, least %s, 5 %% under %s, 95 %% under %s; %zu runs, %u thread%s\n",
-           time_text(t, r->median), time_text(t, r->spread), time_text(t, r->least), time_text(t, r->p5),
-           time_text(t, r->p95), r->runs, m->threads, m->threads == 1 ? "" : "s");
+           time_text(t, r->median), time_text(t, r->spread), time_text(t, r->least),
+           time_text(t, r->p5), time_text(t, r->p95), r->runs, m->threads,
+           m->threads == 1 ? "" : "s");
     if (m->macs > 0)
-        printf("%s multiply-adds a run, %.2f GFLOP/s; ", count_text(t, m->macs), 2e-9 * m->macs / r->median);
+        printf("%s multiply-adds a run, %.2f GFLOP/s; ", count_text(t, m->macs),
+               2e-9 * m->macs / r->median);
     printf("arena %s, packed weights %s, %llu allocation%s by the engine in the last run\n",
-           bytes_text(t, (double)m->arena), bytes_text(t, (double)m->pack_bytes), (unsigned long long)m->allocations,
-           m->allocations == 1 ? "" : "s");
+           bytes_text(t, (double)m->arena), bytes_text(t, (double)m->pack_bytes),
+           (unsigned long long)m->allocations, m->allocations == 1 ? "" : "s");
 }
 
 static int print_json(tool *t, const measured *m)
 {
     const timing *r = &m->runs;
-    json_t *root = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
-                             "model", base_name(t->set.arguments.items[0]), "backends",
-                             t->set.backend ? t->set.backend : tn_runtime_default_backends(t->runtime), "threads",
-                             (int)m->threads, "runs", (int)r->runs, "load_s", m->load, "create_s", m->create,
-                             "first_s", r->first, "median_s", r->median, "spread_s", r->spread, "least_s", r->least,
-                             "p5_s", r->p5, "p95_s", r->p95, "macs", m->macs, "arena_bytes", (json_int_t)m->arena,
-                             "pack_bytes", (json_int_t)m->pack_bytes, "allocations", (json_int_t)m->allocations);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "model",
+        base_name(t->set.arguments.items[0]), "backends",
+        t->set.backend ? t->set.backend : tn_runtime_default_backends(t->runtime), "threads",
+        (int)m->threads, "runs", (int)r->runs, "load_s", m->load, "create_s", m->create, "first_s",
+        r->first, "median_s", r->median, "spread_s", r->spread, "least_s", r->least, "p5_s", r->p5,
+        "p95_s", r->p95, "macs", m->macs, "arena_bytes", (json_int_t)m->arena, "pack_bytes",
+        (json_int_t)m->pack_bytes, "allocations", (json_int_t)m->allocations);
     if (!root)
         return bad(t, EXIT_BAD, "the model's or a backend's name is no UTF-8, which JSON wants");
     json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
@@ -142,7 +146,8 @@ int bench_main(tool *t)
     inputs in;
     int code = prepare(t, &in, &m);
     if (!code)
-        code = time_runs(t, t->context, t->set.seconds > 0 ? t->set.seconds : DEFAULT_SECONDS, "bench", &m.runs);
+        code = time_runs(t, t->context, t->set.seconds > 0 ? t->set.seconds : DEFAULT_SECONDS,
+                         "bench", &m.runs);
     if (!code)
         code = report_of(t, &in, &report);
     if (code)

@@ -18,8 +18,7 @@ static int check_one(tool *t, const char *path)
         tn_session_get_stats(t->session, &stats);
         print_clean(stdout, path, strlen(path));
         printf(": fine, %llu node%s, %s of weights\n", (unsigned long long)stats.nodes_read,
-               stats.nodes_read == 1 ? "" : "s",
-               bytes_text(t, (double)stats.weight_bytes));
+               stats.nodes_read == 1 ? "" : "s", bytes_text(t, (double)stats.weight_bytes));
     }
     tn_session_destroy(t->session);
     tn_model_destroy(t->model);

@@ -43,7 +43,7 @@ typedef struct column {
     int code;
 } column;
 
-/* ---- differences ------------------------------------------------------------------------------ */
+/* ---- differences ---------------------------------------------------------------------------- */
 
 static bool comparable(const tn_tensor *a, const tn_tensor *b)
 {
@@ -87,7 +87,7 @@ static const tn_tensor *value_of(const column *c, const char *name)
     return NULL;
 }
 
-/* ---- rows: the nodes of the file -------------------------------------------------------------- */
+/* ---- rows: the nodes of the file ------------------------------------------------------------ */
 
 /* The name under which a session gives a value out: an output of the graph has one of its own. */
 static const char *given_name(const tn_graph *graph, tn_value_id value)
@@ -105,10 +105,12 @@ static size_t list_nodes(tool *t, node_row **out)
 {
     const tn_graph *graph = tn_model_graph(t->model);
     size_t count = 0, k = 0;
-    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE; n = tn_graph_next_node(graph, n))
+    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE;
+         n = tn_graph_next_node(graph, n))
         count++;
     *out = keep_array(t, count, sizeof **out);
-    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE; n = tn_graph_next_node(graph, n), k++) {
+    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE;
+         n = tn_graph_next_node(graph, n), k++) {
         const tn_node_view *view = tn_graph_node(graph, n);
         (*out)[k] = (node_row){ .name = view->name, .op = view->op };
         for (uint32_t i = 0; i < view->output_count; i++)
@@ -118,7 +120,7 @@ static size_t list_nodes(tool *t, node_row **out)
     return count;
 }
 
-/* ---- one column ------------------------------------------------------------------------------- */
+/* ---- one column ----------------------------------------------------------------------------- */
 
 static bool is_first_of(const char *backends, const char *name)
 {
@@ -157,8 +159,8 @@ static int profile_nodes(tool *t, column *c, const node_row *nodes, size_t count
 }
 
 /* A whole run as it would be without looking: its time, and its outputs against the first column's. */
-static int time_whole(tool *t, const column *first, column *c, const inputs *in, uint32_t flags, timing *out,
-                      difference *away)
+static int time_whole(tool *t, const column *first, column *c, const inputs *in, uint32_t flags,
+                      timing *out, difference *away)
 {
     const double seconds = t->set.seconds > 0 ? t->set.seconds : 1.0;
     tn_session_stats stats = { .size = sizeof stats };
@@ -181,8 +183,8 @@ static int time_whole(tool *t, const column *first, column *c, const inputs *in,
     return code;
 }
 
-static int measure_column(tool *t, const column *first, column *c, const inputs *in, const node_row *nodes,
-                          size_t count)
+static int measure_column(tool *t, const column *first, column *c, const inputs *in,
+                          const node_row *nodes, size_t count)
 {
     int code = context_make(t, c->session, in, &c->context);
     c->cells = keep_array(t, count, sizeof *c->cells);
@@ -192,8 +194,8 @@ static int measure_column(tool *t, const column *first, column *c, const inputs 
         code = profile_nodes(t, c, nodes, count);
     for (size_t k = 0; !code && k < count; k++)
         for (size_t i = 0; i < nodes[k].outputs.count; i++)
-            add_difference(value_of(first, nodes[k].outputs.items[i]), value_of(c, nodes[k].outputs.items[i]),
-                           &c->cells[k].away);
+            add_difference(value_of(first, nodes[k].outputs.items[i]),
+                           value_of(c, nodes[k].outputs.items[i]), &c->cells[k].away);
     if (!code)
         code = time_whole(t, first, c, in, 0, &c->fused, &c->outputs);
     if (!code)
@@ -205,7 +207,7 @@ static int measure_column(tool *t, const column *first, column *c, const inputs 
     return code;
 }
 
-/* ---- the list of columns ---------------------------------------------------------------------- */
+/* ---- the list of columns -------------------------------------------------------------------- */
 
 /* "a,b+c" is the columns a and b,c. Alone, a backend gets the reference behind it for what it has
  * no kernel for; such a time carries a star. */
@@ -241,19 +243,20 @@ static const char *default_columns(tool *t)
     return text;
 }
 
-/* ---- the tables ------------------------------------------------------------------------------- */
+/* ---- the tables ----------------------------------------------------------------------------- */
 
 static const char *difference_cells(tool *t, const difference *d)
 {
     if (!d->compared)
         return "\t-\t-\t-";
     return keep_format(t, "\t%.2g\t%.2g\t%s", d->absolute, d->relative,
-                       d->specials        ? keep_format(t, "%lld differ", (long long)d->specials)
+                       d->specials       ? keep_format(t, "%lld differ", (long long)d->specials)
                        : d->own_specials ? keep_format(t, "%lld alike", (long long)d->own_specials)
                                          : "none");
 }
 
-static void print_columns(tool *t, const column *c, size_t columns, const node_row *nodes, size_t count)
+static void print_columns(tool *t, const column *c, size_t columns, const node_row *nodes,
+                          size_t count)
 {
     table tab = { .heading = "node\top" };
     bool star = false;
@@ -275,18 +278,22 @@ static void print_columns(tool *t, const column *c, size_t columns, const node_r
     }
     table_print(&tab, stdout);
     if (star)
-        puts("* run by another backend of the list; `tenon inspect MODEL --plan --backend LIST` says why");
+        puts(
+            "* run by another backend of the list; `tenon inspect MODEL --plan --backend LIST` says why");
 }
 
 static void print_whole(tool *t, const column *c, size_t columns)
 {
-    table tab = { .heading = "whole run\t>nodes\t>fused\t>spread\t>not fused\t>spread\t>absolute\t>relative\t>NaN, inf" };
+    table tab = {
+        .heading =
+            "whole run\t>nodes\t>fused\t>spread\t>not fused\t>spread\t>absolute\t>relative\t>NaN, inf"
+    };
     for (size_t k = 0; k < columns; k++)
         if (!c[k].code)
-            table_add(t, &tab, "%s\t%llu\t%s\t%s\t%s\t%s%s", c[k].backends, (unsigned long long)c[k].nodes_left,
-                      time_text(t, c[k].fused.median), time_text(t, c[k].fused.spread),
-                      time_text(t, c[k].unfused.median), time_text(t, c[k].unfused.spread),
-                      difference_cells(t, &c[k].outputs));
+            table_add(t, &tab, "%s\t%llu\t%s\t%s\t%s\t%s%s", c[k].backends,
+                      (unsigned long long)c[k].nodes_left, time_text(t, c[k].fused.median),
+                      time_text(t, c[k].fused.spread), time_text(t, c[k].unfused.median),
+                      time_text(t, c[k].unfused.spread), difference_cells(t, &c[k].outputs));
     putchar('\n');
     table_print(&tab, stdout);
 }

@@ -26,7 +26,8 @@ bool idx_sniff(blob b)
 {
     if (b.count >= 2 && b.data[0] == 0x1f && b.data[1] == 0x8b)
         return true;
-    return b.count >= 4 && b.data[0] == 0 && b.data[1] == 0 && dtype_of(b.data[2]) && b.data[3] <= TN_MAX_RANK;
+    return b.count >= 4 && b.data[0] == 0 && b.data[1] == 0 && dtype_of(b.data[2]) &&
+           b.data[3] <= TN_MAX_RANK;
 }
 
 /* Where the bytes come from: the file itself, or what zlib makes of it. */
@@ -90,19 +91,22 @@ static int read_from(tool *t, const char *name, size_t file_bytes, source *s, tn
     bytes = tn_dtype_bits(dtype_of(head[2])) / 8;
     for (int k = 0; k < head[3]; k++) {
         const uint8_t *p = extents + 4 * k;
-        dims[k] = (int64_t)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]);
+        dims[k] = (int64_t)((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+                            p[3]);
         bytes *= (double)dims[k];
     }
     /* Deflate never gains more than 1032 to 1: what promises more is not worth allocating. */
     if (bytes > 1032.0 * (double)file_bytes)
-        return bad(t, EXIT_BAD, "%s is too short for its shape %s", name, shape_text(t, head[3], dims));
+        return bad(t, EXIT_BAD, "%s is too short for its shape %s", name,
+                   shape_text(t, head[3], dims));
     if (array_check(t, name, dtype_of(head[2]), head[3], dims, SIZE_MAX))
         return EXIT_BAD;
     *out = array_make(t, dtype_of(head[2]), head[3], dims);
     if (!*out)
         return EXIT_BAD;
     if (!take(s, (*out)->data, (*out)->bytes))
-        return bad(t, EXIT_BAD, "%s is too short for its shape %s", name, shape_text(t, head[3], dims));
+        return bad(t, EXIT_BAD, "%s is too short for its shape %s", name,
+                   shape_text(t, head[3], dims));
     to_native(*out);
     return EXIT_FINE;
 }

@@ -28,7 +28,7 @@ static int check_size(tool *t, const char *name, int64_t rows, int64_t columns)
                (long long)columns);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------ */
+/* ---- decoding ------------------------------------------------------------------------------- */
 
 int png_read(tool *t, const char *name, blob bytes, picture *out)
 {
@@ -46,7 +46,8 @@ int png_read(tool *t, const char *name, blob bytes, picture *out)
     image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB; /* 16 bits are as bright as 8 would be */
     image.format = image.format & PNG_FORMAT_FLAG_COLOR ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
     pixels = keep(t, PNG_IMAGE_SIZE(image));
-    *out = (picture){ pixels, image.height, image.width, PNG_IMAGE_SAMPLE_CHANNELS(image.format), name };
+    *out = (picture){ pixels, image.height, image.width, PNG_IMAGE_SAMPLE_CHANNELS(image.format),
+                      name };
     if (!png_image_finish_read(&image, &white, pixels, 0, NULL))
         return bad(t, EXIT_BAD, "%s: %s", name, image.message);
     return EXIT_FINE;
@@ -68,7 +69,8 @@ static void jpeg_silent(j_common_ptr info)
     (void)info;
 }
 
-static int jpeg_decode(tool *t, const char *name, blob bytes, struct jpeg_decompress_struct *info, picture *out)
+static int jpeg_decode(tool *t, const char *name, blob bytes, struct jpeg_decompress_struct *info,
+                       picture *out)
 {
     size_t stride;
     uint8_t *pixels;
@@ -89,7 +91,8 @@ static int jpeg_decode(tool *t, const char *name, blob bytes, struct jpeg_decomp
         JSAMPROW row = pixels + stride * info->output_scanline;
         jpeg_read_scanlines(info, &row, 1);
     }
-    *out = (picture){ pixels, info->output_height, info->output_width, info->output_components, name };
+    *out = (picture){ pixels, info->output_height, info->output_width, info->output_components,
+                      name };
     jpeg_finish_decompress(info);
     return EXIT_FINE;
 }
@@ -125,7 +128,8 @@ static int read_numbers(tool *t, const char *what, const char *text, float *out,
         char *end;
         const float value = strtof(at, &end);
         if (end == at && *at != '[' && *at != '(')
-            return bad(t, EXIT_BAD, "%s is '%s', expected numbers as 0.485,0.456,0.406", what, text);
+            return bad(t, EXIT_BAD, "%s is '%s', expected numbers as 0.485,0.456,0.406", what,
+                       text);
         if (end == at)
             continue;
         if (count < 4)
@@ -175,7 +179,8 @@ int recipe_make(tool *t, const tn_port *port, recipe *r)
     const char *std = t->set.std ? t->set.std : tn_model_metadata(t->model, "image.std");
     const char *scale = t->set.scale ? t->set.scale : tn_model_metadata(t->model, "image.scale");
     const char *size = t->set.size ? t->set.size : tn_model_metadata(t->model, "image.size");
-    const char *layout = t->set.layout ? t->set.layout : tn_model_metadata(t->model, "image.layout");
+    const char *layout = t->set.layout ? t->set.layout
+                                       : tn_model_metadata(t->model, "image.layout");
     float scales[4];
     int code = read_layout(t, type, layout, r);
     if (!code && (type->rank == 3 || type->rank == 4)) {
@@ -193,7 +198,8 @@ int recipe_make(tool *t, const tn_port *port, recipe *r)
     if (!code)
         code = read_numbers(t, "scale", scale, scales, 255.0f);
     if (!code && r->channels != 0 && r->channels != 1 && r->channels != 3)
-        code = bad(t, EXIT_BAD, "input '%s' has %lld channels, a picture has 1 or 3; is its layout %s?",
+        code = bad(t, EXIT_BAD,
+                   "input '%s' has %lld channels, a picture has 1 or 3; is its layout %s?",
                    port->name, (long long)r->channels, r->channels_last ? "nchw" : "nhwc");
     if (code)
         return code;
@@ -217,7 +223,8 @@ static void to_samples(const picture *from, int64_t channels, float *to)
 
 /* Resizes the middle axis of [outer, n, inner] to m: bilinear with half-pixel centres; when it
  * shrinks, the triangle is as wide as a target pixel, so that no source pixel is skipped. */
-static void resize_axis(const float *from, int64_t outer, int64_t n, int64_t inner, int64_t m, float *to)
+static void resize_axis(const float *from, int64_t outer, int64_t n, int64_t inner, int64_t m,
+                        float *to)
 {
     const double step = (double)n / (double)m, reach = step > 1 ? step : 1;
     for (int64_t i = 0; i < m; i++) {
@@ -229,7 +236,8 @@ static void resize_axis(const float *from, int64_t outer, int64_t n, int64_t inn
         for (int64_t j = low; j < high; j++)
             total += fmax(0, 1 - fabs((double)j + 0.5 - centre) / reach);
         for (int64_t j = low; j < high; j++) {
-            const float weight = (float)(fmax(0, 1 - fabs((double)j + 0.5 - centre) / reach) / total);
+            const float weight = (float)(fmax(0, 1 - fabs((double)j + 0.5 - centre) / reach) /
+                                         total);
             for (int64_t o = 0; o < outer; o++)
                 for (int64_t k = 0; k < inner; k++)
                     to[(o * m + i) * inner + k] += weight * from[(o * n + j) * inner + k];

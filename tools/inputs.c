@@ -26,9 +26,11 @@ static int check_names(tool *t, const tn_session *session)
         if (found || (!equals && input_count(session) == 1))
             continue;
         if (!equals)
-            return bad(t, EXIT_USAGE, "--input is '%s', expected NAME=FILE: the model has %zu inputs", text,
+            return bad(t, EXIT_USAGE,
+                       "--input is '%s', expected NAME=FILE: the model has %zu inputs", text,
                        input_count(session));
-        return find_input(t, session, keep_text(t, text, (size_t)(equals - text))) ? EXIT_FINE : EXIT_BAD;
+        return find_input(t, session, keep_text(t, text, (size_t)(equals - text))) ? EXIT_FINE
+                                                                                   : EXIT_BAD;
     }
     return EXIT_FINE;
 }
@@ -74,11 +76,12 @@ static int read_picture_files(tool *t, const list *files, input *in)
         blob bytes;
         int code;
         if (kind != PNG && kind != JPEG)
-            return bad(t, EXIT_BAD, "%s is neither PNG nor JPEG, as the others of input '%s' are", path,
-                       in->port->name);
+            return bad(t, EXIT_BAD, "%s is neither PNG nor JPEG, as the others of input '%s' are",
+                       path, in->port->name);
         code = file_read(t, path, &bytes);
         if (!code)
-            code = kind == PNG ? png_read(t, path, bytes, &in->pictures[k]) : jpeg_read(t, path, bytes, &in->pictures[k]);
+            code = kind == PNG ? png_read(t, path, bytes, &in->pictures[k])
+                               : jpeg_read(t, path, bytes, &in->pictures[k]);
         if (code)
             return code;
     }
@@ -97,7 +100,8 @@ static int split_pictures(tool *t, const char *path, const tn_tensor *idx, input
     in->picture_count = idx->dims[0];
     in->pictures = keep_array(t, (size_t)in->picture_count, sizeof *in->pictures);
     for (int64_t k = 0; k < in->picture_count; k++)
-        in->pictures[k] = (picture){ (const uint8_t *)idx->data + k * bytes, idx->dims[1], idx->dims[2], channels,
+        in->pictures[k] = (picture){ (const uint8_t *)idx->data + k * bytes, idx->dims[1],
+                                     idx->dims[2], channels,
                                      keep_format(t, "%s[%lld]", base_name(path), (long long)k) };
     return EXIT_FINE;
 }
@@ -114,7 +118,8 @@ static int settle_recipe(tool *t, input *in)
     if (open && (!r->rows || !r->columns)) {
         for (int64_t k = 1; k < in->picture_count; k++)
             if (in->pictures[k].rows != first->rows || in->pictures[k].columns != first->columns)
-                return bad(t, EXIT_BAD, "%s and %s differ in size and the model declares none: say --size HxW",
+                return bad(t, EXIT_BAD,
+                           "%s and %s differ in size and the model declares none: say --size HxW",
                            first->name, in->pictures[k].name);
         r->rows = first->rows;
         r->columns = first->columns;
@@ -164,7 +169,8 @@ static int read_elements(tool *t, const list *files, input *in)
     size_t count = 0;
     tn_status status;
     if (in->port->type.kind >> 4)
-        return bad(t, EXIT_BAD, "input '%s' is a type inside a type, which --input cannot make", in->port->name);
+        return bad(t, EXIT_BAD, "input '%s' is a type inside a type, which --input cannot make",
+                   in->port->name);
     for (size_t k = 0; k < files->count; k++) {
         tn_tensor *element;
         if (!*files->items[k]) /* NAME= alone: an empty one */
@@ -174,7 +180,8 @@ static int read_elements(tool *t, const list *files, input *in)
         elements[count++] = element;
     }
     if (kind == TN_OPTIONAL && count > 1)
-        return bad(t, EXIT_BAD, "input '%s' is optional and takes one file, found %zu", in->port->name, count);
+        return bad(t, EXIT_BAD, "input '%s' is optional and takes one file, found %zu",
+                   in->port->name, count);
     status = tn_value_create(kind, elements, count, &in->tensor);
     if (status)
         return complain(t, status);
@@ -194,7 +201,8 @@ static int read_input(tool *t, const list *files, input *in)
         return code ? code : settle_recipe(t, in);
     }
     if (files->count > 1)
-        return bad(t, EXIT_BAD, "input '%s' is given %zu files; only pictures and sequences take several",
+        return bad(t, EXIT_BAD,
+                   "input '%s' is given %zu files; only pictures and sequences take several",
                    in->port->name, files->count);
     if (kind == IDX) {
         tn_tensor *idx;
@@ -218,11 +226,12 @@ static int fill(tool *t, size_t k, bool random, input *in)
     if (in->port->has_default)
         return EXIT_FINE;
     if (!random)
-        return bad(t, EXIT_BAD, "input '%s' (%s%s) is not set: --input %s=FILE, or --random", in->port->name,
-                   in->port->type.dtype ? tn_dtype_name(in->port->type.dtype) : "", in->port->shape,
-                   in->port->name);
+        return bad(t, EXIT_BAD, "input '%s' (%s%s) is not set: --input %s=FILE, or --random",
+                   in->port->name, in->port->type.dtype ? tn_dtype_name(in->port->type.dtype) : "",
+                   in->port->shape, in->port->name);
     if (in->port->type.kind)
-        return bad(t, EXIT_BAD, "input '%s' is a sequence or optional, which is not made up: --input %s=FILE",
+        return bad(t, EXIT_BAD,
+                   "input '%s' is a sequence or optional, which is not made up: --input %s=FILE",
                    in->port->name, in->port->name);
     code = concrete_type(t, in->port, &type);
     if (code)
@@ -240,8 +249,8 @@ static int choose_batch(tool *t, inputs *all)
         if (!in->pictures)
             continue;
         if (all->pictures && all->pictures != in->picture_count)
-            return bad(t, EXIT_BAD, "input '%s' has %lld pictures, another has %lld", in->port->name,
-                       (long long)in->picture_count, (long long)all->pictures);
+            return bad(t, EXIT_BAD, "input '%s' has %lld pictures, another has %lld",
+                       in->port->name, (long long)in->picture_count, (long long)all->pictures);
         all->pictures = in->picture_count;
         if (in->port->type.rank == 3)
             fixed = 1;
@@ -252,11 +261,13 @@ static int choose_batch(tool *t, inputs *all)
     if (t->set.batch)
         all->batch = t->set.batch > INT32_MAX ? INT32_MAX : (int64_t)t->set.batch;
     if (fixed > 0 && t->set.batch && all->batch != fixed)
-        return bad(t, EXIT_BAD, "the model takes %lld picture%s at once, --batch says %lld", (long long)fixed,
-                   fixed == 1 ? "" : "s", (long long)all->batch);
+        return bad(t, EXIT_BAD, "the model takes %lld picture%s at once, --batch says %lld",
+                   (long long)fixed, fixed == 1 ? "" : "s", (long long)all->batch);
     if (fixed > 0 && all->pictures % fixed)
-        return bad(t, EXIT_BAD, "the model takes %lld pictures at once, of which %lld is no multiple: --limit %lld",
-                   (long long)fixed, (long long)all->pictures, (long long)(all->pictures / fixed * fixed));
+        return bad(
+            t, EXIT_BAD,
+            "the model takes %lld pictures at once, of which %lld is no multiple: --limit %lld",
+            (long long)fixed, (long long)all->pictures, (long long)(all->pictures / fixed * fixed));
     if (all->pictures && all->batch > all->pictures)
         all->batch = all->pictures;
     return EXIT_FINE;
@@ -291,7 +302,8 @@ int inputs_set(tool *t, tn_context *context, const inputs *all, int64_t first, i
             if (!in->tensor)
                 return EXIT_BAD;
             for (int64_t i = 0; i < count; i++) {
-                const int code = picture_store(t, &in->pictures[first + i], &in->recipe, in->tensor, i * each);
+                const int code = picture_store(t, &in->pictures[first + i], &in->recipe, in->tensor,
+                                               i * each);
                 if (code)
                     return code;
             }
@@ -315,7 +327,8 @@ tn_binding *inputs_bindings(tool *t, const inputs *all, size_t *count)
         if (!tensor || tn_value_count(tensor) >= 0)
             continue;
         b->name = all->items[k].port->name;
-        b->type = (tn_type){ .size = sizeof(tn_type), .dtype = tensor->dtype, .rank = tensor->rank };
+        b->type =
+            (tn_type){ .size = sizeof(tn_type), .dtype = tensor->dtype, .rank = tensor->rank };
         for (int32_t axis = 0; axis < tensor->rank; axis++)
             b->type.dims[axis] = tensor->dims[axis];
         ++*count;

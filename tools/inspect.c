@@ -45,20 +45,22 @@ static void print_ports(tool *t, const tn_session *session)
 
 static void print_totals(tool *t, const tn_report_totals *s)
 {
-    printf("%llu steps, %llu of them views; %s multiply-adds, %s other operations; %s parameters (%s)\n",
-           (unsigned long long)s->steps, (unsigned long long)s->views, count_text(t, s->macs), count_text(t, s->ops),
-           count_text(t, (double)s->parameters), bytes_text(t, (double)s->weight_bytes));
+    printf(
+        "%llu steps, %llu of them views; %s multiply-adds, %s other operations; %s parameters (%s)\n",
+        (unsigned long long)s->steps, (unsigned long long)s->views, count_text(t, s->macs),
+        count_text(t, s->ops), count_text(t, (double)s->parameters),
+        bytes_text(t, (double)s->weight_bytes));
     printf("arena %s, largest sum of live values %s", bytes_text(t, (double)s->arena_bytes),
            bytes_text(t, (double)s->live_bytes));
     if (s->live_bytes)
         printf(" (%.2f times)", (double)s->arena_bytes / (double)s->live_bytes);
     printf("; packed weights %s, scratch %s, slots %s; %u layout conversion%s, %u cop%s\n",
            bytes_text(t, (double)s->pack_bytes), bytes_text(t, (double)s->scratch_bytes),
-           bytes_text(t, (double)s->slot_bytes), s->conversions, s->conversions == 1 ? "" : "s", s->copies,
-           s->copies == 1 ? "y" : "ies");
+           bytes_text(t, (double)s->slot_bytes), s->conversions, s->conversions == 1 ? "" : "s",
+           s->copies, s->copies == 1 ? "y" : "ies");
 }
 
-/* ---- the table of nodes ----------------------------------------------------------------------- */
+/* ---- the table of nodes --------------------------------------------------------------------- */
 
 static void print_nodes(tool *t, const tn_report *report)
 {
@@ -66,8 +68,9 @@ static void print_nodes(tool *t, const tn_report *report)
     const tn_report_step *s;
     for (size_t k = 0; (s = tn_report_get(report, k)); k++)
         table_add(t, &tab, "%s\t%s\t%s\t%s\t%s\t%s\t%s", s->name, s->op, s->outputs,
-                  s->parameters ? count_text(t, (double)s->parameters) : "", s->macs > 0 ? count_text(t, s->macs) : "",
-                  field_text(t, &s->field), bytes_text(t, (double)s->output_bytes));
+                  s->parameters ? count_text(t, (double)s->parameters) : "",
+                  s->macs > 0 ? count_text(t, s->macs) : "", field_text(t, &s->field),
+                  bytes_text(t, (double)s->output_bytes));
     table_print(&tab, stdout);
 }
 
@@ -96,13 +99,14 @@ static int inspect_graph(tool *t)
     if (code)
         return code;
     tn_session_get_stats(after, &stats);
-    printf("%llu nodes in the file, %llu after the passes (--passes tells what they did, --plan what runs)\n",
-           (unsigned long long)stats.nodes_read, (unsigned long long)stats.nodes_left);
+    printf(
+        "%llu nodes in the file, %llu after the passes (--passes tells what they did, --plan what runs)\n",
+        (unsigned long long)stats.nodes_read, (unsigned long long)stats.nodes_left);
     tn_session_destroy(after);
     return EXIT_FINE;
 }
 
-/* ---- the plan --------------------------------------------------------------------------------- */
+/* ---- the plan ------------------------------------------------------------------------------- */
 
 static void print_steps(tool *t, const tn_report *report)
 {
@@ -110,8 +114,8 @@ static void print_steps(tool *t, const tn_report *report)
     const tn_report_step *s;
     size_t k;
     for (k = 0; (s = tn_report_get(report, k)); k++)
-        table_add(t, &tab, "%zu\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", k, s->name, s->op, s->backend, s->algorithm,
-                  *s->fused ? s->fused : "-", s->inputs, s->outputs, s->place);
+        table_add(t, &tab, "%zu\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", k, s->name, s->op, s->backend,
+                  s->algorithm, *s->fused ? s->fused : "-", s->inputs, s->outputs, s->place);
     table_print(&tab, stdout);
     for (k = 0; (s = tn_report_get(report, k)); k++)
         if (*s->reasons) {
@@ -146,7 +150,7 @@ static int inspect_stages(tool *t)
     return EXIT_FINE;
 }
 
-/* ---- what needs no model ---------------------------------------------------------------------- */
+/* ---- what needs no model -------------------------------------------------------------------- */
 
 static int inspect_runtime(tool *t)
 {

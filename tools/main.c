@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- what each subcommand teaches ------------------------------------------------------------- */
+/* ---- what each subcommand teaches ----------------------------------------------------------- */
 
 static const char run_about[] =
     "Runs a model and prints its outputs.\n"
@@ -83,17 +83,23 @@ static const char convert_about[] =
     "  tenon convert net.json small.json --optimized\n";
 
 static const command commands[] = {
-    { "run", "MODEL", 1, 1, CMD_RUN, run_main, "run a model on files, pictures or random values", run_about },
-    { "inspect", "[MODEL]", 0, 1, CMD_INSPECT, inspect_main, "show a graph, its plan, an operator", inspect_about },
-    { "check", "MODEL…", 1, 1000, CMD_CHECK, check_main, "say everything that is wrong with a model", check_about },
-    { "plugins", "", 0, 0, CMD_PLUGINS, plugins_main, "list plugins and backends, refused ones too", plugins_about },
+    { "run", "MODEL", 1, 1, CMD_RUN, run_main, "run a model on files, pictures or random values",
+      run_about },
+    { "inspect", "[MODEL]", 0, 1, CMD_INSPECT, inspect_main, "show a graph, its plan, an operator",
+      inspect_about },
+    { "check", "MODEL…", 1, 1000, CMD_CHECK, check_main,
+      "say everything that is wrong with a model", check_about },
+    { "plugins", "", 0, 0, CMD_PLUGINS, plugins_main, "list plugins and backends, refused ones too",
+      plugins_about },
     { "bench", "MODEL", 1, 1, CMD_BENCH, bench_main, "measure times", bench_about },
-    { "compare", "MODEL", 1, 1, CMD_COMPARE, compare_main, "compare backends node by node", compare_about },
-    { "convert", "IN OUT", 2, 2, CMD_CONVERT, convert_main, "write a model in another format", convert_about },
+    { "compare", "MODEL", 1, 1, CMD_COMPARE, compare_main, "compare backends node by node",
+      compare_about },
+    { "convert", "IN OUT", 2, 2, CMD_CONVERT, convert_main, "write a model in another format",
+      convert_about },
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
-/* ---- help ------------------------------------------------------------------------------------- */
+/* ---- help ----------------------------------------------------------------------------------- */
 
 static int help(void)
 {
@@ -106,26 +112,28 @@ static int help(void)
         printf("  %-8s %-8s %s\n", commands[k].name,
                strcmp(commands[k].arguments, "MODEL…") == 0 ? "MODEL…  " : commands[k].arguments,
                commands[k].summary);
-    fputs("\n`tenon help COMMAND` shows its options and examples.\n\n"
-          "Exit codes:\n"
-          "  0  fine\n"
-          "  1  the model or an input is bad\n"
-          "  2  the command line is wrong\n"
-          "  3  a backend or plugin is absent, was refused, or takes no node\n"
-          "  4  out of memory, or a mistake of Tenon's own\n"
-          "  5  run --expect: the answers differ\n\n"
-          "Environment:\n"
-          "  TENON_PLUGIN_PATH               folders with plugins, separated by ':'\n"
-          "  GOMP_SPINCOUNT, OMP_WAIT_POLICY how threads wait between parallel loops. When neither\n"
-          "                                  is set, run, bench and compare start themselves again\n"
-          "                                  with GOMP_SPINCOUNT=100000, since it is read at load\n",
-          stdout);
+    fputs(
+        "\n`tenon help COMMAND` shows its options and examples.\n\n"
+        "Exit codes:\n"
+        "  0  fine\n"
+        "  1  the model or an input is bad\n"
+        "  2  the command line is wrong\n"
+        "  3  a backend or plugin is absent, was refused, or takes no node\n"
+        "  4  out of memory, or a mistake of Tenon's own\n"
+        "  5  run --expect: the answers differ\n\n"
+        "Environment:\n"
+        "  TENON_PLUGIN_PATH               folders with plugins, separated by ':'\n"
+        "  GOMP_SPINCOUNT, OMP_WAIT_POLICY how threads wait between parallel loops. When neither\n"
+        "                                  is set, run, bench and compare start themselves again\n"
+        "                                  with GOMP_SPINCOUNT=100000, since it is read at load\n",
+        stdout);
     return EXIT_FINE;
 }
 
 static int help_command(const command *cmd)
 {
-    printf("tenon %s%s%s [options]\n\n%s", cmd->name, *cmd->arguments ? " " : "", cmd->arguments, cmd->about);
+    printf("tenon %s%s%s [options]\n\n%s", cmd->name, *cmd->arguments ? " " : "", cmd->arguments,
+           cmd->about);
     options_help(cmd, stdout);
     return EXIT_FINE;
 }
@@ -144,7 +152,7 @@ static const command *find_command(tool *t, const char *name, int *code)
     return NULL;
 }
 
-/* ---- start ------------------------------------------------------------------------------------ */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 /* libgomp reads once, when it is loaded, how long a thread spins before it sleeps, and the command
  * is linked to it: so the process starts itself again with the variable set. A middle spin count
@@ -159,7 +167,8 @@ static void choose_waiting(char **argv)
         unsetenv(spin);
         return;
     }
-    if (getenv(spin) || getenv("OMP_WAIT_POLICY") || setenv(mark, "1", 1) || setenv(spin, "100000", 1))
+    if (getenv(spin) || getenv("OMP_WAIT_POLICY") || setenv(mark, "1", 1) ||
+        setenv(spin, "100000", 1))
         return;
     execv("/proc/self/exe", argv); /* comes back only when there is no /proc: then without it */
     unsetenv(mark);

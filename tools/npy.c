@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- types --------------------------------------------------------------------------------- */
+/* ---- types ---------------------------------------------------------------------------------- */
 
 typedef struct npy_type {
     const char *code; /* kind and bytes, without the byte order */
@@ -22,10 +22,10 @@ typedef struct npy_type {
 } npy_type;
 
 static const npy_type types[] = {
-    { "b1", TN_BOOL, 1 },   { "i1", TN_INT8, 1 },    { "u1", TN_UINT8, 1 },
-    { "i2", TN_INT16, 2 },  { "u2", TN_UINT16, 2 },  { "i4", TN_INT32, 4 },
-    { "u4", TN_UINT32, 4 }, { "i8", TN_INT64, 8 },   { "u8", TN_UINT64, 8 },
-    { "f2", TN_FLOAT16, 2 }, { "f4", TN_FLOAT32, 4 }, { "f8", TN_FLOAT64, 8 },
+    { "b1", TN_BOOL, 1 },      { "i1", TN_INT8, 1 },        { "u1", TN_UINT8, 1 },
+    { "i2", TN_INT16, 2 },     { "u2", TN_UINT16, 2 },      { "i4", TN_INT32, 4 },
+    { "u4", TN_UINT32, 4 },    { "i8", TN_INT64, 8 },       { "u8", TN_UINT64, 8 },
+    { "f2", TN_FLOAT16, 2 },   { "f4", TN_FLOAT32, 4 },     { "f8", TN_FLOAT64, 8 },
     { "c8", TN_COMPLEX64, 4 }, { "c16", TN_COMPLEX128, 8 },
 };
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
@@ -52,7 +52,7 @@ const char *npy_dtype(uint32_t dtype)
     return tn_dtype_name(stored_as(dtype));
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 typedef struct header {
     char order; /* '<', '>', '|', '=' */
@@ -159,8 +159,10 @@ static bool read_utf32(const uint8_t *from, size_t units, bool big, char *to, si
 {
     *count = 0;
     for (size_t i = 0; i < units; i++, from += 4) {
-        const uint32_t c = big ? (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3]
-                               : (uint32_t)from[3] << 24 | (uint32_t)from[2] << 16 | (uint32_t)from[1] << 8 | from[0];
+        const uint32_t c = big ? (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 |
+                                     (uint32_t)from[2] << 8 | from[3]
+                               : (uint32_t)from[3] << 24 | (uint32_t)from[2] << 16 |
+                                     (uint32_t)from[1] << 8 | from[0];
         uint8_t *out = (uint8_t *)to + *count;
         if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
             return false;
@@ -200,10 +202,10 @@ static int read_strings(tool *t, const char *name, const header *h, blob data, t
                    h->fortran ? " in Fortran order" : "");
     if (array_check(t, name, TN_STRING, h->rank, h->dims, SIZE_MAX))
         return EXIT_BAD;
-    if (__builtin_mul_overflow((size_t)tn_extent(h->dims, 0, h->rank), each, &need) || need != data.count ||
-        (each == 0 && tn_extent(h->dims, 0, h->rank) > 0))
-        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, which its shape %s does not", name, data.count,
-                   shape_text(t, h->rank, h->dims));
+    if (__builtin_mul_overflow((size_t)tn_extent(h->dims, 0, h->rank), each, &need) ||
+        need != data.count || (each == 0 && tn_extent(h->dims, 0, h->rank) > 0))
+        return bad(t, EXIT_BAD, "%s has %zu bytes of elements, which its shape %s does not", name,
+                   data.count, shape_text(t, h->rank, h->dims));
     tensor = array_make(t, TN_STRING, h->rank, h->dims);
     if (!tensor)
         return EXIT_BAD;
@@ -232,7 +234,8 @@ static int read_numbers(tool *t, const char *name, const header *h, blob data, t
         if (strcmp(types[k].code, h->code) == 0)
             type = &types[k];
     if (!type)
-        return bad(t, EXIT_BAD, "%s has numpy type '%c%s', which Tenon has not", name, h->order, h->code);
+        return bad(t, EXIT_BAD, "%s has numpy type '%c%s', which Tenon has not", name, h->order,
+                   h->code);
     if (array_check(t, name, type->dtype, h->rank, h->dims, data.count))
         return EXIT_BAD;
     tensor = array_make(t, type->dtype, h->rank, h->dims);
@@ -263,7 +266,7 @@ int npy_read(tool *t, const char *name, blob bytes, tn_tensor **out)
     return read_numbers(t, name, &h, data, out);
 }
 
-/* ---- writing ------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* Strings as '|S<longest>': bytes, as they are. */
 static blob string_block(tool *t, const tn_tensor *tensor, size_t *longest)
@@ -315,7 +318,8 @@ int npy_write(tool *t, const char *path, const tn_tensor *tensor)
         text = header_text(t, keep_format(t, "|S%zu", longest), plain);
     } else {
         const npy_type *type = type_of(dtype);
-        text = header_text(t, keep_format(t, "%c%s", type->swap > 1 ? '<' : '|', type->code), plain);
+        text = header_text(t, keep_format(t, "%c%s", type->swap > 1 ? '<' : '|', type->code),
+                           plain);
     }
     length = strlen(text);
     head[8] = (uint8_t)(length & 255);

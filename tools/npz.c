@@ -16,8 +16,14 @@ enum {
     LOCAL_BYTES = 30    /* what stands before an entry's data */
 };
 
-static size_t get16(const uint8_t *p) { return (size_t)(p[0] | p[1] << 8); }
-static size_t get32(const uint8_t *p) { return get16(p) | get16(p + 2) << 16; }
+static size_t get16(const uint8_t *p)
+{
+    return (size_t)(p[0] | p[1] << 8);
+}
+static size_t get32(const uint8_t *p)
+{
+    return get16(p) | get16(p + 2) << 16;
+}
 
 typedef struct entry {
     const char *name;
@@ -47,16 +53,21 @@ static bool next_entry(tool *t, blob b, size_t *at, entry *out)
     if (b.count - *at - CENTRAL_BYTES < name)
         return false;
     *out = (entry){ .name = keep_text(t, (const char *)p + CENTRAL_BYTES, name),
-                    .method = get16(p + 10), .sum = (uint32_t)get32(p + 16),
-                    .packed = get32(p + 20), .bytes = get32(p + 24), .local = get32(p + 42) };
+                    .method = get16(p + 10),
+                    .sum = (uint32_t)get32(p + 16),
+                    .packed = get32(p + 20),
+                    .bytes = get32(p + 24),
+                    .local = get32(p + 42) };
     *at += CENTRAL_BYTES + name + get16(p + 30) + get16(p + 32);
     return true;
 }
 
 static bool inflate_all(const uint8_t *from, size_t packed, uint8_t *to, size_t bytes)
 {
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)from, .avail_in = (uInt)packed,
-                   .next_out = to, .avail_out = (uInt)bytes };
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)from,
+                   .avail_in = (uInt)packed,
+                   .next_out = to,
+                   .avail_out = (uInt)bytes };
     int code;
     if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
         return false;
@@ -70,16 +81,20 @@ static int extract(tool *t, const char *name, blob b, const entry *e, blob *out)
     const uint8_t *local = b.data + e->local, *from;
     size_t left, skip;
     if (e->bytes == 0xffffffff || e->packed == 0xffffffff)
-        return bad(t, EXIT_BAD, "%s: member '%s' is larger than 4 GiB; save it as .npy", name, e->name);
-    if (e->local > b.count || (left = b.count - e->local) < LOCAL_BYTES || memcmp(local, "PK\3\4", 4) != 0)
-        return bad(t, EXIT_BAD, "%s: member '%s' does not begin where the archive says", name, e->name);
+        return bad(t, EXIT_BAD, "%s: member '%s' is larger than 4 GiB; save it as .npy", name,
+                   e->name);
+    if (e->local > b.count || (left = b.count - e->local) < LOCAL_BYTES ||
+        memcmp(local, "PK\3\4", 4) != 0)
+        return bad(t, EXIT_BAD, "%s: member '%s' does not begin where the archive says", name,
+                   e->name);
     skip = LOCAL_BYTES + get16(local + 26) + get16(local + 28);
     if (left < skip || left - skip < e->packed)
         return bad(t, EXIT_BAD, "%s ends inside member '%s'", name, e->name);
     /* Deflate never gains more than 1032 to 1: a larger promise is a bomb. */
     if ((e->method != 0 && e->method != 8) || (e->method == 0 && e->packed != e->bytes) ||
         e->bytes / 1032 > e->packed)
-        return bad(t, EXIT_BAD, "%s: member '%s' is neither stored nor deflated as numpy does it", name, e->name);
+        return bad(t, EXIT_BAD, "%s: member '%s' is neither stored nor deflated as numpy does it",
+                   name, e->name);
     from = local + skip;
     *out = (blob){ keep(t, e->bytes), e->bytes };
     if (e->method == 0 && e->bytes)
@@ -116,7 +131,8 @@ int npz_read(tool *t, const char *name, blob bytes, const char *member, tn_tenso
             found = e;
     }
     if (!member && count != 1)
-        return bad(t, EXIT_BAD, "%s has %zu arrays (%s): say which as %s:NAME", name, count, names, name);
+        return bad(t, EXIT_BAD, "%s has %zu arrays (%s): say which as %s:NAME", name, count, names,
+                   name);
     if (!found.name)
         return bad(t, EXIT_BAD, "%s has no array '%s'; it has %s", name, member, names);
     code = extract(t, name, bytes, &found, &data);

@@ -13,11 +13,11 @@
 #include <string.h>
 
 typedef enum kind {
-    FLAG,   /* bool */
-    TEXT,   /* const char *  */
-    LIST,   /* list: may be repeated */
-    COUNT,  /* uint64_t */
-    NUMBER, /* double, not negative */
+    FLAG,        /* bool */
+    TEXT,        /* const char *  */
+    LIST,        /* list: may be repeated */
+    COUNT,       /* uint64_t */
+    NUMBER,      /* double, not negative */
     SHOW_OR_TEXT /* alone a bool (`seen`), with =TEXT a text */
 } kind;
 
@@ -99,8 +99,10 @@ static const option options[] = {
     { "plan", 0, FLAG, AT(plan), 0, CMD_INSPECT, NULL,
       "each step: backend, algorithm, fused nodes, layouts, memory, why others were not taken" },
     { "op", 0, TEXT, AT(op), 0, CMD_INSPECT, "NAME", "an operator's schema and kernels; no MODEL" },
-    { "ops", 0, FLAG, AT(ops), 0, CMD_INSPECT, NULL, "all operators as a Markdown table; no MODEL" },
-    { "open", 0, FLAG, AT(open), 0, CMD_PLUGINS, NULL, "open the backends too, to see their libraries" },
+    { "ops", 0, FLAG, AT(ops), 0, CMD_INSPECT, NULL,
+      "all operators as a Markdown table; no MODEL" },
+    { "open", 0, FLAG, AT(open), 0, CMD_PLUGINS, NULL,
+      "open the backends too, to see their libraries" },
     { "runs", 0, COUNT, AT(runs), 0, CMD_BENCH | CMD_COMPARE, "N",
       "so many runs; by default as many as fit the time, at least 5" },
     { "seconds", 0, NUMBER, AT(seconds), 0, CMD_BENCH | CMD_COMPARE, "S",
@@ -109,17 +111,19 @@ static const option options[] = {
       "runs before that; by default a tenth of the time, at least 1" },
     { "profile", 0, FLAG, AT(profile), 0, CMD_BENCH, NULL, "the time of each step" },
     { "json", 0, FLAG, AT(json), 0, CMD_BENCH, NULL, "one line of JSON, for scripts" },
-    { "optimized", 0, FLAG, AT(optimized), 0, CMD_CONVERT, NULL, "write the graph after the passes" },
+    { "optimized", 0, FLAG, AT(optimized), 0, CMD_CONVERT, NULL,
+      "write the graph after the passes" },
     { "plugins", 0, TEXT, AT(plugin_path), 0, CMD_ALL, "DIR:DIR",
       "folders searched first; then TENON_PLUGIN_PATH, then the install's own" },
-    { "plugin", 'p', LIST, AT(plugin_files), 0, CMD_ALL, "FILE.so", "load this plugin, ahead of others" },
+    { "plugin", 'p', LIST, AT(plugin_files), 0, CMD_ALL, "FILE.so",
+      "load this plugin, ahead of others" },
     { "trust", 0, FLAG, AT(trust), 0, CMD_ALL, NULL, "load plugins whatever their owner and mode" },
     { "help", 'h', FLAG, AT(help), 0, CMD_ALL, NULL, "this text" },
     { "version", 0, FLAG, AT(version), 0, CMD_ALL, NULL, NULL },
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
-/* ---- the nearest word --------------------------------------------------------------------- */
+/* ---- the nearest word ----------------------------------------------------------------------- */
 
 /* Edit distance (Levenshtein), by one row of its table; words beyond 63 letters never match. */
 static size_t distance(const char *a, const char *b)
@@ -158,7 +162,7 @@ const char *nearest(const char *word, const char *const *names)
     return found;
 }
 
-/* ---- parsing ------------------------------------------------------------------------------ */
+/* ---- parsing -------------------------------------------------------------------------------- */
 
 static const option *find(const command *cmd, const char *name, size_t length)
 {
@@ -280,7 +284,7 @@ int options_parse(tool *t, const command *cmd, int count, char **words)
     return EXIT_FINE;
 }
 
-/* ---- help --------------------------------------------------------------------------------- */
+/* ---- help ----------------------------------------------------------------------------------- */
 
 static void print_indented(FILE *out, const char *text, int column)
 {

@@ -9,7 +9,9 @@ static void add_part(tool *t, const char **text, uint32_t count, const char *wha
 {
     if (count)
         *text = keep_format(t, "%s%s%u %s%s", *text, **text ? ", " : "", count, what,
-                            count == 1 ? "" : strcmp(what, "pass") == 0 ? "es" : "s");
+                            count == 1                  ? ""
+                            : strcmp(what, "pass") == 0 ? "es"
+                                                        : "s");
 }
 
 static const char *offers(tool *t, const tn_plugin_info *p)
@@ -52,18 +54,22 @@ int plugins_main(tool *t)
         open_backends(t);
     for (size_t k = 0; (p = tn_runtime_plugin(t->runtime, k)); k++) {
         refused += p->status != TN_OK;
-        table_add(t, &tab, "%s\t%s\t%u.%u\t%s\t%s\t%s\t%s", or_dash(p->name), or_dash(p->version), p->abi_major,
-                  p->abi_minor, p->is_backend ? "backend" : "plugin",
-                  p->status ? "refused" : p->is_backend && !p->opened ? "not opened" : "loaded",
+        table_add(t, &tab, "%s\t%s\t%u.%u\t%s\t%s\t%s\t%s", or_dash(p->name), or_dash(p->version),
+                  p->abi_major, p->abi_minor, p->is_backend ? "backend" : "plugin",
+                  p->status                     ? "refused"
+                  : p->is_backend && !p->opened ? "not opened"
+                                                : "loaded",
                   or_dash(offers(t, p)), or_dash(p->file));
     }
     if (tab.rows.count == 0)
-        return bad(t, EXIT_BACKEND, "no plugin was found; TENON_PLUGIN_PATH or --plugins says where they are");
+        return bad(t, EXIT_BACKEND,
+                   "no plugin was found; TENON_PLUGIN_PATH or --plugins says where they are");
     table_print(&tab, stdout);
     for (size_t k = 0; (p = tn_runtime_plugin(t->runtime, k)); k++)
         if (p->message && *p->message) {
             const char *text = keep_format(t, "%s%s: %s", p->status ? "refused: " : "",
-                                           p->status ? or_dash(p->file) : or_dash(p->name), p->message);
+                                           p->status ? or_dash(p->file) : or_dash(p->name),
+                                           p->message);
             print_clean(stdout, text, strlen(text));
             putchar('\n');
         }

@@ -120,7 +120,10 @@ static const char *scaled(tool *t, double value, double base, const char *const 
         value /= base;
         units++;
     }
-    return keep_format(t, "%.*f %s", value >= 99.95 || value == (double)(int64_t)value ? 0 : value >= 9.995 ? 1 : 2,
+    return keep_format(t, "%.*f %s",
+                       value >= 99.95 || value == (double)(int64_t)value ? 0
+                       : value >= 9.995                                  ? 1
+                                                                         : 2,
                        value, *units);
 }
 
@@ -156,7 +159,8 @@ const char *type_text(tool *t, const tn_tensor *value)
 {
     const int64_t count = tn_value_count(value);
     if (count < 0)
-        return keep_format(t, "%s%s", tn_dtype_name(value->dtype), shape_text(t, value->rank, value->dims));
+        return keep_format(t, "%s%s", tn_dtype_name(value->dtype),
+                           shape_text(t, value->rank, value->dims));
     if ((value->kind & 15) == TN_OPTIONAL)
         return count ? keep_format(t, "optional with %s", type_text(t, tn_value_get(value, 0)))
                      : "optional, empty";
@@ -193,7 +197,8 @@ static int element_text(const tn_tensor *t, int64_t i, char *text, size_t bytes)
                         ((const double *)t->data)[2 * i + 1]);
     if (t->dtype == TN_STRING) {
         const tn_text *s = &((const tn_text *)t->data)[i];
-        return snprintf(text, bytes, "'%.*s'", (int)(s->count < 60 ? s->count : 60), s->count ? s->bytes : "");
+        return snprintf(text, bytes, "'%.*s'", (int)(s->count < 60 ? s->count : 60),
+                        s->count ? s->bytes : "");
     }
     if (tn_dtype_is_float(t->dtype)) {
         const double value = tn_get_double(t->dtype, t->data, i);

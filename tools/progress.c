@@ -18,7 +18,8 @@ void progress_step(progress *p, int64_t done)
 {
     const double time = now(), spent = time - p->begin;
     int filled;
-    if (spent < PATIENCE || time - p->shown < REFRESH || !isatty(STDERR_FILENO) || p->total < 1 || done < 1)
+    if (spent < PATIENCE || time - p->shown < REFRESH || !isatty(STDERR_FILENO) || p->total < 1 ||
+        done < 1)
         return;
     filled = (int)(WIDTH * done / p->total);
     fprintf(stderr, "\r%s [", p->what);

@@ -11,15 +11,16 @@
 
 /* Adds what a batch answered for output k. Elements of less than a byte cannot be joined so, nor
  * what has no axis for the batch. */
-static int join(tool *t, const answers *a, size_t k, const tn_tensor *part, int64_t first, int64_t count,
-                int64_t total)
+static int join(tool *t, const answers *a, size_t k, const tn_tensor *part, int64_t first,
+                int64_t count, int64_t total)
 {
     tn_tensor *all = (tn_tensor *)(uintptr_t)a->tensors[k];
     int64_t dims[TN_MAX_RANK];
     size_t bytes;
-    if (tn_value_count(part) >= 0 || part->rank == 0 || part->dims[0] != count || tn_dtype_bits(part->dtype) < 8 ||
-        part->dtype == TN_STRING)
-        return bad(t, EXIT_BAD, "output '%s' is %s in a batch of %lld, which cannot be joined: --batch %lld",
+    if (tn_value_count(part) >= 0 || part->rank == 0 || part->dims[0] != count ||
+        tn_dtype_bits(part->dtype) < 8 || part->dtype == TN_STRING)
+        return bad(t, EXIT_BAD,
+                   "output '%s' is %s in a batch of %lld, which cannot be joined: --batch %lld",
                    a->names[k], type_text(t, part), (long long)count, (long long)total);
     if (!all) {
         memcpy(dims, part->dims, (size_t)part->rank * sizeof *dims);
@@ -31,8 +32,9 @@ static int join(tool *t, const answers *a, size_t k, const tn_tensor *part, int6
     }
     bytes = tn_dtype_bytes(part->dtype, tn_count(part));
     if (all->rank != part->rank || bytes / (size_t)count * (size_t)total != all->bytes)
-        return bad(t, EXIT_BAD, "output '%s' changes its shape from batch to batch; use --batch %lld", a->names[k],
-                   (long long)total);
+        return bad(t, EXIT_BAD,
+                   "output '%s' changes its shape from batch to batch; use --batch %lld",
+                   a->names[k], (long long)total);
     if (bytes)
         memcpy((char *)all->data + all->bytes / (size_t)total * (size_t)first, part->data, bytes);
     return EXIT_FINE;
@@ -88,16 +90,18 @@ static void print_summary(tool *t, const inputs *in, double seconds, double begi
     tn_session_get_stats(t->session, &stats);
     print_clean(stdout, name ? name : "", name ? strlen(name) : 0);
     printf("%s%llu node%s, %llu after the passes; %s; %u thread%s\n", name && *name ? ": " : "",
-           (unsigned long long)stats.nodes_read,
-           stats.nodes_read == 1 ? "" : "s", (unsigned long long)stats.nodes_left,
+           (unsigned long long)stats.nodes_read, stats.nodes_read == 1 ? "" : "s",
+           (unsigned long long)stats.nodes_left,
            t->set.backend ? t->set.backend : tn_runtime_default_backends(t->runtime), stats.threads,
            stats.threads == 1 ? "" : "s");
     if (in->pictures)
         printf("%lld picture%s in batches of %lld: %s (%s each), %s from load to last answer\n",
-               (long long)in->pictures, in->pictures == 1 ? "" : "s", (long long)in->batch, time_text(t, seconds),
-               time_text(t, seconds / (double)in->pictures), time_text(t, now() - begin));
+               (long long)in->pictures, in->pictures == 1 ? "" : "s", (long long)in->batch,
+               time_text(t, seconds), time_text(t, seconds / (double)in->pictures),
+               time_text(t, now() - begin));
     else
-        printf("run %s, %s from load to last answer\n", time_text(t, seconds), time_text(t, now() - begin));
+        printf("run %s, %s from load to last answer\n", time_text(t, seconds),
+               time_text(t, now() - begin));
 }
 
 static int print_answers(tool *t, const inputs *in, const answers *a)

@@ -11,11 +11,25 @@
 
 static uint32_t dtype_of(const char *name)
 {
-    static const struct { const char *name; uint32_t dtype; } types[] = {
-        { "F32", TN_FLOAT32 }, { "F64", TN_FLOAT64 }, { "F16", TN_FLOAT16 }, { "BF16", TN_BFLOAT16 },
-        { "I8", TN_INT8 }, { "I16", TN_INT16 }, { "I32", TN_INT32 }, { "I64", TN_INT64 },
-        { "U8", TN_UINT8 }, { "U16", TN_UINT16 }, { "U32", TN_UINT32 }, { "U64", TN_UINT64 },
-        { "BOOL", TN_BOOL }, { "F8_E4M3", TN_FLOAT8E4M3FN }, { "F8_E5M2", TN_FLOAT8E5M2 },
+    static const struct {
+        const char *name;
+        uint32_t dtype;
+    } types[] = {
+        { "F32", TN_FLOAT32 },
+        { "F64", TN_FLOAT64 },
+        { "F16", TN_FLOAT16 },
+        { "BF16", TN_BFLOAT16 },
+        { "I8", TN_INT8 },
+        { "I16", TN_INT16 },
+        { "I32", TN_INT32 },
+        { "I64", TN_INT64 },
+        { "U8", TN_UINT8 },
+        { "U16", TN_UINT16 },
+        { "U32", TN_UINT32 },
+        { "U64", TN_UINT64 },
+        { "BOOL", TN_BOOL },
+        { "F8_E4M3", TN_FLOAT8E4M3FN },
+        { "F8_E5M2", TN_FLOAT8E5M2 },
     };
     for (size_t k = 0; k < sizeof types / sizeof types[0]; k++)
         if (strcmp(types[k].name, name) == 0)
@@ -27,7 +41,8 @@ static int read_tensor(tool *t, const char *name, blob data, const char *member,
                        tn_tensor **out)
 {
     const char *type = json_string_value(json_object_get(entry, "dtype"));
-    const json_t *shape = json_object_get(entry, "shape"), *offsets = json_object_get(entry, "data_offsets");
+    const json_t *shape = json_object_get(entry, "shape"),
+                 *offsets = json_object_get(entry, "data_offsets");
     const json_int_t begin = json_integer_value(json_array_get(offsets, 0));
     const json_int_t end = json_integer_value(json_array_get(offsets, 1));
     int64_t dims[TN_MAX_RANK];
@@ -35,18 +50,20 @@ static int read_tensor(tool *t, const char *name, blob data, const char *member,
     if (!type || !json_is_array(shape) || rank > TN_MAX_RANK || json_array_size(offsets) != 2)
         return bad(t, EXIT_BAD, "%s: tensor '%s' lacks dtype, shape or data_offsets", name, member);
     if (dtype_of(type) == TN_UNDEFINED)
-        return bad(t, EXIT_BAD, "%s: tensor '%s' has type %s, which is not supported", name, member, type);
+        return bad(t, EXIT_BAD, "%s: tensor '%s' has type %s, which is not supported", name, member,
+                   type);
     for (size_t k = 0; k < rank; k++) {
         const json_t *dim = json_array_get(shape, k);
         if (!json_is_integer(dim))
-            return bad(t, EXIT_BAD, "%s: tensor '%s' has a dimension that is no whole number", name, member);
+            return bad(t, EXIT_BAD, "%s: tensor '%s' has a dimension that is no whole number", name,
+                       member);
         dims[k] = json_integer_value(dim);
     }
     if (begin < 0 || end < begin || (uint64_t)end > data.count)
-        return bad(t, EXIT_BAD, "%s: tensor '%s' lies at %lld to %lld of %zu bytes", name, member, (long long)begin,
-                   (long long)end, data.count);
-    if (array_check(t, keep_format(t, "%s: tensor '%s'", name, member), dtype_of(type), (int32_t)rank, dims,
-                    (size_t)(end - begin)))
+        return bad(t, EXIT_BAD, "%s: tensor '%s' lies at %lld to %lld of %zu bytes", name, member,
+                   (long long)begin, (long long)end, data.count);
+    if (array_check(t, keep_format(t, "%s: tensor '%s'", name, member), dtype_of(type),
+                    (int32_t)rank, dims, (size_t)(end - begin)))
         return EXIT_BAD;
     *out = array_make(t, dtype_of(type), (int32_t)rank, dims);
     if (!*out)
@@ -56,12 +73,14 @@ static int read_tensor(tool *t, const char *name, blob data, const char *member,
     return EXIT_FINE;
 }
 
-static int pick(tool *t, const char *name, blob data, const char *member, json_t *root, tn_tensor **out)
+static int pick(tool *t, const char *name, blob data, const char *member, json_t *root,
+                tn_tensor **out)
 {
     const char *key, *names = "", *only = NULL;
     json_t *entry;
     size_t count = 0;
-    json_object_foreach(root, key, entry) {
+    json_object_foreach(root, key, entry)
+    {
         if (strcmp(key, "__metadata__") == 0)
             continue;
         if (count++ < 20)
@@ -69,7 +88,8 @@ static int pick(tool *t, const char *name, blob data, const char *member, json_t
         only = key;
     }
     if (!member && count != 1)
-        return bad(t, EXIT_BAD, "%s has %zu tensors (%s): say which as %s:NAME", name, count, names, name);
+        return bad(t, EXIT_BAD, "%s has %zu tensors (%s): say which as %s:NAME", name, count, names,
+                   name);
     if (!member)
         member = only;
     entry = json_object_get(root, member);
@@ -93,7 +113,8 @@ int safetensors_read(tool *t, const char *name, blob bytes, const char *member, 
         json_decref(root);
         return bad(t, EXIT_BAD, "%s: the header is no JSON object", name);
     }
-    code = pick(t, name, (blob){ bytes.data + 8 + length, bytes.count - 8 - (size_t)length }, member, root, out);
+    code = pick(t, name, (blob){ bytes.data + 8 + length, bytes.count - 8 - (size_t)length },
+                member, root, out);
     json_decref(root);
     return code;
 }

@@ -34,7 +34,8 @@ static json_t *text_json(const char *text)
 }
 
 /* Writes a value as `file` (without ".npy"), relative to the folder; adds its fields to `entry`. */
-static int save_value(tool *t, const char *folder, const char *file, const tn_tensor *value, json_t *entry)
+static int save_value(tool *t, const char *folder, const char *file, const tn_tensor *value,
+                      json_t *entry)
 {
     const int64_t count = tn_value_count(value);
     json_t *elements, *shape;
@@ -54,12 +55,14 @@ static int save_value(tool *t, const char *folder, const char *file, const tn_te
     }
     code = make_folder(t, keep_format(t, "%s/%s", folder, file));
     elements = json_array();
-    json_object_set_new(entry, "kind", json_string((value->kind & 15) == TN_OPTIONAL ? "optional" : "sequence"));
+    json_object_set_new(entry, "kind",
+                        json_string((value->kind & 15) == TN_OPTIONAL ? "optional" : "sequence"));
     json_object_set_new(entry, "elements", elements);
     for (int64_t k = 0; !code && k < count; k++) {
         json_t *element = json_object();
         json_array_append_new(elements, element);
-        code = save_value(t, folder, keep_format(t, "%s/%lld", file, (long long)k), tn_value_get(value, k), element);
+        code = save_value(t, folder, keep_format(t, "%s/%lld", file, (long long)k),
+                          tn_value_get(value, k), element);
     }
     return code;
 }

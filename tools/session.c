@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- runtime ------------------------------------------------------------------------------ */
+/* ---- runtime -------------------------------------------------------------------------------- */
 
 /* A build tree has the command in tools/ and its plugins in plugins/ beside that: the command then
  * works in place. Installed, there is no such folder and the library's own rule holds. Whose
@@ -62,7 +62,7 @@ int open_model(tool *t, const char *path)
     return status ? complain(t, status) : EXIT_FINE;
 }
 
-/* ---- sessions ----------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------------- */
 
 static int math_mode(tool *t, uint32_t *out)
 {
@@ -76,8 +76,8 @@ static int math_mode(tool *t, uint32_t *out)
             return EXIT_FINE;
         }
     close = nearest(t->set.math, names);
-    return bad(t, EXIT_USAGE, "--math is '%s', expected strict, fast, bf16 or int8%s%s%s", t->set.math,
-               close ? "; did you mean " : "", close ? close : "", close ? "?" : "");
+    return bad(t, EXIT_USAGE, "--math is '%s', expected strict, fast, bf16 or int8%s%s%s",
+               t->set.math, close ? "; did you mean " : "", close ? close : "", close ? "?" : "");
 }
 
 int open_session(tool *t, const char *backends, const char *passes, uint32_t flags,
@@ -110,7 +110,7 @@ int open_session(tool *t, const char *backends, const char *passes, uint32_t fla
     return EXIT_FINE;
 }
 
-/* ---- ports and shapes ---------------------------------------------------------------------- */
+/* ---- ports and shapes ----------------------------------------------------------------------- */
 
 size_t input_count(const tn_session *session)
 {
@@ -175,10 +175,13 @@ static int parse_dims(tool *t, const char *option, const char *text, tn_type *ty
         char *end;
         errno = 0;
         if (type->rank == TN_MAX_RANK)
-            return bad(t, EXIT_USAGE, "--shape %s has more than %d dimensions", option, TN_MAX_RANK);
+            return bad(t, EXIT_USAGE, "--shape %s has more than %d dimensions", option,
+                       TN_MAX_RANK);
         type->dims[type->rank] = strtoll(at, &end, 10);
-        if (errno || end == at || type->dims[type->rank] < 0 || (*end && *end != ',' && *end != 'x'))
-            return bad(t, EXIT_USAGE, "--shape %s: expected numbers as in NAME=1,3,224,224", option);
+        if (errno || end == at || type->dims[type->rank] < 0 ||
+            (*end && *end != ',' && *end != 'x'))
+            return bad(t, EXIT_USAGE, "--shape %s: expected numbers as in NAME=1,3,224,224",
+                       option);
         type->rank++;
         at = end + (*end != '\0');
     }
@@ -222,7 +225,8 @@ int concrete_type(tool *t, const tn_port *port, tn_type *out)
     if (find_shape(t, port->name, &option, &value))
         return parse_dims(t, option, value, out);
     if (out->rank < 0)
-        return bad(t, EXIT_BAD, "input '%s' declares no shape: say --shape %s=…", port->name, port->name);
+        return bad(t, EXIT_BAD, "input '%s' declares no shape: say --shape %s=…", port->name,
+                   port->name);
     for (int32_t axis = 0; axis < out->rank; axis++)
         if (!tn_dim_known(out->dims[axis])) {
             const int code = bind_dim(t, port, axis, out);

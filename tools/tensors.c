@@ -8,10 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- making -------------------------------------------------------------------------------- */
+/* ---- making --------------------------------------------------------------------------------- */
 
 /* Elements and bytes; false when they overflow. */
-static bool measure(uint32_t dtype, int32_t rank, const int64_t *dims, int64_t *count, size_t *bytes)
+static bool measure(uint32_t dtype, int32_t rank, const int64_t *dims, int64_t *count,
+                    size_t *bytes)
 {
     int64_t bits;
     bool empty = false;
@@ -27,7 +28,8 @@ static bool measure(uint32_t dtype, int32_t rank, const int64_t *dims, int64_t *
     }
     if (empty)
         *count = 0;
-    if (__builtin_mul_overflow(*count, (int64_t)tn_dtype_bits(dtype), &bits) || bits > INT64_MAX - 7)
+    if (__builtin_mul_overflow(*count, (int64_t)tn_dtype_bits(dtype), &bits) ||
+        bits > INT64_MAX - 7)
         return false;
     *bytes = ((size_t)bits + 7) / 8;
     return true;
@@ -57,13 +59,18 @@ tn_tensor *array_make(tool *t, uint32_t dtype, int32_t rank, const int64_t *dims
         return NULL;
     }
     if (!measure(dtype, rank, dims, &count, &bytes)) {
-        bad(t, EXIT_BAD, "%s%s has too many elements", tn_dtype_name(dtype), shape_text(t, rank, dims));
+        bad(t, EXIT_BAD, "%s%s has too many elements", tn_dtype_name(dtype),
+            shape_text(t, rank, dims));
         return NULL;
     }
     if (rank)
         memcpy(own, dims, (size_t)rank * sizeof *own);
-    *tensor = (tn_tensor){ .size = sizeof *tensor, .dtype = dtype, .rank = rank, .dims = own,
-                           .data = keep(t, bytes), .bytes = bytes };
+    *tensor = (tn_tensor){ .size = sizeof *tensor,
+                           .dtype = dtype,
+                           .rank = rank,
+                           .dims = own,
+                           .data = keep(t, bytes),
+                           .bytes = bytes };
     return tensor;
 }
 
@@ -86,7 +93,7 @@ tn_tensor *array_convert(tool *t, const tn_tensor *from, uint32_t dtype)
     return to;
 }
 
-/* ---- random values ------------------------------------------------------------------------- */
+/* ---- random values -------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014): a step and its mix. */
 static uint64_t next_random(uint64_t *state)
@@ -124,7 +131,7 @@ tn_tensor *array_random(tool *t, const tn_type *type, uint64_t seed)
     return tensor;
 }
 
-/* ---- files --------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {

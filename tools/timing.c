@@ -42,8 +42,8 @@ timing summarize(tool *t, double *times, size_t count)
 }
 
 /* Runs until the count or the time is reached. `profile` sees each run, when it is not NULL. */
-static int repeat(tool *t, tn_context *context, uint64_t runs, double seconds, double *times, size_t *count,
-                  progress *bar)
+static int repeat(tool *t, tn_context *context, uint64_t runs, double seconds, double *times,
+                  size_t *count, progress *bar)
 {
     const tn_run_options options = { .size = sizeof options, .seed = t->set.seed };
     const double begin = now();
@@ -70,13 +70,18 @@ int time_runs(tool *t, tn_context *context, double seconds, const char *what, ti
     size_t count;
     progress bar;
     int code = EXIT_FINE;
-    tn_status status = tn_context_run(context, &options); /* makes the plan: never one of the others */
+    tn_status status = tn_context_run(context,
+                                      &options); /* makes the plan: never one of the others */
     if (status)
         return complain(t, status);
     first = now() - first;
     progress_begin(&bar, what, runs ? (int64_t)runs : (int64_t)(1000 * seconds));
     if (!t->set.has_warmup || t->set.warmup)
-        code = repeat(t, context, t->set.has_warmup ? t->set.warmup : runs ? 1 : 0, seconds / 10, times, &count, &bar);
+        code = repeat(t, context,
+                      t->set.has_warmup ? t->set.warmup
+                      : runs            ? 1
+                                        : 0,
+                      seconds / 10, times, &count, &bar);
     if (!code)
         code = repeat(t, context, runs, seconds, times, &count, &bar);
     progress_end(&bar);

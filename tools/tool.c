@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* ---- memory ------------------------------------------------------------------------------ */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 struct piece {
     struct piece *next;
@@ -91,7 +91,7 @@ void tool_fini(tool *t)
     }
 }
 
-/* ---- complaints -------------------------------------------------------------------------- */
+/* ---- complaints ----------------------------------------------------------------------------- */
 
 int bad(tool *t, int code, const char *format, ...)
 {
@@ -134,11 +134,17 @@ static int exit_code(tn_status status)
     switch (status) {
     case TN_OK: return EXIT_FINE;
     case TN_ERR_ARGUMENT: return EXIT_USAGE;
-    case TN_ERR_PLUGIN: case TN_ERR_ABI: case TN_ERR_BACKEND: case TN_ERR_UNPLACED:
-        return EXIT_BACKEND;
-    case TN_ERR_MEMORY: case TN_ERR_FORKED: case TN_ERR_STATE: case TN_ERR_STALE:
-    case TN_ERR_INTERNAL: case TN_ERR_CANCELLED: case TN_ERR_DEADLINE:
-        return EXIT_TROUBLE;
+    case TN_ERR_PLUGIN:
+    case TN_ERR_ABI:
+    case TN_ERR_BACKEND:
+    case TN_ERR_UNPLACED: return EXIT_BACKEND;
+    case TN_ERR_MEMORY:
+    case TN_ERR_FORKED:
+    case TN_ERR_STATE:
+    case TN_ERR_STALE:
+    case TN_ERR_INTERNAL:
+    case TN_ERR_CANCELLED:
+    case TN_ERR_DEADLINE: return EXIT_TROUBLE;
     default: return EXIT_BAD;
     }
 }
@@ -158,7 +164,7 @@ int complain(tool *t, tn_status status)
     return exit_code(status);
 }
 
-/* ---- files and time ---------------------------------------------------------------------- */
+/* ---- files and time ------------------------------------------------------------------------- */
 
 static int read_all(tool *t, const char *path, FILE *file, blob *out)
 {
@@ -170,7 +176,8 @@ static int read_all(tool *t, const char *path, FILE *file, blob *out)
     out->count = (size_t)info.st_size;
     out->data = keep(t, out->count);
     if (fread(out->data, 1, out->count, file) != out->count)
-        return bad(t, EXIT_BAD, "%s: %s", path, ferror(file) ? strerror(errno) : "it became shorter");
+        return bad(t, EXIT_BAD, "%s: %s", path,
+                   ferror(file) ? strerror(errno) : "it became shorter");
     return EXIT_FINE;
 }
 

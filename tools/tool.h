@@ -27,7 +27,7 @@ enum {
     EXIT_DIFFERS = 5  /* run --expect: the answers differ */
 };
 
-/* ---- options.c -------------------------------------------------------------------------- */
+/* ---- options.c ------------------------------------------------------------------------------ */
 
 typedef struct list {
     const char **items;
@@ -60,8 +60,14 @@ typedef struct command {
     const char *about;   /* what `tenon help NAME` teaches */
 } command;
 enum {
-    CMD_RUN = 1, CMD_INSPECT = 2, CMD_CHECK = 4, CMD_PLUGINS = 8, CMD_BENCH = 16,
-    CMD_COMPARE = 32, CMD_CONVERT = 64, CMD_ALL = 127
+    CMD_RUN = 1,
+    CMD_INSPECT = 2,
+    CMD_CHECK = 4,
+    CMD_PLUGINS = 8,
+    CMD_BENCH = 16,
+    CMD_COMPARE = 32,
+    CMD_CONVERT = 64,
+    CMD_ALL = 127
 };
 
 int options_parse(tool *t, const command *cmd, int count, char **words);
@@ -69,7 +75,7 @@ void options_help(const command *cmd, FILE *out);
 /* The one of `names` (a list that ends with NULL) that `word` may have meant, or NULL. */
 const char *nearest(const char *word, const char *const *names);
 
-/* ---- tool.c: memory, complaints, files -------------------------------------------------- */
+/* ---- tool.c: memory, complaints, files ------------------------------------------------------ */
 
 struct tool {
     const command *cmd;
@@ -105,7 +111,7 @@ typedef struct blob {
 int file_read(tool *t, const char *path, blob *out);
 double now(void); /* seconds */
 
-/* ---- session.c: from options to sessions and shapes ------------------------------------- */
+/* ---- session.c: from options to sessions and shapes ----------------------------------------- */
 
 int open_runtime(tool *t);
 int open_model(tool *t, const char *path);
@@ -124,7 +130,7 @@ int check_shapes(tool *t, const tn_session *session);
 int shape_bindings(tool *t, const tn_session *session, tn_binding **out, size_t *count);
 const char *base_name(const char *path);
 
-/* ---- tensors.c: arrays, their elements, files of them ----------------------------------- */
+/* ---- tensors.c: arrays, their elements, files of them --------------------------------------- */
 
 /* NULL after a complaint (too large). Memory is zeroed. Strings point into the pool. */
 tn_tensor *array_make(tool *t, uint32_t dtype, int32_t rank, const int64_t *dims);
@@ -141,7 +147,7 @@ tn_tensor *array_random(tool *t, const tn_type *type, uint64_t seed);
 /* Position of the largest element of row `row` when the last axis is a row. */
 int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width);
 
-/* ---- file formats ----------------------------------------------------------------------- */
+/* ---- file formats --------------------------------------------------------------------------- */
 
 int npy_read(tool *t, const char *name, blob bytes, tn_tensor **out);
 int npy_write(tool *t, const char *path, const tn_tensor *tensor);
@@ -172,12 +178,12 @@ int recipe_make(tool *t, const tn_port *port, recipe *out);
 /* Writes one picture at element `at` of `into`. */
 int picture_store(tool *t, const picture *from, const recipe *r, tn_tensor *into, int64_t at);
 
-/* ---- inputs.c: what a run is given ------------------------------------------------------ */
+/* ---- inputs.c: what a run is given ---------------------------------------------------------- */
 
 typedef struct input {
     const tn_port *port;
-    const char *file;   /* for the summary; NULL: random or default */
-    tn_tensor *tensor;  /* NULL: pictures, or left to its default */
+    const char *file;  /* for the summary; NULL: random or default */
+    tn_tensor *tensor; /* NULL: pictures, or left to its default */
     picture *pictures;
     int64_t picture_count;
     recipe recipe;
@@ -197,7 +203,7 @@ tn_binding *inputs_bindings(tool *t, const inputs *in, size_t *count);
 /* For bench and compare: one batch of the inputs (--random is implied), set in a new context. */
 int context_make(tool *t, tn_session *session, const inputs *in, tn_context **out);
 
-/* ---- print.c, progress.c, save.c, answers.c --------------------------------------------- */
+/* ---- print.c, progress.c, save.c, answers.c ------------------------------------------------- */
 
 /* A table: cells separated by tabs in a row's text; a '>' before a heading aligns right. */
 typedef struct table {
@@ -238,7 +244,7 @@ int print_truth(tool *t, const answers *a);
 int print_expected(tool *t, const answers *a);
 int print_pictures(tool *t, const inputs *in, const answers *a);
 
-/* ---- the subcommands -------------------------------------------------------------------- */
+/* ---- the subcommands ------------------------------------------------------------------------ */
 
 int run_main(tool *t);
 int inspect_main(tool *t);

@@ -5,7 +5,8 @@
 
 #include <stdio.h>
 
-enum { KEPT_NOTES = 1000 };
+/* Near misses come last and are what a user asks for: some room is theirs alone. */
+enum { KEPT_NOTES = 1000, KEPT_FIRED = 800 };
 
 tn_status tn_pass_say(tn_rewrite *ctx, tn_status status, const char *format, ...)
 {
@@ -23,7 +24,7 @@ tn_status tn_pass_note_add(tn_manager *manager, uint32_t pass, bool fired, const
     tn_pass_log *log = manager->log;
     char *copy;
     log->note_total++;
-    if (log->note_count == KEPT_NOTES)
+    if (log->note_count >= (fired ? KEPT_FIRED : KEPT_NOTES))
         return TN_OK;
     if (log->note_count == log->note_capacity && !tn_grow((void **)&log->notes, &log->note_capacity, sizeof *log->notes))
         return tn_raise_memory();

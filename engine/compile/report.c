@@ -146,9 +146,10 @@ static bool keeps_plane(const tn_plan *plan, const tn_plan_step *step)
 
 static tn_window field_of(const maker *m, const tn_plan_step *step)
 {
-    tn_window windows[TN_MAX_RANK], field = widest_input(m, step);
+    tn_window windows[TN_MAX_RANK], field;
     if (step->node == TN_NONE || step->kind == TN_STEP_DYNAMIC || !step->output_count || step->output_ids[0] == TN_NONE)
         return (tn_window){ 0 };
+    field = widest_input(m, step);
     const int32_t axes = tn_infer_windows(m->plan->compile->registry, m->plan->compile->graph, step->node, &m->plan->shapes, windows);
     if (axes < 1 || field.kernel == 0)
         return keeps_plane(m->plan, step) ? field : (tn_window){ 0 };

@@ -213,6 +213,10 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
         type->dtype = declared->dtype;
     if (!type->kind)
         type->kind = declared->kind;
+    /* What this driver, or an inference before it, wrote there is no declaration. */
+    if (!d->inferred || d->inferred[tn_slot_of(value)])
+        return;
+    d->inferred[tn_slot_of(value)] = true;
     bool differ = declared->rank >= 0 && type->rank >= 0 && declared->rank != type->rank;
     for (int32_t axis = 0; declared->rank == type->rank && axis < type->rank; axis++)
         differ = differ || (tn_dim_known(declared->dims[axis]) && tn_dim_known(type->dims[axis]) && declared->dims[axis] != type->dims[axis]);
@@ -229,7 +233,7 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
         memcpy(type->dims, declared->dims, sizeof type->dims);
     }
     for (int32_t axis = 0; !differ && declared->rank == type->rank && axis < type->rank; axis++)
-        if (type->dims[axis] == TN_DIM_UNKNOWN)
+        if (type->dims[axis] == TN_DIM_UNKNOWN && !((type->flags & TN_TYPE_LATE) && tn_dim_known(declared->dims[axis])))
             type->dims[axis] = declared->dims[axis];
 }
 
@@ -375,12 +379,18 @@ tn_status driver_region(driver *d, tn_region_id region)
 
 static tn_status run_region(driver *d, tn_region_id region)
 {
-    d->poisoned = tn_alloc(tn_graph_value_slots(d->graph) + 1, sizeof *d->poisoned);
-    if (!d->poisoned)
+    const uint32_t slots = tn_graph_value_slots(d->graph) + 1;
+    d->poisoned = tn_alloc(slots, sizeof *d->poisoned);
+    d->inferred = d->shapes ? NULL : tn_alloc(slots, sizeof *d->inferred);
+    if (!d->poisoned || (!d->shapes && !d->inferred)) {
+        tn_free(d->poisoned);
+        tn_free(d->inferred);
         return tn_raise_memory();
+    }
     const tn_status status = driver_region(d, region);
     tn_free(d->poisoned);
-    d->poisoned = NULL;
+    tn_free(d->inferred);
+    d->poisoned = d->inferred = NULL;
     return status != TN_OK ? status : d->status;
 }
 
@@ -417,6 +427,8 @@ tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node
                 status = driver_node(&d, node);
             view = tn_graph_value(graph, changed.items[k]);
         }
+        if (view && view->output_count && tn_graph_region_owner(graph, view->region) != TN_NONE && status == TN_OK)
+            status = driver_node(&d, tn_graph_region_owner(graph, view->region));
     }
     tn_free(changed.items);
     return status != TN_OK ? status : d.status;

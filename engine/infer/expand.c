@@ -70,8 +70,9 @@ tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn o
         TN_TRY(expand_all(&d, offers, user, &any));
         if (!any || d.status != TN_OK)
             return d.status;
-        if (limits && limits->nodes && tn_graph_node_count(graph) > limits->nodes)
-            return tn_raise(TN_ERR_LIMIT, "expanded functions make %u nodes; the budget is %" PRIu64, tn_graph_node_count(graph), limits->nodes);
+        const uint64_t budget = limits && limits->nodes ? limits->nodes : 1000000;
+        if (tn_graph_node_count(graph) > budget)
+            return tn_raise(TN_ERR_LIMIT, "expanded functions make %u nodes; the budget is %" PRIu64, tn_graph_node_count(graph), budget);
         TN_TRY(tn_infer_resolve(registry, graph, diagnostics));
         TN_TRY(tn_infer_graph(registry, graph, diagnostics));
     }

@@ -184,6 +184,26 @@ static void give_input(driver *d, tn_value_id value, const tn_type *given)
         (void)tn_graph_set_type(d->graph, value, &type);
 }
 
+/* While binding, a body whose shapes do not fit is a branch that may not be taken: nothing is known
+ * of its outputs, and whoever runs it is told then. */
+static tn_status infer_body(driver *d, tn_region_id region, bool *fits)
+{
+    tn_diagnostics *aside = NULL;
+    const tn_status before = d->status;
+    tn_diagnostics *const kept = d->diagnostics;
+    if (!d->shapes || d->strict)
+        return driver_region(d, region);
+    TN_TRY(tn_diagnostics_create(&aside));
+    d->diagnostics = aside;
+    d->status = TN_OK;
+    const tn_status status = driver_region(d, region);
+    *fits = d->status == TN_OK;
+    d->status = before;
+    d->diagnostics = kept;
+    tn_diagnostics_destroy(aside);
+    return status;
+}
+
 static tn_status infer_region(tn_call *call, const char *attribute, const tn_type *const *inputs, uint32_t input_count,
                               tn_type *outputs, uint32_t output_count)
 {
@@ -198,15 +218,18 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
         return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE, "body '%s' takes %u inputs, but gets %u", attribute, count, input_count);
     for (uint32_t k = 0; k < count; k++)
         give_input(c->d, ids[k], inputs[k]);
-    TN_TRY(driver_region(c->d, region));
+    bool fits = true;
+    TN_TRY(infer_body(c->d, region, &fits));
     if ((size_t)(found - c->ctx.node->attributes) < 64)
         c->bodies_done |= UINT64_C(1) << (found - c->ctx.node->attributes);
     count = tn_graph_region_outputs(c->d->graph, region, &ids);
     if (count != output_count)
         return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE, "body '%s' has %u outputs, expected %u", attribute, count, output_count);
     for (uint32_t k = 0; k < count; k++) {
-        outputs[k] = *driver_type(c->d, ids[k]);
+        outputs[k] = fits ? *driver_type(c->d, ids[k]) : *tn_graph_value(c->d->graph, ids[k])->type;
         outputs[k].flags = 0;
+        if (!fits)
+            outputs[k].rank = -1;
     }
     return TN_OK;
 }

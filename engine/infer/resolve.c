@@ -7,6 +7,7 @@
 
 #define MAX_UPGRADES 64
 #define MAX_FUNCTION_DEPTH 64
+#define MAX_NODES 1000000
 
 static const char *domain_text(const char *domain) { return *domain ? domain : "ai.onnx"; }
 
@@ -42,7 +43,7 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
 static const tn_operator *find_schema(driver *d, tn_node_id node, const tn_node_view *view)
 {
     uint32_t newest = 0;
-    int64_t opset = opset_of(d->graph, view->domain);
+    int64_t opset = d->newest ? INT32_MAX : opset_of(d->graph, view->domain);
     if (!opset) /* domains of our own and of plugins need no import */
         opset = *view->domain ? INT32_MAX : 0;
     if (!opset) {
@@ -166,6 +167,8 @@ static tn_status adopt(driver *d, tn_node_id node, const tn_operator *op)
     return fill_attributes(d, node, &op->def);
 }
 
+static tn_status resolve_region(driver *d, tn_region_id region);
+
 /* ---- functions of the model ------------------------------------------------------------------------------------ */
 
 static const tn_graph *find_function(const tn_graph *graph, const tn_node_view *view)
@@ -197,8 +200,21 @@ tn_status tn_infer_put_body(tn_graph *graph, tn_node_id node, const tn_graph *bo
     return status;
 }
 
-/* How deep the functions behind a node's trace are nested, by counting: bounded, so that a function
- * that calls itself ends. */
+/* A function's nodes mean what its own imports say, so each body is resolved before it is used. */
+static tn_status resolve_bodies(driver *d)
+{
+    tn_graph *body;
+    for (uint32_t k = 0; (body = tn_graph_function(d->graph, k, NULL, NULL, NULL)); k++) {
+        driver inner = { .registry = d->registry, .graph = body, .functions = d->graph, .diagnostics = d->diagnostics, .strict = true };
+        for (tn_region_id r = 0; r < tn_graph_region_count(body); r++)
+            if (tn_graph_region_alive(body, r))
+                TN_TRY(resolve_region(&inner, r));
+        d->status = d->status == TN_OK ? inner.status : d->status;
+    }
+    return TN_OK;
+}
+
+/* One level of calls; how deep they go is bounded, so that a function that calls itself ends. */
 static tn_status expand_functions(driver *d, bool *again)
 {
     *again = false;
@@ -208,6 +224,8 @@ static tn_status expand_functions(driver *d, bool *again)
             const tn_graph *body = find_function(d->graph, tn_graph_node(d->graph, n));
             if (body) {
                 *again = true;
+                if (tn_graph_node_count(d->graph) > MAX_NODES)
+                    return TN_OK; /* the caller says so */
                 const tn_status status = tn_infer_put_body(d->graph, n, body);
                 if (status != TN_OK)
                     return status;
@@ -220,8 +238,11 @@ static tn_status expand_functions(driver *d, bool *again)
 static tn_status put_functions(driver *d)
 {
     bool again = tn_graph_function_count(d->graph) > 0;
+    TN_TRY(resolve_bodies(d));
+    if (d->status != TN_OK)
+        return d->status;
     for (uint32_t depth = 0; again; depth++) {
-        if (depth >= MAX_FUNCTION_DEPTH || tn_graph_node_count(d->graph) > 1000000) {
+        if (depth >= MAX_FUNCTION_DEPTH || tn_graph_node_count(d->graph) > MAX_NODES) {
             driver_complain(d, TN_NONE, TN_ERR_LIMIT, TN_SEVERITY_ERROR, NULL, NULL, NULL,
                             "the model's functions are nested without end: one of them calls itself");
             return d->status;
@@ -252,12 +273,23 @@ static tn_status upgrade_once(driver *d, tn_node_id node, const tn_operator *new
             tn_graph_undo(d->graph);
     }
     if (status == TN_KEEP) {
-        *kept = true;
+        *kept = d->kept = true;
         return TN_OK;
     }
     if (status != TN_OK)
         driver_complain(d, node, status, TN_SEVERITY_ERROR, NULL, NULL, NULL,
                         call.frame.message[0] ? call.frame.message : "upgrade gave no reason");
+    return TN_OK;
+}
+
+/* Under the newer schema another default may stand for what is left out. */
+static tn_status write_out_defaults(tn_graph *graph, tn_node_id node)
+{
+    for (uint32_t k = 0; k < tn_graph_node(graph, node)->attribute_count; k++) {
+        const tn_attribute *a = &tn_graph_node(graph, node)->attributes[k];
+        if (tn_graph_attribute_is_default(graph, node, a->name))
+            TN_TRY(tn_graph_set_attribute(graph, node, a));
+    }
     return TN_OK;
 }
 
@@ -268,6 +300,7 @@ static tn_status upgrade(driver *d, tn_node_id node, const tn_operator *op)
         bool kept;
         if (!newer)
             return TN_OK;
+        TN_TRY(write_out_defaults(d->graph, node));
         TN_TRY(upgrade_once(d, node, newer, &kept));
         if (kept || d->status != TN_OK || !tn_graph_node(d->graph, node))
             return TN_OK;
@@ -281,7 +314,7 @@ static tn_status upgrade(driver *d, tn_node_id node, const tn_operator *op)
 
 static tn_status resolve_node(driver *d, tn_node_id node)
 {
-    if (tn_graph_schema(d->graph, node))
+    if (tn_graph_schema(d->graph, node) || find_function(d->functions ? d->functions : d->graph, tn_graph_node(d->graph, node)))
         return TN_OK;
     const tn_operator *op = find_schema(d, node, tn_graph_node(d->graph, node));
     if (!op)
@@ -334,22 +367,37 @@ static bool all_resolved(const tn_graph *graph)
     return true;
 }
 
+/* All nodes are of the newest versions held now: so the graph says when it is written. */
+static tn_status raise_imports(driver *d)
+{
+    int64_t version;
+    const char *domain;
+    for (uint32_t k = 0; !d->kept && (domain = tn_graph_opset(d->graph, k, &version)); k++) {
+        const uint32_t newest = tn_registry_newest(d->registry, domain);
+        if (version < (int64_t)newest)
+            TN_TRY(tn_graph_set_opset(d->graph, domain, newest));
+    }
+    return TN_OK;
+}
+
 tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics)
 {
     driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true };
     warn_newer(&d);
-    TN_TRY(put_functions(&d));
-    for (uint32_t round = 0; round < MAX_UPGRADES; round++) {
+    TN_TRY(resolve_all(&d));
+    if (d.status == TN_OK)
+        TN_TRY(put_functions(&d));
+    d.newest = true;
+    for (uint32_t round = 0; round < MAX_UPGRADES && d.status == TN_OK && !all_resolved(graph); round++)
         TN_TRY(resolve_all(&d));
-        if (d.status != TN_OK || all_resolved(graph))
-            break;
-    }
+    if (d.status == TN_OK)
+        TN_TRY(raise_imports(&d));
     return d.status;
 }
 
 tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node, tn_diagnostics *diagnostics)
 {
-    driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true };
+    driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true, .newest = true };
     if (!tn_graph_node(graph, node))
         return TN_OK;
     const tn_operator *op = tn_operator_of(graph, node);

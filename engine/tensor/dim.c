@@ -417,7 +417,9 @@ static tn_dim extreme(tn_dims *dims, uint32_t op, const tn_poly *a, const tn_pol
     if (a_larger || exceeds(dims, b, a, 0))
         return tn_poly_store(dims, a_larger == (op == TN_DIM_MAX) ? a : b);
     tn_dim left = tn_poly_store(dims, a), right = tn_poly_store(dims, b);
-    return left < right ? store_atom(dims, op, right, left) : store_atom(dims, op, left, right);
+    /* One order for both: numbers last, older expressions (higher handles) first. */
+    const bool swap = tn_dim_known(left) || (!tn_dim_known(right) && left < right);
+    return swap ? store_atom(dims, op, right, left) : store_atom(dims, op, left, right);
 }
 
 static tn_dim combine(tn_dims *dims, uint32_t op, const tn_poly *a, const tn_poly *b)

@@ -8,7 +8,7 @@
 #ifndef TENON_PLUGINS_ACTIVATION_H
 #define TENON_PLUGINS_ACTIVATION_H
 
-#include "blocks.h"
+#include "tenon/blocks.h"
 
 typedef struct activation {
     const char *name;

@@ -4,7 +4,7 @@
 #ifndef TENON_PLUGINS_ARITHMETIC_H
 #define TENON_PLUGINS_ARITHMETIC_H
 
-#include "blocks.h"
+#include "tenon/blocks.h"
 #include "broadcast.h"
 
 /* ---- binary operators (binary.c) ---------------------------------------------------------- */

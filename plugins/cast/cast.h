@@ -4,7 +4,7 @@
 #ifndef TENON_PLUGINS_CAST_H
 #define TENON_PLUGINS_CAST_H
 
-#include "blocks.h"
+#include "tenon/blocks.h"
 
 /* How numbers become numbers of a small type. */
 typedef enum cast_round { ROUND_UP, ROUND_DOWN, ROUND_NEAREST, ROUND_UNKNOWN } cast_round;

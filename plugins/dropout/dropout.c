@@ -1,7 +1,10 @@
 /* plugins/dropout/dropout.c: Dropout (ONNX operators: Dropout; Srivastava et al., JMLR 2014).
  *
  *   inference:  output = data, mask = true
- *   training:   mask = random >= ratio, output = mask * data / (1 - ratio)
+ *   training:   mask = random >= ratio, output = data / (1 - ratio) * mask
+ *
+ * The product with the mask is taken: what is dropped is 0 with the sign of data, and NaN where
+ * data is not finite.
  *
  * Inputs ratio and training_mode may be values: only with them constant can a Dropout be dropped.
  * The random numbers are those of the host's stream 0 of the node, or, with attribute seed, of a
@@ -16,7 +19,7 @@ enum { DATA, RATIO, TRAINING };
 static tn_status infer(tn_infer *ctx)
 {
     for (uint32_t k = 1; k < ctx->input_count; k++)
-        if (ctx->inputs[k] && ctx->inputs[k]->rank > 0)
+        if (ctx->inputs[k] && ctx->inputs[k]->rank > 0 && !(ctx->inputs[k]->rank == 1 && ctx->inputs[k]->dims[0] == 1))
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
                                      "input '%s' has rank %d: expected a scalar", k == RATIO ? "ratio" : "training_mode",
                                      ctx->inputs[k]->rank);
@@ -40,6 +43,18 @@ static int32_t identity(const tn_identity *query)
     if (absent || (training && !tn_get_int(TN_BOOL, training->data, 0)))
         return DATA;
     return ratio && tn_get_double(ratio->dtype, ratio->data, 0) == 0.0 ? DATA : -1;
+}
+
+/* Only inference: random numbers count the elements of the whole batch. */
+static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+{
+    if ((ctx->input_count > TRAINING && ctx->inputs[TRAINING]) || ctx->inputs[DATA]->rank < 1)
+        return TN_NO_MATCH;
+    for (uint32_t k = 0; k < ctx->input_count; k++)
+        input_axes[k] = k ? -1 : 0;
+    for (uint32_t k = 0; k < ctx->output_count; k++)
+        output_axes[k] = 0;
+    return TN_OK;
 }
 
 /* ---- kernel ------------------------------------------------------------------------------------ */
@@ -77,7 +92,7 @@ static tn_status drop(void *user, int64_t begin, int64_t end, uint32_t thread)
             const int kept = (double)numbers[k] >= j->ratio * 4294967296.0;
             const double x = tn_get_double(data->dtype, data->data, at + k);
             if (out)
-                tn_set_float(out->dtype, out->data, at + k, kept ? x / (1.0 - j->ratio) : 0.0);
+                tn_set_float(out->dtype, out->data, at + k, x / (1.0 - j->ratio) * kept);
             if (mask)
                 ((uint8_t *)mask->data)[at + k] = (uint8_t)kept;
         }
@@ -126,7 +141,8 @@ static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 12, .name = "Dropout",
       .doc = "Drops elements at random while training; changes nothing at inference.",
       .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 2, .attributes = attributes,
-      .attribute_count = 1, .traits = TN_NONDETERMINISTIC, .infer = infer, .identity = identity },
+      .attribute_count = 1, .traits = TN_NONDETERMINISTIC, .infer = infer, .identity = identity,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def), .op = "Dropout", .run = run, .types = T_MASK,

@@ -106,21 +106,42 @@ static tn_status read_norm(tn_rewrite *ctx, const tn_node_view *view, fold *f)
 
 /* ---- new constants ------------------------------------------------------------------------ */
 
-/* Stores a number in the type; false when it does not fit. */
-static int store(tn_rewrite *ctx, fold *f, uint32_t dtype, void *data, int64_t k, double value, const char *what)
+enum { NOT_FINITE = 1, OVERFLOWS = 2, VANISHES = 4 };
+
+/* Weights [begin, begin + count) times a factor; answers what is wrong with them. `sum`: of the old
+ * ones. float32 has a loop of its own: nearly all weights are. */
+static int scale_range(const tn_tensor *from, void *to, int64_t begin, int64_t count, double factor, double *sum)
 {
-    double kept;
-    tn_set_float(dtype, data, k, value);
-    kept = tn_get_double(dtype, data, k);
-    if (!isfinite(kept)) {
-        snprintf(f->why, sizeof f->why, "a new %s would overflow", what);
-        return 0;
+    int wrong = 0;
+    *sum = 0.0;
+    for (int64_t k = begin; k < begin + count; k++) {
+        double w, exact, kept;
+        if (from->dtype == TN_FLOAT32) {
+            w = (double)((const float *)from->data)[k];
+            exact = w * factor;
+            ((float *)to)[k] = (float)exact;
+            kept = (double)((const float *)to)[k];
+        } else {
+            w = tn_get_double(from->dtype, from->data, k);
+            exact = w * factor;
+            tn_set_float(from->dtype, to, k, exact);
+            kept = tn_get_double(from->dtype, to, k);
+        }
+        *sum += w;
+        wrong |= (isfinite(w) ? 0 : NOT_FINITE) | (isfinite(kept) ? 0 : OVERFLOWS) | (kept == 0.0 && exact != 0.0 ? VANISHES : 0);
     }
-    if (ctx->math == TN_MATH_STRICT && kept == 0.0 && value != 0.0) {
-        snprintf(f->why, sizeof f->why, "a new %s would round to zero, and an infinity become NaN", what);
-        return 0;
-    }
-    return 1;
+    return wrong;
+}
+
+static tn_status judge(const tn_rewrite *ctx, fold *f, int wrong)
+{
+    if (wrong & NOT_FINITE)
+        return refuse(f, "a weight is not finite");
+    if (wrong & OVERFLOWS)
+        return refuse(f, "a new weight would overflow");
+    if ((wrong & VANISHES) && ctx->math == TN_MATH_STRICT)
+        return refuse(f, "a new weight would round to zero, and an infinity become NaN");
+    return TN_OK;
 }
 
 /* The old bias, with Gemm's beta, spread to [bias_rows][outs]. */
@@ -150,19 +171,16 @@ static tn_status allocate(tn_rewrite *ctx, const linear *l, fold *f)
 /* Weights times the factor of their channel; before the node, what the shifts add to the sums. */
 static tn_status scale_weights(tn_rewrite *ctx, const linear *l, fold *f, int before)
 {
-    const uint32_t dtype = l->weights->dtype;
-    const int64_t count = tn_count(l->weights);
-    for (int64_t k = 0; k < count; k++) {
-        const double w = tn_get_double(dtype, l->weights->data, k);
-        const int64_t out = linear_out(l, k), channel = before ? linear_in(l, k) : out;
-        if (!isfinite(w))
-            return refuse(f, "a weight is not finite");
-        if (!store(ctx, f, dtype, f->weights, k, w * f->factor[channel], "weight"))
-            return TN_NO_MATCH;
-        for (int64_t row = 0; before && row < l->bias_rows; row++)
-            f->sums[row * l->outs + out] += l->alpha * w * f->shift[channel];
-    }
-    return TN_OK;
+    int wrong = 0;
+    for (int64_t a = 0; a < l->a; a++)
+        for (int64_t b = 0; b < l->b; b++) {
+            const int64_t out = linear_out(l, a, b), channel = before ? linear_in(l, a, b) : out;
+            double sum;
+            wrong |= scale_range(l->weights, f->weights, (a * l->b + b) * l->inner, l->inner, f->factor[channel], &sum);
+            for (int64_t row = 0; before && row < l->bias_rows; row++)
+                f->sums[row * l->outs + out] += l->alpha * sum * f->shift[channel];
+        }
+    return judge(ctx, f, wrong);
 }
 
 static tn_status make_bias(const linear *l, fold *f, int before)

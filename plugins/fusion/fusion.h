@@ -37,9 +37,9 @@ enum { WHY_BYTES = 400 };
 int linear_is(const tn_node_view *view);
 /* Reads one. TN_NO_MATCH when it cannot be rewritten, and why. */
 tn_status linear_read(tn_rewrite *ctx, tn_node_id node, linear *out, char why[WHY_BYTES]);
-/* Channel of the output (of the input) that weight k belongs to. */
-int64_t linear_out(const linear *l, int64_t k);
-int64_t linear_in(const linear *l, int64_t k);
+/* Channel of the output (of the input) that weights [a][b] belong to. */
+int64_t linear_out(const linear *l, int64_t a, int64_t b);
+int64_t linear_in(const linear *l, int64_t a, int64_t b);
 
 /* A constant that no run can replace, or NULL with the reason, beginning with `what`. */
 const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char *what, char why[WHY_BYTES]);

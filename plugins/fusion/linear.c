@@ -185,14 +185,8 @@ tn_status linear_read(tn_rewrite *ctx, tn_node_id node, linear *out, char why[WH
 
 /* ---- channels ----------------------------------------------------------------------------- */
 
-static int64_t first(const linear *l, int64_t k) { return k / (l->inner * l->b); }
+/* The one that b counts: within its group, plus where the group begins. */
+static int64_t second(const linear *l, int64_t a, int64_t b) { return l->group == 1 ? b : a / (l->a / l->group) * l->b + b; }
 
-/* The other one: within its group, plus where the group begins. */
-static int64_t second(const linear *l, int64_t k)
-{
-    const int64_t group = first(l, k) / (l->a / l->group);
-    return group * l->b + k / l->inner % l->b;
-}
-
-int64_t linear_out(const linear *l, int64_t k) { return l->out_first ? first(l, k) : second(l, k); }
-int64_t linear_in(const linear *l, int64_t k) { return l->out_first ? second(l, k) : first(l, k); }
+int64_t linear_out(const linear *l, int64_t a, int64_t b) { return l->out_first ? a : second(l, a, b); }
+int64_t linear_in(const linear *l, int64_t a, int64_t b) { return l->out_first ? second(l, a, b) : a; }

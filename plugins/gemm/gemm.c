@@ -34,7 +34,7 @@ static void check_c(tn_infer *ctx)
     }
     for (int32_t axis = 0; axis < c->rank; axis++) {
         const tn_dim found = c->dims[axis], wanted = y->dims[axis + 2 - c->rank];
-        if (tn_dim_known(found) && found != 1 && ctx->call.host->dim_equal(&ctx->call, found, wanted) == TN_NO)
+        if (tn_dim_known(found) && found != 1 && tn_dim_known(wanted) && found != wanted)
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 2, NULL,
                                      "input 'C' has extent %" PRId64 " on axis %d, which does not broadcast to %" PRId64,
                                      found, axis, wanted);
@@ -51,7 +51,7 @@ static tn_status infer(tn_infer *ctx)
     y->dims[1] = b ? ctx->inputs[1]->dims[!trans_b] : TN_DIM_UNKNOWN;
     if (a && b) {
         const tn_dim ka = ctx->inputs[0]->dims[!trans_a], kb = ctx->inputs[1]->dims[trans_b];
-        if (ctx->call.host->dim_equal(&ctx->call, ka, kb) == TN_NO)
+        if (tn_dim_known(ka) && tn_dim_known(kb) && ka != kb)
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                      "input 'B' has %" PRId64 " rows%s, but input 'A' has %" PRId64 " columns%s", kb,
                                      trans_b ? " when transposed" : "", ka, trans_a ? " when transposed" : "");
@@ -67,15 +67,19 @@ static tn_status cost(tn_infer *ctx, tn_cost *out)
     return TN_OK;
 }
 
+/* Rows are samples: of A, and of C where it has one for each. */
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
 {
     const tn_type *c = ctx->input_count > 2 ? ctx->inputs[2] : NULL;
-    if (tn_attr_int(ctx->node, "transA", 0) || (c && c->rank == 2 && c->dims[0] != 1))
+    if (tn_attr_int(ctx->node, "transA", 0) || (c && (c->rank < 0 || c->rank > 2)))
         return TN_NO_MATCH;
     for (uint32_t k = 0; k < ctx->input_count; k++)
         input_axes[k] = k ? -1 : 0;
     output_axes[0] = 0;
-    return TN_OK;
+    if (!c || c->rank < 2 || c->dims[0] == 1)
+        return TN_OK;
+    input_axes[2] = 0;
+    return ctx->call.host->dim_equal(&ctx->call, c->dims[0], ctx->inputs[0]->dims[0]) == TN_YES ? TN_OK : TN_NO_MATCH;
 }
 
 /* ---- kernel ------------------------------------------------------------------------------------ */

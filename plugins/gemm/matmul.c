@@ -37,7 +37,7 @@ static tn_status infer(tn_infer *ctx)
             return TN_OK;
         }
     const tn_dim ka = a->dims[a->rank - 1], kb = b->dims[b->rank > 1 ? b->rank - 2 : 0];
-    if (ctx->call.host->dim_equal(&ctx->call, ka, kb) == TN_NO)
+    if (tn_dim_known(ka) && tn_dim_known(kb) && ka != kb)
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                  "input 'B' has %" PRId64 " rows, but input 'A' has %" PRId64 " columns", kb, ka);
     if (infer_batch(ctx, &y) != TN_OK)
@@ -62,14 +62,18 @@ static tn_status cost(tn_infer *ctx, tn_cost *out)
     return TN_OK;
 }
 
+/* The first axis of A, which B repeats along or shares. */
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
 {
     const tn_type *a = ctx->inputs[0], *b = ctx->inputs[1];
-    if (a->rank < 2 || b->rank > a->rank)
+    const int stacked = b->rank > 2 && b->rank == a->rank && b->dims[0] != 1;
+    if (a->rank < 2 || b->rank < 1 || b->rank > a->rank)
+        return TN_NO_MATCH;
+    if (stacked && ctx->call.host->dim_equal(&ctx->call, a->dims[0], b->dims[0]) != TN_YES)
         return TN_NO_MATCH;
     input_axes[0] = output_axes[0] = 0;
-    input_axes[1] = b->rank > 2 && b->rank == a->rank && b->dims[0] != 1 ? 0 : -1;
-    return a->rank == 2 || b->rank <= 2 || b->rank == a->rank ? TN_OK : TN_NO_MATCH;
+    input_axes[1] = stacked ? 0 : -1;
+    return TN_OK;
 }
 
 /* ---- kernel ------------------------------------------------------------------------------------ */

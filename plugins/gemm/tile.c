@@ -8,47 +8,109 @@ typedef struct tile {
     int64_t row, column, rows, columns;
 } tile;
 
+/* Rows of B that are laid out as a panel between two loads. */
+enum { DEEP = 64 };
+
 /* `count` elements, `step` apart, as doubles. */
-static void load(const tn_tensor *t, int64_t first, int64_t step, int64_t count, double *out)
+static void load(const tn_tensor *t, int64_t first, int64_t step, int64_t count, double *out, int64_t out_step)
 {
     if (t->dtype == TN_FLOAT32) {
         const float *from = (const float *)t->data + first;
         for (int64_t k = 0; k < count; k++)
-            out[k] = (double)from[k * step];
+            out[k * out_step] = (double)from[k * step];
         return;
     }
     for (int64_t k = 0; k < count; k++)
-        out[k] = tn_get_double(t->dtype, t->data, first + k * step);
+        out[k * out_step] = tn_get_double(t->dtype, t->data, first + k * step);
 }
 
-/* Adds rows k0 … k0+depth of B, as a panel, to all rows of the tile: four rows at a time share
- * what is read of the panel. */
+/* Rows k0 … k0+depth of B, along whichever axis is contiguous; up to a multiple of four columns,
+ * zeros. */
+static void load_panel(const gemm_job *j, const tile *t, int64_t k0, int64_t depth, double *panel)
+{
+    const gemm_matrix *b = &j->b;
+    const int64_t first = b->first + k0 * b->row + t->column * b->column;
+    if (b->row == 1 && b->column != 1)
+        for (int64_t c = 0; c < t->columns; c++)
+            load(b->tensor, first + c * b->column, 1, depth, panel + c, GEMM_TILE);
+    else
+        for (int64_t k = 0; k < depth; k++)
+            load(b->tensor, first + k * b->row, b->column, t->columns, panel + k * GEMM_TILE, 1);
+    for (int64_t k = 0; k < depth && t->columns % 4; k++)
+        for (int64_t c = t->columns; c % 4; c++)
+            panel[k * GEMM_TILE + c] = 0.0;
+}
+
+/* Four rows of sums at once, four columns at a time: sixteen sums fit the registers of the smallest
+ * machine with vectors, and each of the four short loops becomes vector code. */
+static void add_rows4(double *sums, const double *panel, const double *a, int64_t depth, int64_t columns)
+{
+    for (int64_t c = 0; c < columns; c += 4) {
+        double *y = sums + c;
+        double s0[4], s1[4], s2[4], s3[4];
+        for (int i = 0; i < 4; i++) {
+            s0[i] = y[i];
+            s1[i] = y[GEMM_TILE + i];
+            s2[i] = y[2 * GEMM_TILE + i];
+            s3[i] = y[3 * GEMM_TILE + i];
+        }
+        for (int64_t k = 0; k < depth; k++) {
+            const double *x = panel + k * GEMM_TILE + c, *w = a + 4 * k;
+            for (int i = 0; i < 4; i++)
+                s0[i] += w[0] * x[i];
+            for (int i = 0; i < 4; i++)
+                s1[i] += w[1] * x[i];
+            for (int i = 0; i < 4; i++)
+                s2[i] += w[2] * x[i];
+            for (int i = 0; i < 4; i++)
+                s3[i] += w[3] * x[i];
+        }
+        for (int i = 0; i < 4; i++) {
+            y[i] = s0[i];
+            y[GEMM_TILE + i] = s1[i];
+            y[2 * GEMM_TILE + i] = s2[i];
+            y[3 * GEMM_TILE + i] = s3[i];
+        }
+    }
+}
+
+static void add_row(double *sums, const double *panel, const double *a, int64_t depth, int64_t columns)
+{
+    for (int64_t c = 0; c < columns; c += 4) {
+        double s[4];
+        for (int i = 0; i < 4; i++)
+            s[i] = sums[c + i];
+        for (int64_t k = 0; k < depth; k++)
+            for (int i = 0; i < 4; i++)
+                s[i] += a[4 * k] * panel[k * GEMM_TILE + c + i];
+        for (int i = 0; i < 4; i++)
+            sums[c + i] = s[i];
+    }
+}
+
+/* Adds the products with rows k0 … k0+depth of B to all sums of the tile. */
 static void add_panel(const gemm_job *j, const tile *t, int64_t k0, int64_t depth, double *sums)
 {
-    double panel[GEMM_TILE * GEMM_TILE], a[4][GEMM_TILE];
-    for (int64_t k = 0; k < depth; k++)
-        load(j->b.tensor, j->b.first + (k0 + k) * j->b.row + t->column * j->b.column, j->b.column, t->columns,
-             panel + k * GEMM_TILE);
+    double panel[DEEP * GEMM_TILE], a[4 * DEEP];
+    const int64_t columns = (t->columns + 3) / 4 * 4;
+    load_panel(j, t, k0, depth, panel);
     for (int64_t r = 0; r < t->rows; r += 4) {
         const int64_t count = t->rows - r < 4 ? t->rows - r : 4;
         for (int64_t i = 0; i < count; i++)
-            load(j->a.tensor, j->a.first + (t->row + r + i) * j->a.row + k0 * j->a.column, j->a.column, depth, a[i]);
-        for (int64_t i = 0; i < count; i++) {
-            double *sum = sums + (r + i) * GEMM_TILE;
-            for (int64_t k = 0; k < depth; k++) {
-                const double scale = a[i][k], *line = panel + k * GEMM_TILE;
-                for (int64_t c = 0; c < t->columns; c++)
-                    sum[c] += scale * line[c];
-            }
-        }
+            load(j->a.tensor, j->a.first + (t->row + r + i) * j->a.row + k0 * j->a.column, j->a.column, depth, a + i, 4);
+        if (count == 4)
+            add_rows4(sums + r * GEMM_TILE, panel, a, depth, columns);
+        for (int64_t i = 0; count < 4 && i < count; i++)
+            add_row(sums + (r + i) * GEMM_TILE, panel, a + i, depth, columns);
     }
 }
 
 static void float_tile(const gemm_job *j, const tile *t)
 {
-    double sums[GEMM_TILE * GEMM_TILE] = { 0 };
-    for (int64_t k = 0; k < j->depth; k += GEMM_TILE)
-        add_panel(j, t, k, j->depth - k < GEMM_TILE ? j->depth - k : GEMM_TILE, sums);
+    double sums[GEMM_TILE * GEMM_TILE];
+    memset(sums, 0, (size_t)t->rows * GEMM_TILE * sizeof *sums);
+    for (int64_t k = 0; k < j->depth; k += DEEP)
+        add_panel(j, t, k, j->depth - k < DEEP ? j->depth - k : DEEP, sums);
     for (int64_t r = 0; r < t->rows; r++)
         for (int64_t c = 0; c < t->columns; c++) {
             const int64_t row = t->row + r, column = t->column + c;
@@ -60,13 +122,23 @@ static void float_tile(const gemm_job *j, const tile *t)
         }
 }
 
-/* A factor of an integer product: 1 leaves every bit, others go through double, towards zero. */
+/* A factor of an integer product: a whole one wraps around like the product itself, others go
+ * through double, towards zero, and stay inside 64 bits. */
 static uint64_t scale(double factor, uint64_t value, uint32_t dtype)
 {
+    const double limit = 9223372036854775808.0;
     if (factor == 1.0)
         return value;
+    if (factor == trunc(factor) && fabs(factor) < limit)
+        return (uint64_t)(int64_t)factor * value;
     const double product = factor * (tn_dtype_is_signed(dtype) ? (double)(int64_t)value : (double)value);
-    return product < 0 ? (uint64_t)(int64_t)product : (uint64_t)product;
+    if (isnan(product))
+        return 0;
+    if (product <= -limit)
+        return (uint64_t)INT64_MIN;
+    if (product < limit)
+        return (uint64_t)(int64_t)product;
+    return tn_dtype_is_signed(dtype) ? (uint64_t)INT64_MAX : product < 2 * limit ? (uint64_t)product : UINT64_MAX;
 }
 
 static void integer_tile(const gemm_job *j, const tile *t)

@@ -8,7 +8,8 @@
  *
  *   running = input * momentum + batch * (1 - momentum)
  *
- * with the variance over the whole population (divided by the count).
+ * with the variance over the whole population (divided by the count). Nodes of versions 9 and 14
+ * mean the same where they ask for Y alone, which before 14 was inference; others are refused.
  *
  * SPDX-License-Identifier: MIT */
 #include "normalization.h"
@@ -142,12 +143,13 @@ static const tn_attribute_def attributes[] = {
     { .name = "training_mode", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: statistics of the batch" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 15, .accepts_from = 14, .name = "BatchNormalization",
+    { .size = sizeof(tn_operator_def), .since = 15, .accepts_from = 9, .name = "BatchNormalization",
       .doc = "Shifts and scales each channel to mean B and deviation scale.", .inputs = inputs, .input_count = 5,
       .outputs = outputs, .output_count = 3, .attributes = attributes, .attribute_count = 3, .infer = infer, .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "BatchNormalization", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS },
+    { .size = sizeof(tn_kernel_def), .op = "BatchNormalization", .run = run, .types = TN_MASK_FLOAT,
+      .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status batch_norm_register(tn_registrar *registrar)

@@ -30,14 +30,20 @@ static tn_status run_planes(void *user, int64_t begin, int64_t end, uint32_t thr
 {
     const job *j = user;
     const tn_tensor *x = j->run->inputs[0];
+    double values[NORM_CHUNK];
     (void)thread;
     for (int64_t p = begin; p < end; p++) {
         double mean, variance;
         norm_moments(x, p * j->plane, j->plane, &mean, &variance);
         const double root = sqrt(variance + j->epsilon);
         const double scale = norm_get(j->run->inputs[1], p % j->channels), bias = norm_get(j->run->inputs[2], p % j->channels);
-        for (int64_t k = p * j->plane; k < (p + 1) * j->plane; k++)
-            norm_set(j->run->outputs[0], k, scale * (norm_get(x, k) - mean) / root + bias);
+        for (int64_t at = p * j->plane; at < (p + 1) * j->plane; at += NORM_CHUNK) {
+            const int64_t n = (p + 1) * j->plane - at < NORM_CHUNK ? (p + 1) * j->plane - at : NORM_CHUNK;
+            norm_load(x, at, n, values);
+            for (int64_t k = 0; k < n; k++)
+                values[k] = scale * (values[k] - mean) / root + bias;
+            norm_store(j->run->outputs[0], at, n, values);
+        }
     }
     return TN_OK;
 }

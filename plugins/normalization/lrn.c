@@ -33,13 +33,18 @@ static tn_status run_planes(void *user, int64_t begin, int64_t end, uint32_t thr
     for (int64_t p = begin; p < end; p++) {
         const int64_t c = p % j->channels, sample = (p - c) * j->plane;
         const int64_t from = c > j->before ? c - j->before : 0, to = c + j->after < j->channels ? c + j->after : j->channels - 1;
-        for (int64_t k = 0; k < j->plane; k++) {
-            double squares = 0;
+        for (int64_t at = 0; at < j->plane; at += NORM_CHUNK) {
+            const int64_t n = j->plane - at < NORM_CHUNK ? j->plane - at : NORM_CHUNK;
+            double squares[NORM_CHUNK] = { 0 }, values[NORM_CHUNK];
             for (int64_t i = from; i <= to; i++) {
-                const double v = norm_get(j->x, sample + i * j->plane + k);
-                squares += v * v;
+                norm_load(j->x, sample + i * j->plane + at, n, values);
+                for (int64_t k = 0; k < n; k++)
+                    squares[k] += values[k] * values[k];
             }
-            norm_set(j->y, p * j->plane + k, norm_get(j->x, p * j->plane + k) / pow(j->bias + j->scale * squares, j->beta));
+            norm_load(j->x, p * j->plane + at, n, values);
+            for (int64_t k = 0; k < n; k++)
+                values[k] /= pow(j->bias + j->scale * squares[k], j->beta);
+            norm_store(j->y, p * j->plane + at, n, values);
         }
     }
     return TN_OK;

@@ -54,19 +54,18 @@ static const struct {
 };
 
 /* The standard's names are matched without regard to case. */
-static int same_name(const char *name, const char *lower)
+static int same_name(tn_text name, const char *lower)
 {
-    while (*name && *lower) {
-        const char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
-        if (c != *lower)
+    size_t k = 0;
+    for (; k < name.count && lower[k]; k++) {
+        const char c = name.bytes[k] >= 'A' && name.bytes[k] <= 'Z' ? (char)(name.bytes[k] - 'A' + 'a') : name.bytes[k];
+        if (c != lower[k])
             return 0;
-        name++;
-        lower++;
     }
-    return *name == *lower;
+    return k == name.count && !lower[k];
 }
 
-double (*rnn_find_activation(const char *name, double *alpha, double *beta, int32_t *uses))(double, double, double)
+double (*rnn_find_activation(tn_text name, double *alpha, double *beta, int32_t *uses))(double, double, double)
 {
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
         if (same_name(name, table[k].name)) {

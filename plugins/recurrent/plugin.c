@@ -55,7 +55,7 @@ static const rnn_kind plain_kind = { 1, 1, { "Tanh" }, plain_cell };
     { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 7, .name = op, .doc = text,              \
       .inputs = in, .input_count = COUNT(in), .outputs = outputs, .output_count = out_count,                 \
       .attributes = attrs, .attribute_count = COUNT(attrs), .infer = rnn_infer, .cost = rnn_cost,            \
-      .user = (void *)&which }
+      .samplewise = rnn_samplewise, .user = (void *)&which }
 #define KERNEL(name, which)                                                                                  \
     { .size = sizeof(tn_kernel_def), .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY, .op = name,             \
       .measure = rnn_measure, .run = rnn_run, .user = (void *)&which }

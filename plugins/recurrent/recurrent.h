@@ -58,12 +58,13 @@ static inline double *rnn_spare(const rnn_job *j, double *s) { return rnn_h(j, s
 /* Clipped to ±clip, then through activation `which` of the direction. */
 double rnn_activate(const rnn_job *job, int32_t direction, int32_t which, double x);
 /* NULL when no activation has that name. `uses` gets how many of alpha, beta it takes. */
-double (*rnn_find_activation(const char *name, double *alpha, double *beta, int32_t *uses))(double, double, double);
+double (*rnn_find_activation(tn_text name, double *alpha, double *beta, int32_t *uses))(double, double, double);
 /* out[width] = bias + in * matrix[count][width] */
 void rnn_product(const double *bias, const double *in, int64_t count, const double *matrix, int64_t width, double *out);
 
 tn_status rnn_infer(tn_infer *ctx);
 tn_status rnn_cost(tn_infer *ctx, tn_cost *out);
+tn_status rnn_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
 tn_status rnn_measure(tn_measure *ctx, void *state);
 tn_status rnn_run(tn_run *ctx, const void *state, void *slot);
 

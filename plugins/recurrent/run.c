@@ -56,7 +56,8 @@ static void set_activations(rnn_job *j, const tn_node_view *node)
     const int given = names && names->type == TN_ATTR_STRINGS && names->count;
     size_t next_alpha = 0, next_beta = 0;
     for (int32_t k = 0; k < (int32_t)j->directions * j->kind->activations; k++) {
-        const char *name = given ? names->strings[k].bytes : j->kind->defaults[k % j->kind->activations];
+        const char *usual = j->kind->defaults[k % j->kind->activations];
+        const tn_text name = given ? names->strings[k] : (tn_text){ usual, strlen(usual) };
         rnn_activation *a = &j->activations[k];
         int32_t uses = 0;
         a->function = rnn_find_activation(name, &a->alpha, &a->beta, &uses);

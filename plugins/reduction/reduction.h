@@ -4,7 +4,7 @@
 #ifndef TENON_PLUGINS_REDUCTION_H
 #define TENON_PLUGINS_REDUCTION_H
 
-#include "blocks.h"
+#include "tenon/blocks.h"
 
 /* ---- axes.c: which elements go into one --------------------------------------------------- */
 

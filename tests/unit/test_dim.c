@@ -200,7 +200,9 @@ Test(dim, simplification_never_changes_a_value)
     uint32_t state = 7;
 #define NEXT(n) ((state = state * 1664525u + 1013904223u) >> 8) % (n)
     for (int round = 0; round < 3000; round++) {
-        const int64_t values[] = { 1 + NEXT(30), 1 + NEXT(30) };
+        int64_t values[2];
+        values[0] = 1 + NEXT(30);
+        values[1] = 1 + NEXT(30);
         tn_dim handles[12] = { N, M, 2, 3, 1, 0 };
         int64_t numbers[12] = { values[0], values[1], 2, 3, 1, 0 };
         for (uint32_t k = 6; k < 12; k++) {

@@ -1,10 +1,10 @@
-/* blocks.h: elements of any type, a block at a time, as double or int64_t and back.
+/* tenon/blocks.h: elements of any type, a block at a time, as double or int64_t and back.
  *
  * In: a range of elements of a plain tensor. Out: the same values in a small array on the stack,
  * where one loop serves every type. The types that matter have loops a compiler vectorises; the
  * rest goes through tenon/kernel.h.
  *
- * Folders share no files, so activation, arithmetic, reduction and cast hold the same copy.
+ * For kernels that treat elements one by one; tenon/kernel.h has what it stands on.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef TENON_PLUGINS_BLOCKS_H

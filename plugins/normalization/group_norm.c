@@ -1,0 +1,113 @@
+/* plugins/normalization/group_norm.c: GroupNormalization (ONNX operators: GroupNormalization; Wu and
+ * He, arXiv:1803.08494).
+ *
+ *   Y = scale * (X - mean) / sqrt(variance + epsilon) + bias
+ *
+ * with mean and variance of each sample's groups of neighbouring channels, scale and bias of each
+ * channel. All is computed in double, whatever stash_type says.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "normalization.h"
+
+#include <inttypes.h>
+
+static tn_status infer(tn_infer *ctx)
+{
+    const tn_type *x = ctx->inputs[0];
+    const tn_dim channels = x && x->rank > 1 ? x->dims[1] : TN_DIM_UNKNOWN;
+    const int64_t groups = tn_attr_int(ctx->node, "num_groups", 1);
+    if (x && x->rank >= 0 && x->rank < 2)
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
+                                 "input 'X' has rank %d: expected [N, C, ...]", x->rank);
+    if (groups < 1)
+        ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "num_groups",
+                                 "num_groups is %" PRId64 ": expected 1 or more", groups);
+    else if (tn_dim_known(channels) && channels % groups)
+        ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "num_groups",
+                                 "num_groups is %" PRId64 ", which does not divide %" PRId64 " channels", groups, channels);
+    norm_check_stash(ctx);
+    norm_check_vector(ctx, 1, "scale", channels);
+    norm_check_vector(ctx, 2, "bias", channels);
+    return tn_infer_same(ctx, 0, 0);
+}
+
+typedef struct job {
+    const tn_run *run;
+    int64_t groups, channels, plane; /* channels: of a group */
+    double epsilon;
+} job;
+
+static void scale_plane(const job *j, int64_t first, double mean, double root, double scale, double bias)
+{
+    double values[NORM_CHUNK];
+    for (int64_t at = first; at < first + j->plane; at += NORM_CHUNK) {
+        const int64_t n = first + j->plane - at < NORM_CHUNK ? first + j->plane - at : NORM_CHUNK;
+        norm_load(j->run->inputs[0], at, n, values);
+        for (int64_t k = 0; k < n; k++)
+            values[k] = scale * (values[k] - mean) / root + bias;
+        norm_store(j->run->outputs[0], at, n, values);
+    }
+}
+
+static tn_status run_groups(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const job *j = user;
+    (void)thread;
+    for (int64_t g = begin; g < end; g++) {
+        const int64_t first = g * j->channels * j->plane;
+        double mean, variance;
+        norm_moments(j->run->inputs[0], first, j->channels * j->plane, &mean, &variance);
+        for (int64_t c = 0; c < j->channels; c++) {
+            const int64_t channel = g % j->groups * j->channels + c;
+            scale_plane(j, first + c * j->plane, mean, sqrt(variance + j->epsilon),
+                        norm_get(j->run->inputs[1], channel), norm_get(j->run->inputs[2], channel));
+        }
+    }
+    return TN_OK;
+}
+
+static tn_status run(tn_run *ctx, const void *state, void *slot)
+{
+    const tn_tensor *x = ctx->inputs[0];
+    const int64_t groups = tn_attr_int(ctx->node, "num_groups", 1);
+    job j = { ctx, groups, x->dims[1] / groups, tn_extent(x->dims, 2, x->rank),
+              (double)tn_attr_float(ctx->node, "epsilon", 1e-5f) };
+    (void)state;
+    (void)slot;
+    return ctx->call.host->parallel_for(&ctx->call, x->dims[0] * groups, 1 + 16384 / (j.channels * j.plane + 1), run_groups, &j);
+}
+
+static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+{
+    (void)ctx;
+    input_axes[0] = output_axes[0] = 0;
+    input_axes[1] = input_axes[2] = -1;
+    return TN_OK;
+}
+
+static const tn_param_def inputs[] = {
+    { "X", "T", TN_MASK_FLOAT, 0, 0, "[N, C, ...]" },
+    { "scale", "T", TN_MASK_FLOAT, 0, 0, "[C]" },
+    { "bias", "T", TN_MASK_FLOAT, 0, 0, "[C]" },
+};
+static const tn_param_def outputs[] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "the shape of X" } };
+static const tn_attribute_def attributes[] = {
+    { .name = "epsilon", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1e-5f, .doc = "keeps the root from 0" },
+    { .name = "num_groups", .type = TN_ATTR_INT, .flags = TN_ATTR_REQUIRED, .doc = "how many groups the channels make" },
+    { .name = "stash_type", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = TN_FLOAT32, .doc = "precision asked for, at least" },
+};
+static const tn_operator_def operators[] = {
+    { .size = sizeof(tn_operator_def), .since = 21, .name = "GroupNormalization",
+      .doc = "Shifts and scales each group of channels, then each channel to mean bias and deviation scale.", .inputs = inputs,
+      .input_count = 3, .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 3, .infer = infer,
+      .samplewise = samplewise },
+};
+static const tn_kernel_def kernels[] = {
+    { .size = sizeof(tn_kernel_def), .op = "GroupNormalization", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS },
+};
+
+tn_status group_norm_register(tn_registrar *registrar)
+{
+    TN_TRY(registrar->add_operator(registrar, operators));
+    return registrar->add_kernel(registrar, kernels);
+}
