@@ -158,7 +158,7 @@ static int profile_nodes(tool *t, column *c, const node_row *nodes, size_t count
     return EXIT_FINE;
 }
 
-/* A whole run as it would be without looking: its time, and its outputs against the first column's. */
+/* A whole run as it really is: its time, and its outputs against the first column's. */
 static int time_whole(tool *t, const column *first, column *c, const inputs *in, uint32_t flags,
                       timing *out, difference *away)
 {

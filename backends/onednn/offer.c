@@ -2,8 +2,8 @@
  *
  * Types and extents, epilogues, and the table from ONNX's elementwise operators to the library's
  * functions. Which of those lose a NaN was measured on oneDNN 2.6.3 and 3.2, AVX2 and AVX-512:
- * relu is max(x, 0) and answers 0, clip answers its lower bound, exp answers infinity. Log is not
- * in the table: its error is 1.4e-6 near one, where the logarithm itself goes to zero.
+ * relu is max(x, 0) and answers 0, clip answers its lower bound, exp answers infinity; gelu of
+ * infinity is NaN in 3.2. Log is not in the table: its error is 1.4e-6 near one, where the logarithm itself goes to zero.
  *
  * SPDX-License-Identifier: MIT */
 #include "onednn.h"
@@ -32,10 +32,11 @@ int64_t onednn_count(const tn_type *type)
 
 /* post: as a post-operation. Those of the matrix products are not compiled but plain code, whose
  * logistic answers 0. */
-static bool eltwise_loses_nan(dnnl_alg_kind_t alg, float alpha, bool post)
+static bool loses_specials(dnnl_alg_kind_t alg, float alpha, bool post)
 {
     return (alg == dnnl_eltwise_relu && alpha == 0.0f) || alg == dnnl_eltwise_clip ||
-           alg == dnnl_eltwise_exp || (post && alg == dnnl_eltwise_logistic);
+           alg == dnnl_eltwise_exp || alg == dnnl_eltwise_gelu_tanh ||
+           alg == dnnl_eltwise_gelu_erf || (post && alg == dnnl_eltwise_logistic);
 }
 
 bool onednn_binary_loses_nan(dnnl_alg_kind_t alg)
@@ -152,8 +153,9 @@ tn_status onednn_function_of(const tn_problem *p, const tn_node_view *node, cons
         TN_TRY(composed(node, out, reason, bytes));
     }
     for (uint32_t k = 0; p->math == TN_MATH_STRICT && k < out->count; k++)
-        if (eltwise_loses_nan(out->alg[k], out->alpha[k], node != p->node))
-            return no(reason, bytes, "oneDNN's %s loses NaN, which strict math keeps", node->op);
+        if (loses_specials(out->alg[k], out->alpha[k], node != p->node))
+            return no(reason, bytes, "oneDNN's %s loses NaN or infinity, which strict math keeps",
+                      node->op);
     return TN_OK;
 }
 

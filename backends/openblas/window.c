@@ -1,151 +1,84 @@
-/* backends/openblas/window.c: windows as a matrix (im2col), and back (col2im).
+/* window.c: geometry of Conv and ConvTranspose from a node's attributes and its types.
  *
- * Row (channel, tap), column position: what the filter's tap sees there; 0 on padding, a product
- * with which is taken like any other.
+ * ONNX: attributes strides, dilations, pads, auto_pad, group; output extents are inferred already,
+ * so only the padding before the first element is of interest.
  *
  * SPDX-License-Identifier: MIT */
-#include "openblas.h"
+#include "oblas.h"
 
-static int64_t list_at(const tn_node_view *node, const char *name, int32_t k, int64_t otherwise)
+#include <stdio.h>
+#include <string.h>
+
+static int64_t item(const int64_t *values, size_t count, int32_t k, int64_t fallback)
 {
-    const int64_t *list;
-    const size_t count = tn_attr_ints(node, name, &list);
-    return (size_t)k < count ? list[k] : otherwise;
+    return values && (size_t)k < count ? values[k] : fallback;
 }
 
-void openblas_read_window(const tn_node_view *node, const int64_t *kernel, int32_t spatial, const int64_t *large,
-                          const int64_t *small, int transposed, openblas_window *out)
+/* The part of the padding that stands before, for auto_pad and ConvTranspose's output_shape. */
+static int64_t split(int64_t total, const char *auto_pad, bool transposed)
+{
+    const bool larger = transposed ? strcmp(auto_pad, "SAME_UPPER") != 0
+                                   : strcmp(auto_pad, "SAME_LOWER") == 0;
+    if (total < 0 && !transposed)
+        total = 0;
+    return larger ? total - total / 2 : total / 2;
+}
+
+static void read_axis(const tn_node_view *node, int32_t axis, bool transposed, oblas_window *w,
+                      int32_t k)
 {
     const char *auto_pad = tn_attr_string(node, "auto_pad", "NOTSET");
-    const int64_t *shape;
-    const int by_extents = strncmp(auto_pad, "SAME", 4) == 0 || (transposed && tn_attr_ints(node, "output_shape", &shape));
-    const int upper = strcmp(auto_pad, "SAME_UPPER") == 0;
-    *out = (openblas_window){ .spatial = spatial, .group = tn_attr_int(node, "group", 1), .taps = 1 };
-    for (int32_t k = 0; k < spatial; k++) {
-        out->kernel[k] = kernel[k];
-        out->taps *= kernel[k];
-        out->stride[k] = list_at(node, "strides", k, 1);
-        out->dilation[k] = list_at(node, "dilations", k, 1);
-        out->pad[k] = list_at(node, "pads", k, 0);
-        if (!by_extents)
+    const bool same = strncmp(auto_pad, "SAME", 4) == 0;
+    const int64_t *pads, *strides, *dilations, *shape, *extra;
+    const size_t pad_count = tn_attr_ints(node, "pads", &pads);
+    const size_t stride_count = tn_attr_ints(node, "strides", &strides);
+    const size_t dilation_count = tn_attr_ints(node, "dilations", &dilations);
+    const size_t shape_count = tn_attr_ints(node, "output_shape", &shape);
+    const size_t extra_count = tn_attr_ints(node, "output_padding", &extra);
+    int64_t reach;
+    w->strides[k] = item(strides, stride_count, axis, 1);
+    w->dilations[k] = item(dilations, dilation_count, axis, 1);
+    reach = (w->kernel[k] - 1) * w->dilations[k] + 1;
+    w->before[k] = strcmp(auto_pad, "NOTSET") == 0 ? item(pads, pad_count, axis, 0) : 0;
+    if (transposed && (same || shape_count))
+        w->before[k] = split(w->strides[k] * (w->x[k] - 1) + item(extra, extra_count, axis, 0) +
+                                 reach - w->y[k],
+                             auto_pad, true);
+    else if (same)
+        w->before[k] = split((w->y[k] - 1) * w->strides[k] + reach - w->x[k], auto_pad, false);
+}
+
+tn_status oblas_window_read(const tn_problem *p, bool transposed, oblas_window *w, char *reason,
+                            size_t bytes)
+{
+    const tn_type *x = p->inputs[0], *weights = p->inputs[1], *y = p->outputs[0];
+    const int32_t spatial = x->rank - 2;
+    memset(w, 0, sizeof *w);
+    if (spatial < 1 || spatial > 3 || weights->rank != x->rank || y->rank != x->rank) {
+        snprintf(reason, bytes, "rank is %d: one to three spatial axes here", (int)x->rank);
+        return TN_DECLINED;
+    }
+    for (int32_t k = 0; k < 3; k++) {
+        w->x[k] = w->y[k] = w->kernel[k] = w->strides[k] = w->dilations[k] = 1;
+        if (k < 3 - spatial)
             continue;
-        const int64_t extra = transposed ? list_at(node, "output_padding", k, 0) : 0;
-        int64_t total = (small[k] - 1) * out->stride[k] + (kernel[k] - 1) * out->dilation[k] + 1 + extra - large[k];
-        total = total > 0 ? total : 0;
-        /* Convolution: the odd one behind with SAME_UPPER. Transposed, as the standard's formula
-         * says: in front with SAME_UPPER and behind otherwise. */
-        const int64_t half = total / 2;
-        out->pad[k] = transposed ? (upper ? half : total - half) : (upper ? half : total - half);
+        w->x[k] = x->dims[x->rank - 3 + k];
+        w->y[k] = y->dims[x->rank - 3 + k];
+        w->kernel[k] = weights->dims[x->rank - 3 + k];
+        read_axis(p->node, k - (3 - spatial), transposed, w, k);
     }
-}
-
-/* Where the windows' first taps lie for position `at`, on each axis. */
-static void origin_of(const openblas_window *w, const int64_t *small, int64_t at, int64_t *origin)
-{
-    for (int32_t k = w->spatial - 1; k >= 0; k--) {
-        origin[k] = at % small[k] * w->stride[k] - w->pad[k];
-        at /= small[k];
+    w->images = x->dims[0];
+    w->groups = tn_attr_int(p->node, "group", 1);
+    w->channels = x->dims[1] / w->groups;
+    w->outputs = y->dims[1] / w->groups;
+    w->taps = tn_extent(w->kernel, 0, 3);
+    w->x_points = tn_extent(w->x, 0, 3);
+    w->y_points = tn_extent(w->y, 0, 3);
+    if (!oblas_fits(w->x_points) || !oblas_fits(w->y_points) ||
+        !oblas_fits(w->taps * (transposed ? w->outputs : w->channels))) {
+        snprintf(reason, bytes, "a matrix of more than 2^31 - 1 rows or columns: OpenBLAS counts "
+                                "in 32 bits");
+        return TN_DECLINED;
     }
-}
-
-static void tap_of(const openblas_window *w, int64_t tap, int64_t *index)
-{
-    for (int32_t k = w->spatial - 1; k >= 0; k--) {
-        index[k] = tap % w->kernel[k] * w->dilation[k];
-        tap /= w->kernel[k];
-    }
-}
-
-/* The offset in a plane that a tap of a window sees; -1 on padding. */
-static int64_t seen(const openblas_window *w, const int64_t *large, const int64_t *origin, const int64_t *tap)
-{
-    int64_t at = 0;
-    for (int32_t k = 0; k < w->spatial; k++) {
-        const int64_t here = origin[k] + tap[k];
-        if (here < 0 || here >= large[k])
-            return -1;
-        at = at * large[k] + here;
-    }
-    return at;
-}
-
-static int64_t product(const int64_t *extents, int32_t count)
-{
-    int64_t all = 1;
-    for (int32_t k = 0; k < count; k++)
-        all *= extents[k];
-    return all;
-}
-
-/* A run of positions on the last axis: one multiplication less for each element. */
-static int64_t run_length(const openblas_window *w, const int64_t *small, int64_t at, int64_t left)
-{
-    const int64_t room = small[w->spatial - 1] - at % small[w->spatial - 1];
-    return room < left ? room : left;
-}
-
-#define GATHER(type)                                                                               \
-    static void gather_##type(const openblas_window *w, const type *plane, const int64_t *large, const int64_t *small, \
-                              const int64_t *tap, int64_t first, int64_t count, type *out)         \
-    {                                                                                              \
-        const int32_t last = w->spatial - 1;                                                       \
-        for (int64_t done = 0; done < count;) {                                                    \
-            const int64_t length = run_length(w, small, first + done, count - done);               \
-            int64_t origin[TN_MAX_RANK];                                                           \
-            origin_of(w, small, first + done, origin);                                             \
-            for (int64_t i = 0; i < length; i++, origin[last] += w->stride[last]) {                \
-                const int64_t at = seen(w, large, origin, tap);                                    \
-                out[done + i] = at < 0 ? 0 : plane[at];                                            \
-            }                                                                                      \
-            done += length;                                                                        \
-        }                                                                                          \
-    }
-GATHER(float)
-GATHER(double)
-
-void openblas_gather(const openblas_window *w, uint32_t dtype, const void *plane0, const int64_t *large, const int64_t *small,
-                     int64_t channels, int64_t first, int64_t count, void *out)
-{
-    const int64_t plane = product(large, w->spatial);
-    for (int64_t row = 0; row < channels * w->taps; row++) {
-        int64_t tap[TN_MAX_RANK];
-        const void *from = openblas_at(plane0, dtype, row / w->taps * plane);
-        void *to = openblas_to(out, dtype, row * count);
-        tap_of(w, row % w->taps, tap);
-        if (dtype == TN_FLOAT64)
-            gather_double(w, from, large, small, tap, first, count, to);
-        else
-            gather_float(w, from, large, small, tap, first, count, to);
-    }
-}
-
-#define SCATTER(type)                                                                              \
-    static void scatter_##type(const openblas_window *w, type *plane, const int64_t *large, const int64_t *small, \
-                               const int64_t *tap, int64_t count, const type *from)                \
-    {                                                                                              \
-        for (int64_t i = 0; i < count; i++) {                                                      \
-            int64_t origin[TN_MAX_RANK];                                                           \
-            origin_of(w, small, i, origin);                                                        \
-            const int64_t at = seen(w, large, origin, tap);                                        \
-            if (at >= 0)                                                                           \
-                plane[at] += from[i];                                                              \
-        }                                                                                          \
-    }
-SCATTER(float)
-SCATTER(double)
-
-void openblas_scatter(const openblas_window *w, uint32_t dtype, void *plane0, const int64_t *large, const int64_t *small,
-                      int64_t channels, const void *columns)
-{
-    const int64_t plane = product(large, w->spatial), positions = product(small, w->spatial);
-    for (int64_t row = 0; row < channels * w->taps; row++) {
-        int64_t tap[TN_MAX_RANK];
-        void *to = openblas_to(plane0, dtype, row / w->taps * plane);
-        const void *from = openblas_at(columns, dtype, row * positions);
-        tap_of(w, row % w->taps, tap);
-        if (dtype == TN_FLOAT64)
-            scatter_double(w, to, large, small, tap, positions, from);
-        else
-            scatter_float(w, to, large, small, tap, positions, from);
-    }
+    return TN_OK;
 }

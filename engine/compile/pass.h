@@ -44,13 +44,19 @@ typedef struct tn_pass_row {
     const tn_pass_hooks *hooks; /* NULL: a plugin's */
     bool enabled;
     bool ran;
-    uint64_t seen; /* edits of the graph when its last sweep began */
+    uint64_t seen;      /* edits of the graph when its last sweep began */
     tn_node_id *barred; /* by slot: nodes on which it broke; NULL: none */
     uint32_t barred_count;
-    struct { tn_near_miss *items; uint32_t count, capacity; } misses; /* of its last sweep */
+    struct {
+        tn_near_miss *items;
+        uint32_t count, capacity;
+    } misses; /* of its last sweep */
 } tn_pass_row;
 
-typedef struct tn_node_list { tn_node_id *items; uint32_t count, capacity; } tn_node_list;
+typedef struct tn_node_list {
+    tn_node_id *items;
+    uint32_t count, capacity;
+} tn_node_list;
 
 struct tn_manager {
     tn_graph *graph;
@@ -79,7 +85,10 @@ struct tn_manager {
         uint8_t *open;    /* on the stack of the search */
         uint32_t count;
         bool valid;
-        struct { struct tn_order_step *items; uint32_t count, capacity; } stack;
+        struct {
+            struct tn_order_step *items;
+            uint32_t count, capacity;
+        } stack;
     } order;
 };
 
@@ -98,19 +107,29 @@ void tn_pass_order_fini(tn_manager *manager);
 
 /* What a core pass says of a rewrite, a near miss or an error; answers `status`. */
 tn_status tn_pass_say(tn_rewrite *ctx, tn_status status, const char *format, ...) TN_PRINTF(3, 4);
-static inline tn_manager *tn_pass_manager(tn_rewrite *ctx) { return (tn_manager *)tn_frame_of(&ctx->call)->room; }
+static inline tn_manager *tn_pass_manager(tn_rewrite *ctx)
+{
+    return (tn_manager *)tn_frame_of(&ctx->call)->room;
+}
 
 /* Adds a note of the running pass; the text is copied. */
 tn_status tn_pass_note_add(tn_manager *manager, uint32_t pass, bool fired, const char *text);
 
 /* Whether anything reads the value: a node or an output, at any depth. */
-static inline bool tn_pass_is_read(const tn_value_view *value) { return value->use_count || value->output_count; }
+static inline bool tn_pass_is_read(const tn_value_view *value)
+{
+    return value->use_count || value->output_count;
+}
 /* A value's contents that no run can override, or NULL. */
-static inline const tn_tensor *tn_pass_constant(const tn_value_view *value) { return value && !value->is_input ? value->constant : NULL; }
+static inline const tn_tensor *tn_pass_constant(const tn_value_view *value)
+{
+    return value && !value->is_input ? value->constant : NULL;
+}
 /* As far as inference tells two values apart. */
 static inline bool tn_pass_same_type(const tn_type *a, const tn_type *b)
 {
-    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags && a->rank == b->rank &&
+    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags &&
+           a->rank == b->rank &&
            (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
 }
 /* True when `outer` is `region` or lies around it. */

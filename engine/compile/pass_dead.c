@@ -22,7 +22,8 @@ static bool acts(const tn_graph *graph, tn_node_id node)
     for (uint32_t k = 0; k < view->attribute_count; k++) {
         const tn_attribute *attribute = &view->attributes[k];
         const bool one = attribute->type == TN_ATTR_GRAPH;
-        for (size_t r = 0; (one || attribute->type == TN_ATTR_GRAPHS) && r < (one ? 1 : attribute->count); r++)
+        for (size_t r = 0;
+             (one || attribute->type == TN_ATTR_GRAPHS) && r < (one ? 1 : attribute->count); r++)
             if (region_acts(graph, attribute->regions[r]))
                 return true;
     }
@@ -32,7 +33,8 @@ static bool acts(const tn_graph *graph, tn_node_id node)
 /* As deep as bodies nest, which the reader bounds. */
 static bool region_acts(const tn_graph *graph, tn_region_id region)
 {
-    for (tn_node_id node = tn_graph_first_node(graph, region); node != TN_NONE; node = tn_graph_next_node(graph, node))
+    for (tn_node_id node = tn_graph_first_node(graph, region); node != TN_NONE;
+         node = tn_graph_next_node(graph, node))
         if (acts(graph, node))
             return true;
     return false;
@@ -48,7 +50,8 @@ static bool is_read(const tn_graph *graph, const tn_node_view *view, uint32_t k)
 static bool may_leave_out(tn_manager *manager, const tn_operator *op, uint32_t k)
 {
     return k < op->def.output_count && (op->def.outputs[k].flags & TN_PARAM_OPTIONAL) &&
-           !(op->def.outputs[k].flags & TN_PARAM_VARIADIC) && !tn_registry_newer(manager->options->registry, op);
+           !(op->def.outputs[k].flags & TN_PARAM_VARIADIC) &&
+           !tn_registry_newer(manager->options->registry, op);
 }
 
 static tn_status trim(tn_rewrite *ctx, tn_node_id node, const tn_node_view *view)
@@ -60,8 +63,8 @@ static tn_status trim(tn_rewrite *ctx, tn_node_id node, const tn_node_view *view
         if (value == TN_NONE || is_read(ctx->graph, view, k) || !may_leave_out(manager, op, k))
             continue;
         manager->quiet = true;
-        tn_pass_say(ctx, TN_OK, "%s (%s): output '%s' left out, nothing reads it", view->name, view->op,
-                    tn_graph_value(ctx->graph, value)->name);
+        tn_pass_say(ctx, TN_OK, "%s (%s): output '%s' left out, nothing reads it", view->name,
+                    view->op, tn_graph_value(ctx->graph, value)->name);
         return tn_graph_drop_output(ctx->graph, node, k);
     }
     return TN_NO_MATCH;
@@ -120,7 +123,8 @@ tn_status tn_dead_end(tn_manager *manager)
         return TN_OK;
     manager->edits++;
     manager->log->records[pass].fired++;
-    snprintf(text, sizeof text, "%" PRIu32 " constant%s removed, nothing reads %s: %" PRIu64 " bytes", count,
+    snprintf(text, sizeof text,
+             "%" PRIu32 " constant%s removed, nothing reads %s: %" PRIu64 " bytes", count,
              count == 1 ? "" : "s", count == 1 ? "it" : "them", bytes);
     return tn_pass_note_add(manager, pass, true, text);
 }

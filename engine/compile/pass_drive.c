@@ -31,7 +31,8 @@ static bool is_root(const tn_pass_def *def, const tn_node_view *view)
         const char *name = strstr(*root, "::");
         const size_t domain = name ? (size_t)(name - *root) : 0;
         name = name ? name + 2 : *root;
-        if (strcmp(name, view->op) == 0 && strlen(view->domain) == domain && strncmp(*root, view->domain, domain) == 0)
+        if (strcmp(name, view->op) == 0 && strlen(view->domain) == domain &&
+            strncmp(*root, view->domain, domain) == 0)
             return true;
     }
     return false;
@@ -87,7 +88,8 @@ static tn_status queue(tn_manager *m, tn_node_list *list, tn_node_id node)
 
 static tn_status queue_region(tn_manager *m, tn_region_id region)
 {
-    for (tn_node_id node = tn_graph_first_node(m->graph, region); node != TN_NONE; node = tn_graph_next_node(m->graph, node))
+    for (tn_node_id node = tn_graph_first_node(m->graph, region); node != TN_NONE;
+         node = tn_graph_next_node(m->graph, node))
         TN_TRY(queue(m, &m->now, node));
     return TN_OK;
 }
@@ -95,7 +97,8 @@ static tn_status queue_region(tn_manager *m, tn_region_id region)
 static uint32_t depth_of(const tn_graph *graph, tn_region_id region)
 {
     uint32_t depth = 0;
-    for (; region != TN_TOP_REGION && region != TN_NONE; region = tn_graph_region_outer(graph, region))
+    for (; region != TN_TOP_REGION && region != TN_NONE;
+         region = tn_graph_region_outer(graph, region))
         depth++;
     return depth;
 }
@@ -113,7 +116,8 @@ static tn_status queue_all(tn_manager *m)
     if (!depths)
         return tn_raise_memory();
     for (tn_region_id region = 0; region < count; region++) {
-        depths[region] = tn_graph_region_alive(m->graph, region) ? depth_of(m->graph, region) : UINT32_MAX;
+        depths[region] = tn_graph_region_alive(m->graph, region) ? depth_of(m->graph, region)
+                                                                 : UINT32_MAX;
         if (depths[region] != UINT32_MAX && depths[region] > deepest)
             deepest = depths[region];
     }
@@ -129,7 +133,8 @@ static tn_status queue_uses(tn_manager *m, tn_value_id value)
 {
     tn_node_id reader;
     uint32_t input;
-    for (uint32_t k = 0; k < NEAR_USES && tn_graph_use(m->graph, value, k, &reader, &input) == TN_OK; k++)
+    for (uint32_t k = 0;
+         k < NEAR_USES && tn_graph_use(m->graph, value, k, &reader, &input) == TN_OK; k++)
         TN_TRY(queue(m, &m->next, reader));
     return TN_OK;
 }
@@ -152,7 +157,9 @@ static tn_status queue_near(tn_manager *m, tn_node_id node)
     for (uint32_t k = 0; k < view->output_count && k < NEAR_USES; k++)
         if (view->outputs[k] != TN_NONE)
             TN_TRY(queue_uses(m, view->outputs[k]));
-    return view->region == TN_TOP_REGION ? TN_OK : queue(m, &m->next, tn_graph_region_owner(m->graph, view->region));
+    return view->region == TN_TOP_REGION
+               ? TN_OK
+               : queue(m, &m->next, tn_graph_region_owner(m->graph, view->region));
 }
 
 /* ---- near misses and breakage ------------------------------------------------------------ */
@@ -212,8 +219,8 @@ static tn_status warn(tn_manager *m, tn_node_id node, tn_status status, const ch
 {
     char text[800];
     tn_diagnostic diagnostic = { .size = sizeof diagnostic };
-    snprintf(text, sizeof text, "pass '%s' is left out here, what it did was undone: %s", m->row->def.name,
-             *message ? message : tn_status_name(status));
+    snprintf(text, sizeof text, "pass '%s' is left out here, what it did was undone: %s",
+             m->row->def.name, *message ? message : tn_status_name(status));
     tn_graph_locate(m->graph, node, "", &diagnostic);
     diagnostic.severity = TN_SEVERITY_WARNING;
     diagnostic.status = status;
@@ -244,7 +251,8 @@ static tn_status settle(tn_manager *m)
         return TN_OK;
     for (uint32_t k = 0; k < m->touched.count; k++)
         if (m->row->plugin || !tn_graph_schema(m->graph, m->touched.items[k]))
-            TN_TRY(tn_infer_resolve_node(m->options->registry, m->graph, m->touched.items[k], NULL));
+            TN_TRY(
+                tn_infer_resolve_node(m->options->registry, m->graph, m->touched.items[k], NULL));
     TN_TRY(tn_infer_touched(m->options->registry, m->graph, m->touched.items, m->touched.count));
     if (tn_graph_node_count(m->graph) > limit)
         return tn_raise(TN_ERR_LIMIT, "the graph would have more than %" PRIu64 " nodes", limit);
@@ -281,7 +289,8 @@ static tn_status remember_near(tn_manager *m, tn_node_id node)
     m->near.count = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t k = 0; k < count; k++) {
-            const tn_value_view *value = values[k] == TN_NONE ? NULL : tn_graph_value(m->graph, values[k]);
+            const tn_value_view *value = values[k] == TN_NONE ? NULL
+                                                              : tn_graph_value(m->graph, values[k]);
             if (value && value->producer != TN_NONE)
                 TN_TRY(append(&m->near, value->producer));
         }
@@ -295,7 +304,8 @@ static tn_status remember_near(tn_manager *m, tn_node_id node)
 /* A plugin's rewrite that says TN_OK and changed nothing would be tried for ever. */
 static bool did_nothing(tn_manager *m, tn_node_id node, uint32_t nodes)
 {
-    return m->row->plugin && !m->touched.count && tn_graph_node(m->graph, node) && tn_graph_node_count(m->graph) == nodes;
+    return m->row->plugin && !m->touched.count && tn_graph_node(m->graph, node) &&
+           tn_graph_node_count(m->graph) == nodes;
 }
 
 /* After a match: TN_OK when its rewrite is to stay, else why not. */
@@ -315,14 +325,18 @@ static bool is_no(tn_status status)
     return status == TN_NO_MATCH || status == TN_KEEP || status == TN_DECLINED;
 }
 
-static tn_status conclude(tn_manager *m, tn_frame *frame, tn_node_id node, tn_status status, uint32_t nodes)
+static tn_status conclude(tn_manager *m, tn_frame *frame, tn_node_id node, tn_status status,
+                          uint32_t nodes)
 {
     char text[sizeof frame->message];
     const tn_status verdict = judge(m, node, status, nodes);
     if (verdict == TN_OK)
         return hit(m, frame->message);
     /* Kept here: undoing may speak on this thread, too. */
-    snprintf(text, sizeof text, "%s", frame->status == verdict ? frame->message : is_no(verdict) ? "" : tn_error_message());
+    snprintf(text, sizeof text, "%s",
+             frame->status == verdict ? frame->message
+             : is_no(verdict)         ? ""
+                                      : tn_error_message());
     tn_graph_undo(m->graph);
     if (is_no(verdict))
         return keep_miss(m, node, text);
@@ -360,7 +374,8 @@ static void open_frame(tn_manager *m, tn_rewrite_frame *frame)
 {
     memset(frame, 0, sizeof *frame);
     /* Without a plugin there is no host: the core's passes speak by tn_pass_say. */
-    tn_frame_init(&frame->frame, &frame->ctx.call, sizeof frame->ctx, TN_STAGE_REWRITE, m->row->plugin, m->row->def.user, m);
+    tn_frame_init(&frame->frame, &frame->ctx.call, sizeof frame->ctx, TN_STAGE_REWRITE,
+                  m->row->plugin, m->row->def.user, m);
     frame->ctx.graph = m->graph;
     frame->ctx.api = &tn_graph_functions;
     frame->ctx.math = m->options->math;
@@ -371,9 +386,15 @@ static tn_status stop(tn_manager *m)
 {
     char text[200];
     m->exhausted = true;
-    snprintf(text, sizeof text, "stopped: 64 rewrites for each node were not enough, so this pass and another undo each other");
-    tn_diagnose(m->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .severity = TN_SEVERITY_NOTE, .status = TN_ERR_LIMIT,
-                                                  .about = m->row->def.name, .message = text });
+    snprintf(
+        text, sizeof text,
+        "stopped: 64 rewrites for each node were not enough, "
+             "so this pass and another undo each other");
+    tn_diagnose(m->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                  .severity = TN_SEVERITY_NOTE,
+                                                  .status = TN_ERR_LIMIT,
+                                                  .about = m->row->def.name,
+                                                  .message = text });
     return tn_pass_note_add(m, (uint32_t)(m->row - m->rows), false, text);
 }
 

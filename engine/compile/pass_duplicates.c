@@ -18,7 +18,10 @@
 /* Equal hashes looked at for one node or value: a bound for graphs made to collide. */
 enum { CHAIN = 64, SAMPLES = 16, SAMPLE_BYTES = 64 };
 
-typedef struct tn_entry { uint64_t hash; uint32_t id, next; /* 1 + index; 0 ends */ } tn_entry;
+typedef struct tn_entry {
+    uint64_t hash;
+    uint32_t id, next; /* 1 + index; 0 ends */
+} tn_entry;
 /* Nodes (or values) by the hash of what they are. */
 typedef struct tn_table {
     tn_entry *items;
@@ -63,7 +66,10 @@ static void table_fini(tn_table *table)
 
 /* ---- contents ---------------------------------------------------------------------------- */
 
-static uint64_t hash_text(const char *text, uint64_t seed) { return tn_hash(text, strlen(text), seed); }
+static uint64_t hash_text(const char *text, uint64_t seed)
+{
+    return tn_hash(text, strlen(text), seed);
+}
 
 static uint64_t hash_strings(const tn_text *strings, size_t count, uint64_t seed)
 {
@@ -75,7 +81,8 @@ static uint64_t hash_strings(const tn_text *strings, size_t count, uint64_t seed
 static bool same_strings(const tn_text *a, const tn_text *b, size_t count)
 {
     for (size_t k = 0; k < count; k++)
-        if (a[k].count != b[k].count || (a[k].count && memcmp(a[k].bytes, b[k].bytes, a[k].count) != 0))
+        if (a[k].count != b[k].count ||
+            (a[k].count && memcmp(a[k].bytes, b[k].bytes, a[k].count) != 0))
             return false;
     return true;
 }
@@ -94,8 +101,9 @@ static uint64_t hash_tensor(const tn_tensor *tensor, uint64_t seed)
     seed = tn_hash(&tensor->dtype, sizeof tensor->dtype, seed + (uint64_t)tensor->rank);
     if (tensor->rank)
         seed = tn_hash(tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims, seed);
-    return tensor->dtype == TN_STRING ? hash_strings(tensor->data, tensor->bytes / sizeof(tn_text), seed)
-                                      : hash_bytes(tensor->data, tensor->bytes, seed);
+    return tensor->dtype == TN_STRING
+               ? hash_strings(tensor->data, tensor->bytes / sizeof(tn_text), seed)
+               : hash_bytes(tensor->data, tensor->bytes, seed);
 }
 
 static bool same_tensor(const tn_tensor *a, const tn_tensor *b)
@@ -118,7 +126,8 @@ static uint64_t hash_attribute(const tn_attribute *a)
     case TN_ATTR_INT: return tn_hash(&a->i, sizeof a->i, seed);
     case TN_ATTR_STRING: return hash_strings(&a->s, 1, seed);
     case TN_ATTR_TENSOR: return hash_tensor(&a->tensors[0], seed);
-    case TN_ATTR_FLOATS: return a->count ? tn_hash(a->floats, a->count * sizeof *a->floats, seed) : seed;
+    case TN_ATTR_FLOATS:
+        return a->count ? tn_hash(a->floats, a->count * sizeof *a->floats, seed) : seed;
     case TN_ATTR_INTS: return a->count ? tn_hash(a->ints, a->count * sizeof *a->ints, seed) : seed;
     case TN_ATTR_STRINGS: return hash_strings(a->strings, a->count, seed);
     default: return seed + a->count;
@@ -156,8 +165,10 @@ static bool same_attribute(const tn_attribute *a, const tn_attribute *b)
     if (a->count != b->count)
         return false;
     switch (a->type) {
-    case TN_ATTR_FLOATS: return !a->count || memcmp(a->floats, b->floats, a->count * sizeof *a->floats) == 0;
-    case TN_ATTR_INTS: return !a->count || memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
+    case TN_ATTR_FLOATS:
+        return !a->count || memcmp(a->floats, b->floats, a->count * sizeof *a->floats) == 0;
+    case TN_ATTR_INTS:
+        return !a->count || memcmp(a->ints, b->ints, a->count * sizeof *a->ints) == 0;
     case TN_ATTR_STRINGS: return same_strings(a->strings, b->strings, a->count);
     case TN_ATTR_TENSORS: return same_tensors(a, b, a->count);
     case TN_ATTR_TYPES: return same_types(a, b, a->count);
@@ -190,7 +201,8 @@ static uint64_t hash_node(const tn_graph *graph, tn_node_id node, const tn_node_
     return tn_hash(&attributes, sizeof attributes, hash);
 }
 
-static bool same_inputs(const tn_graph *graph, tn_node_id node, const tn_node_view *a, const tn_node_view *b)
+static bool same_inputs(const tn_graph *graph, tn_node_id node, const tn_node_view *a,
+                        const tn_node_view *b)
 {
     if (a->input_count != b->input_count)
         return false;
@@ -199,10 +211,12 @@ static bool same_inputs(const tn_graph *graph, tn_node_id node, const tn_node_vi
     return is_pair(graph, node, a) && a->inputs[0] == b->inputs[1] && a->inputs[1] == b->inputs[0];
 }
 
-static bool same_node(const tn_graph *graph, tn_node_id node, const tn_node_view *a, const tn_node_view *b)
+static bool same_node(const tn_graph *graph, tn_node_id node, const tn_node_view *a,
+                      const tn_node_view *b)
 {
-    if (a->version != b->version || a->output_count != b->output_count || a->attribute_count != b->attribute_count ||
-        strcmp(a->op, b->op) != 0 || strcmp(a->domain, b->domain) != 0 || strcmp(a->overload, b->overload) != 0 ||
+    if (a->version != b->version || a->output_count != b->output_count ||
+        a->attribute_count != b->attribute_count || strcmp(a->op, b->op) != 0 ||
+        strcmp(a->domain, b->domain) != 0 || strcmp(a->overload, b->overload) != 0 ||
         !same_inputs(graph, node, a, b))
         return false;
     for (uint32_t k = 0; k < a->attribute_count; k++) {
@@ -217,7 +231,8 @@ static bool same_node(const tn_graph *graph, tn_node_id node, const tn_node_view
 static bool serves(const tn_graph *graph, const tn_node_view *goes, const tn_node_view *stays)
 {
     for (uint32_t k = 0; k < goes->output_count; k++)
-        if (goes->outputs[k] != TN_NONE && tn_pass_is_read(tn_graph_value(graph, goes->outputs[k])) &&
+        if (goes->outputs[k] != TN_NONE &&
+            tn_pass_is_read(tn_graph_value(graph, goes->outputs[k])) &&
             stays->outputs[k] == TN_NONE)
             return false;
     return tn_pass_is_around(graph, stays->region, goes->region);
@@ -225,22 +240,26 @@ static bool serves(const tn_graph *graph, const tn_node_view *goes, const tn_nod
 
 static bool may_merge(const tn_operator *op, const tn_node_view *view)
 {
-    return op && view->output_count && !(op->def.traits & (TN_NONDETERMINISTIC | TN_SIDE_EFFECT | TN_REGIONS));
+    return op && view->output_count &&
+           !(op->def.traits & (TN_NONDETERMINISTIC | TN_SIDE_EFFECT | TN_REGIONS));
 }
 
 static tn_status merge(tn_rewrite *ctx, tn_node_id goes, tn_node_id stays)
 {
     tn_manager *manager = tn_pass_manager(ctx);
-    const tn_node_view *view = tn_graph_node(ctx->graph, goes), *kept = tn_graph_node(ctx->graph, stays);
+    const tn_node_view *view = tn_graph_node(ctx->graph, goes),
+                       *kept = tn_graph_node(ctx->graph, stays);
     const uint32_t count = view->output_count;
     tn_pass_say(ctx, TN_OK, "%s (%s) merged into %s", view->name, view->op, kept->name);
     /* Equal nodes have equal types, unless a declaration says more of one of them. */
     manager->quiet = true;
     for (uint32_t k = 0; k < count; k++) {
-        const tn_value_id from = tn_graph_node(ctx->graph, goes)->outputs[k], to = tn_graph_node(ctx->graph, stays)->outputs[k];
+        const tn_value_id from = tn_graph_node(ctx->graph, goes)->outputs[k],
+                          to = tn_graph_node(ctx->graph, stays)->outputs[k];
         if (from == TN_NONE || !tn_pass_is_read(tn_graph_value(ctx->graph, from)))
             continue;
-        if (!tn_pass_same_type(tn_graph_value(ctx->graph, from)->type, tn_graph_value(ctx->graph, to)->type))
+        if (!tn_pass_same_type(tn_graph_value(ctx->graph, from)->type,
+                               tn_graph_value(ctx->graph, to)->type))
             manager->quiet = false;
         TN_TRY(tn_graph_replace(ctx->graph, from, to));
     }
@@ -258,9 +277,11 @@ tn_status tn_match_duplicate(tn_rewrite *ctx, tn_node_id node)
     if (!may_merge(tn_operator_of(ctx->graph, node), view))
         return TN_NO_MATCH;
     hash = hash_node(ctx->graph, node, view);
-    for (uint32_t k = table->size ? table->heads[hash & (table->size - 1)] : 0; k; k = table->items[k - 1].next) {
+    for (uint32_t k = table->size ? table->heads[hash & (table->size - 1)] : 0; k;
+         k = table->items[k - 1].next) {
         const tn_entry *entry = &table->items[k - 1];
-        const tn_node_view *other = entry->hash == hash ? tn_graph_node(ctx->graph, entry->id) : NULL;
+        const tn_node_view *other = entry->hash == hash ? tn_graph_node(ctx->graph, entry->id)
+                                                        : NULL;
         if (!other)
             continue;
         if (entry->id == node)
@@ -285,7 +306,8 @@ tn_status tn_match_duplicate(tn_rewrite *ctx, tn_node_id node)
 
 static bool is_plain_constant(const tn_value_view *value)
 {
-    return value && value->constant && !value->is_input && value->producer == TN_NONE && tn_pass_is_read(value);
+    return value && value->constant && !value->is_input && value->producer == TN_NONE &&
+           tn_pass_is_read(value);
 }
 
 static tn_status merge_constant(tn_manager *manager, tn_value_id goes, tn_value_id stays)
@@ -293,7 +315,8 @@ static tn_status merge_constant(tn_manager *manager, tn_value_id goes, tn_value_
     const uint32_t pass = (uint32_t)(manager->row - manager->rows);
     char text[300];
     tn_status status;
-    snprintf(text, sizeof text, "constant '%.120s' merged into '%.120s'", tn_graph_value(manager->graph, goes)->name,
+    snprintf(text, sizeof text, "constant '%.120s' merged into '%.120s'",
+             tn_graph_value(manager->graph, goes)->name,
              tn_graph_value(manager->graph, stays)->name);
     TN_TRY(tn_graph_begin(manager->graph));
     status = tn_graph_replace(manager->graph, goes, stays);
@@ -314,9 +337,12 @@ static tn_status try_constant(tn_manager *manager, tn_table *table, tn_value_id 
     const tn_value_view *value = tn_graph_value(graph, id);
     const uint64_t hash = hash_tensor(value->constant, 0);
     uint32_t looked = 0;
-    for (uint32_t k = table->size ? table->heads[hash & (table->size - 1)] : 0; k && looked < CHAIN; k = table->items[k - 1].next) {
+    for (uint32_t k = table->size ? table->heads[hash & (table->size - 1)] : 0; k && looked < CHAIN;
+         k = table->items[k - 1].next) {
         const tn_value_id other_id = table->items[k - 1].id;
-        const tn_value_view *other = table->items[k - 1].hash == hash ? tn_graph_value(graph, other_id) : NULL;
+        const tn_value_view *other = table->items[k - 1].hash == hash
+                                         ? tn_graph_value(graph, other_id)
+                                         : NULL;
         if (!other)
             continue;
         looked++;
@@ -336,7 +362,8 @@ static tn_status merge_constants(tn_manager *manager)
 {
     tn_table table = { 0 };
     tn_status status = TN_OK;
-    for (uint32_t slot = 0; slot < tn_graph_value_slots(manager->graph) && status == TN_OK; slot++) {
+    for (uint32_t slot = 0; slot < tn_graph_value_slots(manager->graph) && status == TN_OK;
+         slot++) {
         const tn_value_id id = tn_graph_value_at(manager->graph, slot);
         if (id != TN_NONE && is_plain_constant(tn_graph_value(manager->graph, id)))
             status = try_constant(manager, &table, id);

@@ -16,7 +16,8 @@ enum { FEW = 16 };
 
 static uint64_t limit_of(const tn_manager *manager)
 {
-    return manager->options->limits.folded_bytes ? manager->options->limits.folded_bytes : FOLDED_BYTES;
+    return manager->options->limits.folded_bytes ? manager->options->limits.folded_bytes
+                                                 : FOLDED_BYTES;
 }
 
 static bool may_fold(const tn_operator *op)
@@ -29,14 +30,17 @@ static bool is_worth_it(const tn_manager *manager, const tn_node_view *view, boo
 {
     bool any = false;
     for (uint32_t k = 0; k < view->output_count; k++) {
-        const tn_value_view *value = view->outputs[k] == TN_NONE ? NULL : tn_graph_value(manager->graph, view->outputs[k]);
+        const tn_value_view *value = view->outputs[k] == TN_NONE
+                                         ? NULL
+                                         : tn_graph_value(manager->graph, view->outputs[k]);
         size_t bytes = 0;
         if (!value || !tn_pass_is_read(value))
             continue;
         if (value->type->kind != TN_TENSOR)
             return false;
-        if (tn_type_is_known(value->type) &&
-            (tn_shape_bytes(value->type->dtype, value->type->rank, value->type->dims, &bytes) != TN_OK || bytes > limit_of(manager)))
+        if (tn_type_is_known(value->type) && (tn_shape_bytes(value->type->dtype, value->type->rank,
+                                                             value->type->dims, &bytes) != TN_OK ||
+                                              bytes > limit_of(manager)))
             *too_large = true;
         any = true;
     }
@@ -52,11 +56,13 @@ static bool is_spelled_out(const tn_graph *graph, tn_value_id id)
     const tn_dim *elements;
     const int64_t count = tn_graph_elements(graph, id, &elements);
     int64_t expected;
-    if (count < 0 || type->kind != TN_TENSOR || (type->dtype != TN_INT64 && type->dtype != TN_INT32) || !tn_type_is_known(type) ||
+    if (count < 0 || type->kind != TN_TENSOR ||
+        (type->dtype != TN_INT64 && type->dtype != TN_INT32) || !tn_type_is_known(type) ||
         tn_shape_count(type->rank, type->dims, &expected) != TN_OK || expected != count)
         return false;
     for (int64_t k = 0; k < count; k++)
-        if (!tn_dim_known(elements[k]) || (type->dtype == TN_INT32 && (elements[k] < INT32_MIN || elements[k] > INT32_MAX)))
+        if (!tn_dim_known(elements[k]) ||
+            (type->dtype == TN_INT32 && (elements[k] < INT32_MIN || elements[k] > INT32_MAX)))
             return false;
     return true;
 }
@@ -64,7 +70,8 @@ static bool is_spelled_out(const tn_graph *graph, tn_value_id id)
 static bool all_spelled_out(const tn_graph *graph, const tn_node_view *view)
 {
     for (uint32_t k = 0; k < view->output_count; k++)
-        if (view->outputs[k] != TN_NONE && tn_pass_is_read(tn_graph_value(graph, view->outputs[k])) &&
+        if (view->outputs[k] != TN_NONE &&
+            tn_pass_is_read(tn_graph_value(graph, view->outputs[k])) &&
             !is_spelled_out(graph, view->outputs[k]))
             return false;
     return true;
@@ -77,14 +84,19 @@ static tn_status spell_out(const tn_graph *graph, tn_value_id id, tn_constant **
     const int64_t count = tn_graph_elements(graph, id, &elements);
     const size_t width = type->dtype == TN_INT64 ? sizeof(int64_t) : sizeof(int32_t);
     unsigned char *data = tn_alloc((size_t)count, width);
-    tn_tensor tensor = { .size = sizeof tensor, .dtype = type->dtype, .rank = type->rank, .dims = type->dims,
-                         .data = data, .bytes = (size_t)count * width };
+    tn_tensor tensor = { .size = sizeof tensor,
+                         .dtype = type->dtype,
+                         .rank = type->rank,
+                         .dims = type->dims,
+                         .data = data,
+                         .bytes = (size_t)count * width };
     tn_status status;
     if (!data)
         return tn_raise_memory();
     for (int64_t k = 0; k < count; k++) {
         const int32_t narrow = (int32_t)(width == 4 ? elements[k] : 0);
-        memcpy(data + (size_t)k * width, width == 4 ? (const void *)&narrow : (const void *)&elements[k], width);
+        memcpy(data + (size_t)k * width,
+               width == 4 ? (const void *)&narrow : (const void *)&elements[k], width);
     }
     status = tn_constant_create(&tensor, NULL, out);
     tn_free(data);
@@ -109,7 +121,8 @@ static bool all_constant(const tn_graph *graph, const tn_node_view *view)
     return true;
 }
 
-static tn_status evaluate(tn_rewrite *ctx, tn_node_id node, const tn_node_view *view, tn_constant **out)
+static tn_status evaluate(tn_rewrite *ctx, tn_node_id node, const tn_node_view *view,
+                          tn_constant **out)
 {
     const tn_passes_options *options = tn_pass_manager(ctx)->options;
     const tn_tensor *few[FEW], **inputs = few;
@@ -117,7 +130,9 @@ static tn_status evaluate(tn_rewrite *ctx, tn_node_id node, const tn_node_view *
     if (view->input_count > FEW && !(inputs = tn_alloc(view->input_count, sizeof *inputs)))
         return tn_raise_memory();
     for (uint32_t k = 0; k < view->input_count; k++)
-        inputs[k] = view->inputs[k] == TN_NONE ? NULL : tn_graph_value(ctx->graph, view->inputs[k])->constant;
+        inputs[k] = view->inputs[k] == TN_NONE
+                        ? NULL
+                        : tn_graph_value(ctx->graph, view->inputs[k])->constant;
     status = options->evaluate(options->user, ctx->graph, node, inputs, out);
     if (inputs != few)
         tn_free(inputs);
@@ -128,15 +143,22 @@ static tn_status evaluate(tn_rewrite *ctx, tn_node_id node, const tn_node_view *
 static tn_status check(tn_rewrite *ctx, const tn_node_view *view, tn_constant *const *constants)
 {
     for (uint32_t k = 0; k < view->output_count; k++) {
-        const tn_value_view *value = view->outputs[k] == TN_NONE ? NULL : tn_graph_value(ctx->graph, view->outputs[k]);
+        const tn_value_view *value = view->outputs[k] == TN_NONE
+                                         ? NULL
+                                         : tn_graph_value(ctx->graph, view->outputs[k]);
         if (!value || !tn_pass_is_read(value))
             continue;
-        if (!constants[k] || (value->type->dtype && value->type->dtype != constants[k]->tensor.dtype))
-            return tn_pass_say(ctx, TN_ERR_INTERNAL, "evaluation gives '%s' as %s, inference as %s", value->name,
-                               constants[k] ? tn_dtype_name(constants[k]->tensor.dtype) : "nothing", tn_dtype_name(value->type->dtype));
+        if (!constants[k] ||
+            (value->type->dtype && value->type->dtype != constants[k]->tensor.dtype))
+            return tn_pass_say(ctx, TN_ERR_INTERNAL, "evaluation gives '%s' as %s, inference as %s",
+                               value->name,
+                               constants[k] ? tn_dtype_name(constants[k]->tensor.dtype) : "nothing",
+                               tn_dtype_name(value->type->dtype));
         if (constants[k]->tensor.bytes > limit_of(tn_pass_manager(ctx)))
-            return tn_pass_say(ctx, TN_NO_MATCH, "%s: not folded: '%s' has %zu bytes, more than limits.folded_bytes allows",
-                               view->name, value->name, constants[k]->tensor.bytes);
+            return tn_pass_say(
+                ctx, TN_NO_MATCH,
+                "%s: not folded: '%s' has %zu bytes, more than limits.folded_bytes allows",
+                view->name, value->name, constants[k]->tensor.bytes);
     }
     return TN_OK;
 }
@@ -160,7 +182,9 @@ static tn_status put(tn_graph *graph, tn_node_id node, tn_constant *const *const
         if (!constants[k] || old == TN_NONE || !tn_pass_is_read(tn_graph_value(graph, old)))
             continue;
         names[k] = tn_strdup(tn_graph_value(graph, old)->name);
-        status = names[k] ? tn_graph_new_constant(graph, tn_graph_node(graph, node)->region, NULL, constants[k], &made[k]) : tn_raise_memory();
+        status = names[k] ? tn_graph_new_constant(graph, tn_graph_node(graph, node)->region, NULL,
+                                                  constants[k], &made[k])
+                          : tn_raise_memory();
         if (status == TN_OK)
             status = tn_graph_replace(graph, old, made[k]);
     }
@@ -186,7 +210,8 @@ static tn_status fold(tn_rewrite *ctx, tn_node_id node, bool compute, tn_constan
     } else {
         const tn_status status = evaluate(ctx, node, view, constants);
         if (status != TN_OK)
-            return tn_pass_say(ctx, TN_NO_MATCH, "%s: not folded: %s", view->name, tn_error_message());
+            return tn_pass_say(ctx, TN_NO_MATCH, "%s: not folded: %s", view->name,
+                               tn_error_message());
         TN_TRY(check(ctx, view, constants));
         tn_pass_say(ctx, TN_OK, "%s (%s) folded", view->name, view->op);
     }
@@ -201,13 +226,16 @@ tn_status tn_match_constant(tn_rewrite *ctx, tn_node_id node)
     bool too_large = false, compute;
     tn_constant *few[FEW] = { 0 }, **constants = few;
     tn_status status;
-    if (!manager->options->evaluate || !may_fold(tn_operator_of(ctx->graph, node)) || !is_worth_it(manager, view, &too_large))
+    if (!manager->options->evaluate || !may_fold(tn_operator_of(ctx->graph, node)) ||
+        !is_worth_it(manager, view, &too_large))
         return TN_NO_MATCH;
     compute = !all_spelled_out(ctx->graph, view);
     if (compute && !all_constant(ctx->graph, view))
         return TN_NO_MATCH;
     if (too_large)
-        return tn_pass_say(ctx, TN_NO_MATCH, "%s: not folded: an output has more bytes than limits.folded_bytes allows", view->name);
+        return tn_pass_say(
+            ctx, TN_NO_MATCH,
+            "%s: not folded: an output has more bytes than limits.folded_bytes allows", view->name);
     if (count > FEW && !(constants = tn_alloc(count, sizeof *constants)))
         return tn_raise_memory();
     status = fold(ctx, node, compute, constants);

@@ -38,17 +38,25 @@ static tn_status query_init(tn_query *query, const tn_node_view *view)
 }
 
 /* The input that output 0 equals, or -1. */
-static int32_t ask(const tn_graph *graph, const tn_operator *op, const tn_node_view *view, tn_query *query)
+static int32_t ask(const tn_graph *graph, const tn_operator *op, const tn_node_view *view,
+                   tn_query *query)
 {
-    tn_identity identity = { .size = sizeof identity, .node = view, .inputs = query->inputs,
-                             .outputs = query->outputs, .constants = query->constants };
+    tn_identity identity = { .size = sizeof identity,
+                             .node = view,
+                             .inputs = query->inputs,
+                             .outputs = query->outputs,
+                             .constants = query->constants };
     for (uint32_t k = 0; k < view->input_count; k++) {
-        const tn_value_view *value = view->inputs[k] == TN_NONE ? NULL : tn_graph_value(graph, view->inputs[k]);
+        const tn_value_view *value = view->inputs[k] == TN_NONE
+                                         ? NULL
+                                         : tn_graph_value(graph, view->inputs[k]);
         query->inputs[k] = value ? value->type : NULL;
         query->constants[k] = tn_pass_constant(value);
     }
     for (uint32_t k = 0; k < view->output_count; k++) {
-        const tn_value_view *value = view->outputs[k] == TN_NONE ? NULL : tn_graph_value(graph, view->outputs[k]);
+        const tn_value_view *value = view->outputs[k] == TN_NONE
+                                         ? NULL
+                                         : tn_graph_value(graph, view->outputs[k]);
         query->outputs[k] = value ? value->type : NULL;
         if (value && tn_pass_is_read(value))
             identity.used_outputs |= 1u << k;
@@ -68,8 +76,10 @@ static bool others_are_read(const tn_graph *graph, const tn_node_view *view)
 static bool tells_nothing(const tn_graph *graph, tn_value_id old_value, tn_value_id new_value)
 {
     const tn_dim *elements;
-    return tn_pass_same_type(tn_graph_value(graph, old_value)->type, tn_graph_value(graph, new_value)->type) &&
-           !tn_graph_value(graph, new_value)->constant && tn_graph_elements(graph, new_value, &elements) < 0;
+    return tn_pass_same_type(tn_graph_value(graph, old_value)->type,
+                             tn_graph_value(graph, new_value)->type) &&
+           !tn_graph_value(graph, new_value)->constant &&
+           tn_graph_elements(graph, new_value, &elements) < 0;
 }
 
 tn_status tn_match_identity(tn_rewrite *ctx, tn_node_id node)
@@ -79,7 +89,8 @@ tn_status tn_match_identity(tn_rewrite *ctx, tn_node_id node)
     tn_value_id from, to;
     tn_query query;
     int32_t input;
-    if (!op || !op->def.identity || !view->output_count || view->output_count > 32 || others_are_read(ctx->graph, view))
+    if (!op || !op->def.identity || !view->output_count || view->output_count > 32 ||
+        others_are_read(ctx->graph, view))
         return TN_NO_MATCH;
     TN_TRY(query_init(&query, view));
     input = ask(ctx->graph, op, view, &query);
@@ -88,8 +99,8 @@ tn_status tn_match_identity(tn_rewrite *ctx, tn_node_id node)
         return TN_NO_MATCH;
     from = view->outputs[0];
     to = view->inputs[input];
-    tn_pass_say(ctx, TN_OK, "%s (%s) dropped: '%s' is '%s'", view->name, view->op, tn_graph_value(ctx->graph, from)->name,
-                tn_graph_value(ctx->graph, to)->name);
+    tn_pass_say(ctx, TN_OK, "%s (%s) dropped: '%s' is '%s'", view->name, view->op,
+                tn_graph_value(ctx->graph, from)->name, tn_graph_value(ctx->graph, to)->name);
     tn_pass_manager(ctx)->quiet = tells_nothing(ctx->graph, from, to);
     TN_TRY(tn_graph_replace(ctx->graph, from, to));
     return tn_graph_remove_node(ctx->graph, node);

@@ -26,7 +26,8 @@ tn_status tn_pass_note_add(tn_manager *manager, uint32_t pass, bool fired, const
     log->note_total++;
     if (log->note_count >= (fired ? KEPT_FIRED : KEPT_NOTES))
         return TN_OK;
-    if (log->note_count == log->note_capacity && !tn_grow((void **)&log->notes, &log->note_capacity, sizeof *log->notes))
+    if (log->note_count == log->note_capacity &&
+        !tn_grow((void **)&log->notes, &log->note_capacity, sizeof *log->notes))
         return tn_raise_memory();
     copy = tn_strdup(text);
     if (!copy)
@@ -51,15 +52,15 @@ static void print_record(const tn_pass_record *record, tn_builder *out)
         tn_add(out, "  %-20s off\n", record->name);
         return;
     }
-    tn_add(out, "  %-20s %-11s %5" PRIu32 " times  %6" PRIu64 " -> %-6" PRIu64 " nodes  %8.3f ms\n", record->name,
-           exactness[record->exactness < TN_COUNT(exactness) ? record->exactness : 2], record->fired,
-           record->nodes_before, record->nodes_after, (double)record->ns / 1e6);
+    tn_add(out, "  %-20s %-11s %5" PRIu32 " times  %6" PRIu64 " -> %-6" PRIu64 " nodes  %8.3f ms\n",
+           record->name, exactness[record->exactness < TN_COUNT(exactness) ? record->exactness : 2],
+           record->fired, record->nodes_before, record->nodes_after, (double)record->ns / 1e6);
 }
 
 void tn_pass_log_print(const tn_pass_log *log, tn_builder *out)
 {
-    tn_add(out, "passes: %" PRIu64 " -> %" PRIu64 " nodes in %.3f ms\n", log->nodes_before, log->nodes_after,
-           (double)log->ns / 1e6);
+    tn_add(out, "passes: %" PRIu64 " -> %" PRIu64 " nodes in %.3f ms\n", log->nodes_before,
+           log->nodes_after, (double)log->ns / 1e6);
     for (uint32_t k = 0; k < log->record_count; k++) {
         print_record(&log->records[k], out);
         for (uint32_t n = 0; n < log->note_count; n++)

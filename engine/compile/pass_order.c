@@ -41,7 +41,8 @@ static tn_node_id lift(const tn_graph *graph, tn_node_id inner, tn_region_id reg
 }
 
 /* Value k that a node reads, its bodies' captures after its own inputs; false beyond the last. */
-static tn_status read_at(tn_graph *graph, tn_node_id node, uint32_t k, tn_value_id *out, bool *found)
+static tn_status read_at(tn_graph *graph, tn_node_id node, uint32_t k, tn_value_id *out,
+                         bool *found)
 {
     const tn_node_view *view = tn_graph_node(graph, node);
     const tn_value_id *captures = NULL;
@@ -102,7 +103,8 @@ static bool is_placed(const tn_manager *manager, tn_node_id node)
 static tn_status push(tn_manager *manager, tn_node_id node)
 {
     if (manager->order.open[tn_slot_of(node)])
-        return tn_raise(TN_ERR_CYCLE, "node '%s' would read what it makes", tn_graph_node(manager->graph, node)->name);
+        return tn_raise(TN_ERR_CYCLE, "node '%s' would read what it makes",
+                        tn_graph_node(manager->graph, node)->name);
     if (!TN_GROW(&manager->order.stack))
         return tn_raise_memory();
     manager->order.stack.items[manager->order.stack.count++] = (tn_order_step){ .node = node };
@@ -147,7 +149,8 @@ static tn_status place(tn_manager *manager, tn_node_id node, uint64_t *counter)
     while (status == TN_OK && manager->order.stack.count)
         status = step(manager, counter);
     while (manager->order.stack.count) /* after an error */
-        manager->order.open[tn_slot_of(manager->order.stack.items[--manager->order.stack.count].node)] = 0;
+        manager->order
+            .open[tn_slot_of(manager->order.stack.items[--manager->order.stack.count].node)] = 0;
     return status;
 }
 

@@ -11,26 +11,48 @@
 /* remove_dead goes first, so that no other pass looks at what nobody reads; what the others leave
  * behind it finds in the next round. */
 static const tn_pass_def core[] = {
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_CLEAN, .order = 0, .exactness = TN_EXACT, .name = "remove_dead",
+    { .size = sizeof(tn_pass_def),
+      .phase = TN_PHASE_CLEAN,
+      .order = 0,
+      .exactness = TN_EXACT,
+      .name = "remove_dead",
       .doc = "Removes nodes and constants that nothing reads, and optional outputs nobody wants.",
       .match = tn_match_dead },
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_CLEAN, .order = 10, .exactness = TN_EXACT, .name = "drop_identity",
+    { .size = sizeof(tn_pass_def),
+      .phase = TN_PHASE_CLEAN,
+      .order = 10,
+      .exactness = TN_EXACT,
+      .name = "drop_identity",
       .doc = "Removes nodes whose first output is one of their inputs, bit for bit.",
       .match = tn_match_identity },
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_CLEAN, .order = 20, .exactness = TN_EXACT_ROUNDING, .name = "fold_constants",
-      .doc = "Computes nodes whose inputs are all constant, with the reference kernels, and shapes that inference knows.",
+    { .size = sizeof(tn_pass_def),
+      .phase = TN_PHASE_CLEAN,
+      .order = 20,
+      .exactness = TN_EXACT_ROUNDING,
+      .name = "fold_constants",
+      .doc = "Computes nodes whose inputs are all constant, with the reference kernels, and shapes "
+             "that inference knows.",
       .match = tn_match_constant },
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_CLEAN, .order = 30, .exactness = TN_EXACT, .name = "merge_duplicates",
-      .doc = "Merges nodes that compute the same from the same inputs, and constants of equal contents.",
+    { .size = sizeof(tn_pass_def),
+      .phase = TN_PHASE_CLEAN,
+      .order = 30,
+      .exactness = TN_EXACT,
+      .name = "merge_duplicates",
+      .doc = "Merges nodes that compute the same from the same inputs, and constants of equal "
+             "contents.",
       .match = tn_match_duplicate },
 };
 static const tn_pass_hooks hooks[TN_COUNT(core)] = {
-    { .end = tn_dead_end }, { 0 }, { 0 }, { .begin = tn_duplicates_begin, .end = tn_duplicates_end },
+    { .end = tn_dead_end },
+    { 0 },
+    { 0 },
+    { .begin = tn_duplicates_begin, .end = tn_duplicates_end },
 };
 
 static int by_place(const void *a, const void *b)
 {
-    const tn_pass_def *left = &((const tn_pass_row *)a)->def, *right = &((const tn_pass_row *)b)->def;
+    const tn_pass_def *left = &((const tn_pass_row *)a)->def,
+                      *right = &((const tn_pass_row *)b)->def;
     if (left->phase != right->phase)
         return left->phase < right->phase ? -1 : 1;
     if (left->order != right->order)
@@ -52,8 +74,10 @@ static void refuse_twin(tn_manager *manager, const tn_pass *pass)
     char text[256];
     snprintf(text, sizeof text, "plugin '%s' brings a pass '%s', which is the core's own: left out",
              pass->plugin ? pass->plugin->info.name : "?", pass->def.name);
-    tn_diagnose(manager->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .severity = TN_SEVERITY_WARNING,
-                                                        .status = TN_ERR_DUPLICATE, .message = text });
+    tn_diagnose(manager->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                        .severity = TN_SEVERITY_WARNING,
+                                                        .status = TN_ERR_DUPLICATE,
+                                                        .message = text });
 }
 
 static tn_status collect(tn_manager *manager)
@@ -72,7 +96,8 @@ static tn_status collect(tn_manager *manager)
         if (find(manager, pass->def.name))
             refuse_twin(manager, pass);
         else
-            manager->rows[manager->row_count++] = (tn_pass_row){ .def = pass->def, .plugin = pass->plugin };
+            manager->rows[manager->row_count++] = (tn_pass_row){ .def = pass->def,
+                                                                 .plugin = pass->plugin };
     }
     qsort(manager->rows, manager->row_count, sizeof *manager->rows, by_place);
     return TN_OK;
@@ -85,15 +110,19 @@ static bool set_all(tn_manager *manager, const char *word)
     if (!none && !all && strcmp(word, "safe") != 0)
         return false;
     for (uint32_t k = 0; k < manager->row_count; k++)
-        manager->rows[k].enabled = all || (!none && manager->rows[k].def.exactness <= TN_EXACT_ROUNDING);
+        manager->rows[k].enabled = all ||
+                                   (!none && manager->rows[k].def.exactness <= TN_EXACT_ROUNDING);
     return true;
 }
 
-static tn_status complain(tn_manager *manager, tn_status status, const char *message, const char *suggestion)
+static tn_status complain(tn_manager *manager, tn_status status, const char *message,
+                          const char *suggestion)
 {
-    return tn_diagnose(manager->diagnostics,
-                       &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .severity = TN_SEVERITY_ERROR, .status = status,
-                                         .message = message, .suggestion = suggestion });
+    return tn_diagnose(manager->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                               .severity = TN_SEVERITY_ERROR,
+                                                               .status = status,
+                                                               .message = message,
+                                                               .suggestion = suggestion });
 }
 
 static tn_status unknown(tn_manager *manager, const char *name)
@@ -120,8 +149,10 @@ static tn_status switch_one(tn_manager *manager, const char *item)
         char text[256];
         if (set_all(manager, item))
             return TN_OK;
-        snprintf(text, sizeof text, "passes: '%.60s' has no sign: write '+%.40s' or '-%.40s', or one of none, safe, all",
-                 item, item, item);
+        snprintf(
+            text, sizeof text,
+            "passes: '%.60s' has no sign: write '+%.40s' or '-%.40s', or one of none, safe, all",
+            item, item, item);
         return complain(manager, TN_ERR_ARGUMENT, text, "");
     }
     for (uint32_t k = 0; k < manager->row_count; k++)

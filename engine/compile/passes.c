@@ -30,7 +30,8 @@ static tn_status open_records(tn_manager *m)
         return tn_raise_memory();
     m->log->record_count = m->row_count;
     for (uint32_t k = 0; k < m->row_count; k++)
-        m->log->records[k] = (tn_pass_record){ .name = m->rows[k].def.name, .exactness = m->rows[k].def.exactness,
+        m->log->records[k] = (tn_pass_record){ .name = m->rows[k].def.name,
+                                               .exactness = m->rows[k].def.exactness,
                                                .enabled = m->rows[k].enabled };
     return TN_OK;
 }
@@ -107,9 +108,12 @@ static tn_status run(tn_manager *m)
     return m->edits ? tn_graph_verify(m->graph, m->diagnostics) : TN_OK;
 }
 
-tn_status tn_passes_run(tn_graph *graph, const tn_passes_options *options, tn_diagnostics *diagnostics, tn_pass_log *log)
+tn_status tn_passes_run(tn_graph *graph, const tn_passes_options *options,
+                        tn_diagnostics *diagnostics, tn_pass_log *log)
 {
-    tn_manager manager = { .graph = graph, .options = options, .diagnostics = diagnostics, .log = log };
+    tn_manager manager = {
+        .graph = graph, .options = options, .diagnostics = diagnostics, .log = log
+    };
     const uint64_t start = now_ns();
     tn_status status;
     memset(log, 0, sizeof *log);

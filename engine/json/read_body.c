@@ -31,16 +31,20 @@ static tn_status declare(tn_reader *r, const tn_place *at, const tn_scope *scope
     return tn_json_settle(r, at, tn_graph_add_value(scope->graph, scope->region, name, type, out));
 }
 
-/* Names of all values that can be seen from here. */
-static const char **visible_names(const tn_scope *scope, size_t *count)
+enum { MOST_NAMES = 4000 /* that are compared for one suggestion: hostile graphs have a million */ };
+
+/* Names of values that can be seen from here and are about as long as `name`. */
+static const char **visible_names(const tn_scope *scope, const char *name, size_t *count)
 {
     const uint32_t slots = tn_graph_value_slots(scope->graph);
-    const char **names = tn_alloc(slots, sizeof *names);
+    const char **names = tn_alloc(MOST_NAMES, sizeof *names);
+    const size_t length = strlen(name);
     *count = 0;
-    for (uint32_t k = 0; names && k < slots; k++) {
+    for (uint32_t k = 0; names && k < slots && *count < MOST_NAMES; k++) {
         const tn_value_id value = tn_graph_value_at(scope->graph, k);
         const tn_value_view *view = value == TN_NONE ? NULL : tn_graph_value(scope->graph, value);
-        if (view && tn_graph_find_value(scope->graph, scope->region, view->name) == value)
+        const size_t other = view ? strlen(view->name) : 0;
+        if (view && other + 3 >= length && other <= length + 3 && tn_graph_find_value(scope->graph, scope->region, view->name) == value)
             names[(*count)++] = view->name;
     }
     return names;
@@ -52,7 +56,7 @@ tn_value_id tn_json_value(tn_reader *r, const tn_place *at, const tn_scope *scop
     if (value != TN_NONE || r->names_lost)
         return value;
     size_t count = 0;
-    const char **names = r->errors < 100 ? visible_names(scope, &count) : NULL;
+    const char **names = r->errors < 100 ? visible_names(scope, name, &count) : NULL;
     tn_json_complain(r, at, TN_ERR_NAME, names ? tn_json_did_you_mean(r, name, names, count) : "",
                      "%s is \"%.200s\", which is no input, constant or output of a node", about, name);
     tn_free(names);

@@ -12,7 +12,8 @@
  *
  * Exact but for rounding. What happens to special values, case by case:
  *  - x infinite or NaN: an infinity keeps its way through f*(w*x) and through (f*w)*x, since f*w
- *    has the sign of both and is not 0 unless f or w is; infinity times a zero weight is NaN in both.
+ *    has the sign of both and is not 0 unless f or w is; infinity times a zero weight is NaN in
+ *    both.
  *  - f = 0: f*z is 0 for finite z and NaN else; with weights 0 a finite x gives 0, an infinite
  *    one NaN. The same, but that z may overflow from finite x where the folded sum does not.
  *  - f*w rounds to 0 though neither is: then an infinity would become NaN. Refused in strict
@@ -66,7 +67,8 @@ static int is_inference(tn_rewrite *ctx, const tn_node_view *view)
             if (view->version < 14 || value->use_count || value->output_count)
                 return 0;
         }
-    return view->version >= 7 && !tn_attr_int(view, "training_mode", 0) && tn_attr_int(view, "spatial", 1) == 1;
+    return view->version >= 7 && !tn_attr_int(view, "training_mode", 0) &&
+           tn_attr_int(view, "spatial", 1) == 1;
 }
 
 static int is_vector(const tn_tensor *tensor, int64_t count)
@@ -77,11 +79,14 @@ static int is_vector(const tn_tensor *tensor, int64_t count)
 static tn_status compute_affine(fold *f, const tn_tensor *const *p, double epsilon)
 {
     for (int64_t k = 0; k < f->channels; k++) {
-        const double scale = tn_get_double(p[0]->dtype, p[0]->data, k), offset = tn_get_double(p[1]->dtype, p[1]->data, k);
-        const double mean = tn_get_double(p[2]->dtype, p[2]->data, k), variance = tn_get_double(p[3]->dtype, p[3]->data, k);
+        const double scale = tn_get_double(p[0]->dtype, p[0]->data, k),
+                     offset = tn_get_double(p[1]->dtype, p[1]->data, k);
+        const double mean = tn_get_double(p[2]->dtype, p[2]->data, k),
+                     variance = tn_get_double(p[3]->dtype, p[3]->data, k);
         f->factor[k] = scale / sqrt(variance + epsilon);
         f->shift[k] = offset - mean * f->factor[k];
-        if (!isfinite(scale) || !isfinite(offset) || !isfinite(mean) || !isfinite(variance) || !isfinite(f->factor[k]) || !isfinite(f->shift[k]))
+        if (!isfinite(scale) || !isfinite(offset) || !isfinite(mean) || !isfinite(variance) ||
+            !isfinite(f->factor[k]) || !isfinite(f->shift[k]))
             return refuse(f, "a statistic, or the factor that they make, is not finite");
     }
     return TN_OK;
@@ -92,14 +97,17 @@ static tn_status read_norm(tn_rewrite *ctx, const tn_node_view *view, fold *f)
     static const char *const names[] = { "scale", "B", "mean", "variance" };
     const tn_tensor *p[4];
     for (uint32_t k = 0; k < 4; k++) {
-        p[k] = k + 1 < view->input_count ? fusion_constant(ctx, view->inputs[k + 1], names[k], f->why) : NULL;
+        p[k] = k + 1 < view->input_count
+                   ? fusion_constant(ctx, view->inputs[k + 1], names[k], f->why)
+                   : NULL;
         if (!p[k] || !is_vector(p[k], p[0]->rank == 1 ? p[0]->dims[0] : -1))
             return TN_NO_MATCH;
     }
     f->channels = p[0]->dims[0];
     f->factor = malloc((size_t)f->channels * 2 * sizeof *f->factor + 1);
     if (!f->factor)
-        return tn_fail(ctx, TN_ERR_MEMORY, "no memory for the factors of %" PRId64 " channels", f->channels);
+        return tn_fail(ctx, TN_ERR_MEMORY, "no memory for the factors of %" PRId64 " channels",
+                       f->channels);
     f->shift = f->factor + f->channels;
     return compute_affine(f, p, (double)tn_attr_float(view, "epsilon", 1e-5f));
 }
@@ -110,7 +118,8 @@ enum { NOT_FINITE = 1, OVERFLOWS = 2, VANISHES = 4 };
 
 /* Weights [begin, begin + count) times a factor; answers what is wrong with them. `sum`: of the old
  * ones. float32 has a loop of its own: nearly all weights are. */
-static int scale_range(const tn_tensor *from, void *to, int64_t begin, int64_t count, double factor, double *sum)
+static int scale_range(const tn_tensor *from, void *to, int64_t begin, int64_t count, double factor,
+                       double *sum)
 {
     int wrong = 0;
     *sum = 0.0;
@@ -128,7 +137,8 @@ static int scale_range(const tn_tensor *from, void *to, int64_t begin, int64_t c
             kept = tn_get_double(from->dtype, to, k);
         }
         *sum += w;
-        wrong |= (isfinite(w) ? 0 : NOT_FINITE) | (isfinite(kept) ? 0 : OVERFLOWS) | (kept == 0.0 && exact != 0.0 ? VANISHES : 0);
+        wrong |= (isfinite(w) ? 0 : NOT_FINITE) | (isfinite(kept) ? 0 : OVERFLOWS) |
+                 (kept == 0.0 && exact != 0.0 ? VANISHES : 0);
     }
     return wrong;
 }
@@ -151,7 +161,8 @@ static double old_bias(const linear *l, int64_t row, int64_t out)
     const int64_t columns = bias && bias->rank ? bias->dims[bias->rank - 1] : 1;
     if (!bias)
         return 0.0;
-    return l->beta * tn_get_double(bias->dtype, bias->data, row * columns + (columns == 1 ? 0 : out));
+    return l->beta *
+           tn_get_double(bias->dtype, bias->data, row * columns + (columns == 1 ? 0 : out));
 }
 
 static tn_status allocate(tn_rewrite *ctx, const linear *l, fold *f)
@@ -176,7 +187,8 @@ static tn_status scale_weights(tn_rewrite *ctx, const linear *l, fold *f, int be
         for (int64_t b = 0; b < l->b; b++) {
             const int64_t out = linear_out(l, a, b), channel = before ? linear_in(l, a, b) : out;
             double sum;
-            wrong |= scale_range(l->weights, f->weights, (a * l->b + b) * l->inner, l->inner, f->factor[channel], &sum);
+            wrong |= scale_range(l->weights, f->weights, (a * l->b + b) * l->inner, l->inner,
+                                 f->factor[channel], &sum);
             for (int64_t row = 0; before && row < l->bias_rows; row++)
                 f->sums[row * l->outs + out] += l->alpha * sum * f->shift[channel];
         }
@@ -212,11 +224,17 @@ static tn_status compute(tn_rewrite *ctx, const linear *l, fold *f, int before)
 
 static tn_status put_bias(tn_rewrite *ctx, const linear *l, const fold *f)
 {
-    const tn_attribute one = { .size = sizeof one, .type = TN_ATTR_FLOAT, .name = "beta", .f = 1.0 };
+    const tn_attribute one = {
+        .size = sizeof one, .type = TN_ATTR_FLOAT, .name = "beta", .f = 1.0
+    };
     const int64_t dims[2] = { l->bias_rows, l->outs };
     const int matrix = l->bias_rows > 1;
-    const tn_tensor bias = { .size = sizeof bias, .dtype = l->weights->dtype, .rank = 1 + matrix, .dims = matrix ? dims : dims + 1,
-                             .data = f->bias, .bytes = tn_dtype_bytes(l->weights->dtype, l->bias_rows * l->outs) };
+    const tn_tensor bias = { .size = sizeof bias,
+                             .dtype = l->weights->dtype,
+                             .rank = 1 + matrix,
+                             .dims = matrix ? dims : dims + 1,
+                             .data = f->bias,
+                             .bytes = tn_dtype_bytes(l->weights->dtype, l->bias_rows * l->outs) };
     tn_value_id value;
     TN_TRY(fusion_add_constant(ctx, l->region, &bias, l->name, "bias", &value));
     if (strcmp(l->op, "MatMul") == 0)
@@ -280,12 +298,14 @@ static tn_status check_before(tn_rewrite *ctx, tn_node_id node, linear *l, fold 
         return refuse(f, "Gemm transposes the input, so that its channels are rows of the answer");
     for (int64_t k = 0; l->borders && k < f->channels; k++)
         if (f->shift[k] != 0.0)
-            return refuse(f, strcmp(l->op, "Conv") == 0 ? "Conv pads its input with zeros, which the shift would not reach"
-                                                        : "ConvTranspose sums other taps at each place");
+            return refuse(f, strcmp(l->op, "Conv") == 0
+                                 ? "Conv pads its input with zeros, which the shift would not reach"
+                                 : "ConvTranspose sums other taps at each place");
     return TN_OK;
 }
 
-static tn_status try_fold(tn_rewrite *ctx, tn_node_id node, const tn_node_view *norm, fold *f, int before)
+static tn_status try_fold(tn_rewrite *ctx, tn_node_id node, const tn_node_view *norm, fold *f,
+                          int before)
 {
     linear l = { 0 };
     tn_status status;
@@ -300,7 +320,8 @@ static tn_status try_fold(tn_rewrite *ctx, tn_node_id node, const tn_node_view *
     if (status == TN_OK)
         return rewrite(ctx, &l, f, before);
     if (status == TN_NO_MATCH && f->why[0])
-        return tn_fail(ctx, status, "%s: BatchNormalization not folded: %s", ctx->api->node(ctx->graph, node)->name, f->why);
+        return tn_fail(ctx, status, "%s: BatchNormalization not folded: %s",
+                       ctx->api->node(ctx->graph, node)->name, f->why);
     return status;
 }
 
@@ -314,7 +335,8 @@ static tn_node_id find_partner(tn_rewrite *ctx, const fold *f, int *before)
     if (maker != TN_NONE && linear_is(ctx->api->node(ctx->graph, maker)))
         return maker;
     *before = 1;
-    if (ctx->api->use(ctx->graph, f->y, 0, &reader, &input) == TN_OK && input == 0 && linear_is(ctx->api->node(ctx->graph, reader)))
+    if (ctx->api->use(ctx->graph, f->y, 0, &reader, &input) == TN_OK && input == 0 &&
+        linear_is(ctx->api->node(ctx->graph, reader)))
         return reader;
     return TN_NONE;
 }
@@ -327,10 +349,12 @@ static tn_status attempt(tn_rewrite *ctx, fold *f)
     if (partner == TN_NONE)
         return TN_NO_MATCH;
     if (!is_inference(ctx, view))
-        return tn_fail(ctx, TN_NO_MATCH, "%s: BatchNormalization not folded: %s trains", ctx->api->node(ctx->graph, partner)->name, f->name);
+        return tn_fail(ctx, TN_NO_MATCH, "%s: BatchNormalization not folded: %s trains",
+                       ctx->api->node(ctx->graph, partner)->name, f->name);
     tn_status status = read_norm(ctx, view, f);
     if (status == TN_NO_MATCH && f->why[0])
-        return tn_fail(ctx, status, "%s: BatchNormalization not folded: %s", ctx->api->node(ctx->graph, partner)->name, f->why);
+        return tn_fail(ctx, status, "%s: BatchNormalization not folded: %s",
+                       ctx->api->node(ctx->graph, partner)->name, f->why);
     return status == TN_OK ? try_fold(ctx, partner, view, f, before) : status;
 }
 
@@ -339,7 +363,8 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
     const tn_node_view *view = ctx->api->node(ctx->graph, node);
     fold f = { .id = node };
     tn_status status;
-    if (view->input_count < 5 || view->inputs[0] == TN_NONE || !view->output_count || view->outputs[0] == TN_NONE)
+    if (view->input_count < 5 || view->inputs[0] == TN_NONE || !view->output_count ||
+        view->outputs[0] == TN_NONE)
         return TN_NO_MATCH;
     f.x = view->inputs[0];
     f.y = view->outputs[0];
@@ -352,10 +377,17 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 tn_status fold_batch_norm_register(tn_registrar *registrar)
 {
     static const char *const roots[] = { "BatchNormalization", NULL };
-    return registrar->add_pass(registrar,
-        &(tn_pass_def){ .size = sizeof(tn_pass_def), .phase = TN_PHASE_FOLD, .order = 10, .exactness = TN_EXACT_ROUNDING,
-                        .name = "fold_batch_norm",
-                        .doc = "Folds an inference BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul "
-                               "before it, or behind it where no padding comes between.",
-                        .roots = roots, .match = match });
+    return registrar->add_pass(
+        registrar,
+        &(tn_pass_def){
+            .size = sizeof(tn_pass_def),
+            .phase = TN_PHASE_FOLD,
+            .order = 10,
+            .exactness = TN_EXACT_ROUNDING,
+            .name = "fold_batch_norm",
+            .doc =
+                "Folds an inference BatchNormalization into the Conv, ConvTranspose, Gemm or "
+                "MatMul before it, or behind it where no padding comes between.",
+            .roots = roots,
+            .match = match });
 }

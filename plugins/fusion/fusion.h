@@ -23,7 +23,7 @@ typedef struct linear {
     char weights_name[96];
     int64_t a, b, inner, group;
     int64_t outs, ins;
-    int64_t bias_rows; /* 1; rows of Gemm's C where each row of the answer has its own */
+    int64_t bias_rows;  /* 1; rows of Gemm's C where each row of the answer has its own */
     double alpha, beta; /* of Gemm; else 1 */
     int out_first;      /* a counts output channels */
     int is_matrix;      /* Gemm, MatMul: channels lie on axis 1 only in rank 2 */
@@ -42,9 +42,11 @@ int64_t linear_out(const linear *l, int64_t a, int64_t b);
 int64_t linear_in(const linear *l, int64_t a, int64_t b);
 
 /* A constant that no run can replace, or NULL with the reason, beginning with `what`. */
-const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char *what, char why[WHY_BYTES]);
+const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char *what,
+                                 char why[WHY_BYTES]);
 /* That only `reader` reads the value; else why, beginning with `what`: "Conv's output". */
-int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, const char *what, char why[WHY_BYTES]);
+int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, const char *what,
+                     char why[WHY_BYTES]);
 /* Adds a constant named "name/by", or as the graph likes where that is taken. */
 tn_status fusion_add_constant(tn_rewrite *ctx, tn_region_id region, const tn_tensor *tensor,
                               const char *name, const char *by, tn_value_id *out);

@@ -26,7 +26,8 @@ int linear_is(const tn_node_view *view)
 
 /* ---- constants and readers ---------------------------------------------------------------- */
 
-const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char *what, char why[WHY_BYTES])
+const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char *what,
+                                 char why[WHY_BYTES])
 {
     const tn_value_view *view = value == TN_NONE ? NULL : ctx->api->value(ctx->graph, value);
     if (view && view->constant && !view->is_input)
@@ -35,11 +36,13 @@ const tn_tensor *fusion_constant(tn_rewrite *ctx, tn_value_id value, const char 
         snprintf(why, WHY_BYTES, "%s is absent", what);
     else
         snprintf(why, WHY_BYTES, "%s '%.80s' is %s", what, view->name,
-                 view->constant ? "an input with a default, which a run may replace" : "no constant");
+                 view->constant ? "an input with a default, which a run may replace"
+                                : "no constant");
     return NULL;
 }
 
-int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, const char *what, char why[WHY_BYTES])
+int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, const char *what,
+                     char why[WHY_BYTES])
 {
     const tn_value_view *view = ctx->api->value(ctx->graph, value);
     tn_node_id other;
@@ -52,7 +55,8 @@ int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, cons
     }
     for (uint32_t k = 0; ctx->api->use(ctx->graph, value, k, &other, &input) == TN_OK; k++)
         if (other != reader) {
-            snprintf(why, WHY_BYTES, "%s is also read by %.80s", what, ctx->api->node(ctx->graph, other)->name);
+            snprintf(why, WHY_BYTES, "%s is also read by %.80s", what,
+                     ctx->api->node(ctx->graph, other)->name);
             return 0;
         }
     snprintf(why, WHY_BYTES, "%s is read twice", what);
@@ -63,7 +67,9 @@ tn_status fusion_add_constant(tn_rewrite *ctx, tn_region_id region, const tn_ten
                               const char *name, const char *by, tn_value_id *out)
 {
     char text[224];
-    tn_constant_desc desc = { .size = sizeof desc, .region = region, .name = text, .tensor = tensor, .value = TN_NONE };
+    tn_constant_desc desc = {
+        .size = sizeof desc, .region = region, .name = text, .tensor = tensor, .value = TN_NONE
+    };
     tn_status status;
     snprintf(text, sizeof text, "%.100s/%.100s", name, by);
     status = ctx->api->add_constant(ctx->graph, &desc, out);
@@ -124,7 +130,8 @@ static tn_status read_gemm(const tn_node_view *view, linear *out)
     return TN_OK;
 }
 
-static tn_status read_matmul(tn_rewrite *ctx, const tn_node_view *view, linear *out, char why[WHY_BYTES])
+static tn_status read_matmul(tn_rewrite *ctx, const tn_node_view *view, linear *out,
+                             char why[WHY_BYTES])
 {
     const tn_value_view *a = ctx->api->value(ctx->graph, view->inputs[0]);
     if (out->weights->rank != 2 || a->type->rank != 2) {
@@ -137,7 +144,8 @@ static tn_status read_matmul(tn_rewrite *ctx, const tn_node_view *view, linear *
     return TN_OK;
 }
 
-static tn_status read_bias(tn_rewrite *ctx, const tn_node_view *view, linear *out, char why[WHY_BYTES])
+static tn_status read_bias(tn_rewrite *ctx, const tn_node_view *view, linear *out,
+                           char why[WHY_BYTES])
 {
     const tn_tensor *bias;
     out->bias_rows = 1;
@@ -146,7 +154,8 @@ static tn_status read_bias(tn_rewrite *ctx, const tn_node_view *view, linear *ou
     bias = fusion_constant(ctx, view->inputs[2], out->is_matrix ? "C" : "the bias", why);
     if (!bias)
         return TN_NO_MATCH;
-    if (bias->dtype != out->weights->dtype || bias->rank > 2 || (!out->is_matrix && (bias->rank != 1 || bias->dims[0] != out->outs)))
+    if (bias->dtype != out->weights->dtype || bias->rank > 2 ||
+        (!out->is_matrix && (bias->rank != 1 || bias->dims[0] != out->outs)))
         return TN_NO_MATCH;
     if (bias->rank && bias->dims[bias->rank - 1] != 1 && bias->dims[bias->rank - 1] != out->outs)
         return TN_NO_MATCH;
@@ -160,15 +169,22 @@ tn_status linear_read(tn_rewrite *ctx, tn_node_id node, linear *out, char why[WH
     const tn_node_view *view = ctx->api->node(ctx->graph, node);
     const kind what = kind_of(view);
     tn_status status = TN_NO_MATCH;
-    *out = (linear){ .id = node, .region = view->region, .alpha = 1, .beta = 1, .group = 1, .inner = 1 };
-    out->op = what == CONV ? "Conv" : what == CONV_TRANSPOSE ? "ConvTranspose" : what == GEMM ? "Gemm" : "MatMul";
+    *out = (linear){
+        .id = node, .region = view->region, .alpha = 1, .beta = 1, .group = 1, .inner = 1
+    };
+    out->op = what == CONV             ? "Conv"
+              : what == CONV_TRANSPOSE ? "ConvTranspose"
+              : what == GEMM           ? "Gemm"
+                                       : "MatMul";
     snprintf(out->name, sizeof out->name, "%s", view->name);
     if (what == NOT_LINEAR || view->input_count < 2 || view->inputs[0] == TN_NONE)
         return TN_NO_MATCH;
-    out->weights = fusion_constant(ctx, view->inputs[1], what == CONV || what == CONV_TRANSPOSE ? "W" : "B", why);
+    out->weights = fusion_constant(ctx, view->inputs[1],
+                                   what == CONV || what == CONV_TRANSPOSE ? "W" : "B", why);
     if (!out->weights || out->weights->rank < 2 || !(TN_BIT(out->weights->dtype) & TN_MASK_FLOAT))
         return TN_NO_MATCH;
-    snprintf(out->weights_name, sizeof out->weights_name, "%s", ctx->api->value(ctx->graph, view->inputs[1])->name);
+    snprintf(out->weights_name, sizeof out->weights_name, "%s",
+             ctx->api->value(ctx->graph, view->inputs[1])->name);
     out->a = out->weights->dims[0];
     out->b = out->weights->dims[1];
     out->inner = tn_extent(out->weights->dims, 2, out->weights->rank);
@@ -186,7 +202,16 @@ tn_status linear_read(tn_rewrite *ctx, tn_node_id node, linear *out, char why[WH
 /* ---- channels ----------------------------------------------------------------------------- */
 
 /* The one that b counts: within its group, plus where the group begins. */
-static int64_t second(const linear *l, int64_t a, int64_t b) { return l->group == 1 ? b : a / (l->a / l->group) * l->b + b; }
+static int64_t second(const linear *l, int64_t a, int64_t b)
+{
+    return l->group == 1 ? b : a / (l->a / l->group) * l->b + b;
+}
 
-int64_t linear_out(const linear *l, int64_t a, int64_t b) { return l->out_first ? a : second(l, a, b); }
-int64_t linear_in(const linear *l, int64_t a, int64_t b) { return l->out_first ? second(l, a, b) : a; }
+int64_t linear_out(const linear *l, int64_t a, int64_t b)
+{
+    return l->out_first ? a : second(l, a, b);
+}
+int64_t linear_in(const linear *l, int64_t a, int64_t b)
+{
+    return l->out_first ? second(l, a, b) : a;
+}

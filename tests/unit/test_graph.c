@@ -796,7 +796,7 @@ static void random_edit(tn_graph *g, uint32_t *state)
 #undef NEXT
 }
 
-Test(transactions, thousands_of_random_rounds_can_be_taken_back, .timeout = 120)
+Test(transactions, thousands_of_random_rounds_can_be_taken_back)
 {
     uint32_t state = 99;
     sample(graph);
@@ -821,7 +821,7 @@ Test(transactions, thousands_of_random_rounds_can_be_taken_back, .timeout = 120)
     }
 }
 
-Test(transactions, survive_refused_allocations_anywhere, .timeout = 120)
+Test(transactions, survive_refused_allocations_anywhere)
 {
     uint32_t state = 5;
     sample(graph);
@@ -1022,7 +1022,7 @@ Test(verifying, tells_file_and_line)
     setup();
 }
 
-Test(verifying, a_long_chain_needs_no_deep_stack, .timeout = 60)
+Test(verifying, a_long_chain_needs_no_deep_stack)
 {
     tn_value_id previous = input(graph, 0, "x");
     enum { LENGTH = 50000 };

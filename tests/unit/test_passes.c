@@ -38,7 +38,8 @@ static tn_status open_ended(tn_infer *ctx)
 
 static tn_status body_type(tn_infer *ctx)
 {
-    return ctx->call.host->infer_region(&ctx->call, "body", NULL, 0, ctx->outputs, ctx->output_count);
+    return ctx->call.host->infer_region(&ctx->call, "body", NULL, 0, ctx->outputs,
+                                        ctx->output_count);
 }
 
 static int32_t first_unless_second(const tn_identity *query)
@@ -52,31 +53,46 @@ static int32_t first_when_constant_is_one(const tn_identity *query)
     return one && ((const float *)one->data)[0] == 1.0f ? 0 : -1;
 }
 
-#define PARAM(n, mask, f) { .name = n, .constraint = (mask) == TN_BIT(TN_FLOAT32) ? "T" : NULL, .types = mask, .flags = f }
+#define PARAM(n, mask, f)                                                                          \
+    {                                                                                              \
+        .name = n, .constraint = (mask) == TN_BIT(TN_FLOAT32) ? "T" : NULL, .types = mask,         \
+        .flags = f                                                                                 \
+    }
 #define T TN_BIT(TN_FLOAT32)
 static const tn_param_def two_in[] = { PARAM("A", T, 0), PARAM("B", T, 0) };
 static const tn_param_def y_and_more[] = { PARAM("Y", T, 0), PARAM("Mask", T, TN_PARAM_OPTIONAL) };
-static const tn_param_def many_in[] = { { .name = "X", .constraint = "T", .types = T, .flags = TN_PARAM_VARIADIC, .minimum = 1 } };
+static const tn_param_def many_in[] = {
+    { .name = "X", .constraint = "T", .types = T, .flags = TN_PARAM_VARIADIC, .minimum = 1 }
+};
 static const tn_param_def ints_out[] = { PARAM("S", TN_BIT(TN_INT64), 0) };
-static const tn_attribute_def act[] = { { .name = "act", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT } };
-static const tn_attribute_def body[] = { { .name = "body", .type = TN_ATTR_GRAPH, .flags = TN_ATTR_REQUIRED } };
+static const tn_attribute_def act[] = {
+    { .name = "act", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT }
+};
+static const tn_attribute_def body[] = {
+    { .name = "body", .type = TN_ATTR_GRAPH, .flags = TN_ATTR_REQUIRED }
+};
 
-#define OP(n, in, ins, out, outs, t, ...) \
-    { .size = sizeof(tn_operator_def), .since = 1, .domain = "test", .name = n, .inputs = in, .input_count = ins, \
-      .outputs = out, .output_count = outs, .traits = t, __VA_ARGS__ }
+#define OP(n, in, ins, out, outs, t, ...)                                                          \
+    {                                                                                              \
+        .size = sizeof(tn_operator_def), .since = 1, .domain = "test", .name = n, .inputs = in,    \
+        .input_count = ins, .outputs = out, .output_count = outs, .traits = t, __VA_ARGS__         \
+    }
 static const tn_operator_def operators[] = {
     OP("Neg", two_in, 1, y_and_more, 1, TN_ELEMENTWISE, .infer = same),
     OP("Add", two_in, 2, y_and_more, 1, TN_ELEMENTWISE | TN_COMMUTATIVE, .infer = same),
     OP("Sub", two_in, 2, y_and_more, 1, TN_ELEMENTWISE, .infer = same),
     OP("Sum", many_in, 1, y_and_more, 1, TN_ELEMENTWISE | TN_COMMUTATIVE, .infer = same),
-    OP("Drop", two_in, 1, y_and_more, 2, 0, .infer = same, .identity = first_unless_second, .attributes = act, .attribute_count = 1),
+    OP("Drop", two_in, 1, y_and_more, 2, 0, .infer = same, .identity = first_unless_second,
+       .attributes = act, .attribute_count = 1),
     OP("Scale", two_in, 2, y_and_more, 1, 0, .infer = same, .identity = first_when_constant_is_one),
     OP("Noise", two_in, 1, y_and_more, 1, TN_NONDETERMINISTIC, .infer = same),
     OP("Print", two_in, 1, y_and_more, 1, TN_SIDE_EFFECT, .infer = same),
     OP("Fails", two_in, 1, y_and_more, 1, TN_MAY_FAIL, .infer = same),
     OP("ShapeOf", two_in, 1, ints_out, 1, 0, .infer = shape_of),
-    OP("Tuned", two_in, 1, y_and_more, 1, 0, .infer = same, .attributes = act, .attribute_count = 1),
-    OP("Body", NULL, 0, y_and_more, 1, TN_REGIONS, .infer = body_type, .attributes = body, .attribute_count = 1),
+    OP("Tuned", two_in, 1, y_and_more, 1, 0, .infer = same, .attributes = act,
+       .attribute_count = 1),
+    OP("Body", NULL, 0, y_and_more, 1, TN_REGIONS, .infer = body_type, .attributes = body,
+       .attribute_count = 1),
     OP("Broken", two_in, 1, y_and_more, 1, 0, .infer = same),
     OP("Loose", two_in, 1, y_and_more, 1, 0, .infer = same),
     OP("Nearly", two_in, 1, y_and_more, 1, 0, .infer = same),
@@ -119,35 +135,70 @@ static tn_status match_loop(tn_rewrite *ctx, tn_node_id node)
 static tn_status match_nearly(tn_rewrite *ctx, tn_node_id node)
 {
     TN_TRY(ctx->api->set_operator(ctx->graph, node, "test", "Neg"));
-    return tn_fail(ctx, TN_NO_MATCH, "%s: not folded: it is Tuesday", ctx->api->node(ctx->graph, node)->name);
+    return tn_fail(ctx, TN_NO_MATCH, "%s: not folded: it is Tuesday",
+                   ctx->api->node(ctx->graph, node)->name);
 }
 
-static tn_status match_ping(tn_rewrite *ctx, tn_node_id node) { return ctx->api->set_operator(ctx->graph, node, "test", "Pong"); }
-static tn_status match_pong(tn_rewrite *ctx, tn_node_id node) { return ctx->api->set_operator(ctx->graph, node, "test", "Ping"); }
-static tn_status match_idle(tn_rewrite *ctx, tn_node_id node) { (void)ctx, (void)node; return TN_OK; }
+static tn_status match_ping(tn_rewrite *ctx, tn_node_id node)
+{
+    return ctx->api->set_operator(ctx->graph, node, "test", "Pong");
+}
+static tn_status match_pong(tn_rewrite *ctx, tn_node_id node)
+{
+    return ctx->api->set_operator(ctx->graph, node, "test", "Ping");
+}
+static tn_status match_idle(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)ctx, (void)node;
+    return TN_OK;
+}
 
 /* One more Grow behind each: never done. */
 static tn_status match_grow(tn_rewrite *ctx, tn_node_id node)
 {
     const tn_value_id out = ctx->api->node(ctx->graph, node)->outputs[0];
-    const tn_node_desc desc = { .size = sizeof desc, .region = ctx->api->node(ctx->graph, node)->region, .domain = "test", .op = "Grow",
-                                .input_count = 1, .output_count = 1, .inputs = &out, .before = TN_NONE, .trace = node };
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = ctx->api->node(ctx->graph, node)->region,
+                                .domain = "test",
+                                .op = "Grow",
+                                .input_count = 1,
+                                .output_count = 1,
+                                .inputs = &out,
+                                .before = TN_NONE,
+                                .trace = node };
     tn_node_id made;
     return ctx->api->add_node(ctx->graph, &desc, &made);
 }
 
 /* An operator that nobody brings. */
-static tn_status match_wrong(tn_rewrite *ctx, tn_node_id node) { return ctx->api->set_operator(ctx->graph, node, "test", "Nothing"); }
+static tn_status match_wrong(tn_rewrite *ctx, tn_node_id node)
+{
+    return ctx->api->set_operator(ctx->graph, node, "test", "Nothing");
+}
 
-#define PASS(n, f, ...) \
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_FOLD, .name = n, .doc = n, .match = f, .roots = (const char *const[]){ __VA_ARGS__, NULL } }
+#define PASS(n, f, ...)                                                                            \
+    {                                                                                              \
+        .size = sizeof(tn_pass_def), .phase = TN_PHASE_FOLD, .name = n, .doc = n, .match = f,      \
+        .roots = (const char *const[])                                                             \
+        {                                                                                          \
+            __VA_ARGS__, NULL                                                                      \
+        }                                                                                          \
+    }
 static const tn_pass_def passes[] = {
-    PASS("break_it", match_broken, "test::Broken"), PASS("close_loop", match_loop, "test::Loose"),
-    PASS("nearly", match_nearly, "test::Nearly"),   PASS("ping", match_ping, "test::Ping"),
-    PASS("pong", match_pong, "test::Pong"),         PASS("idle", match_idle, "test::Idle"),
+    PASS("break_it", match_broken, "test::Broken"),
+    PASS("close_loop", match_loop, "test::Loose"),
+    PASS("nearly", match_nearly, "test::Nearly"),
+    PASS("ping", match_ping, "test::Ping"),
+    PASS("pong", match_pong, "test::Pong"),
+    PASS("idle", match_idle, "test::Idle"),
     PASS("wrong", match_wrong, "test::Wrong"),
-    { .size = sizeof(tn_pass_def), .phase = TN_PHASE_LATE, .name = "grow", .doc = "grows", .match = match_grow,
-      .exactness = TN_EXACT_APPROXIMATE, .roots = (const char *const[]){ "test::Grow", NULL } },
+    { .size = sizeof(tn_pass_def),
+      .phase = TN_PHASE_LATE,
+      .name = "grow",
+      .doc = "grows",
+      .match = match_grow,
+      .exactness = TN_EXACT_APPROXIMATE,
+      .roots = (const char *const[]){ "test::Grow", NULL } },
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)
@@ -160,9 +211,15 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return TN_OK;
 }
 
-static const struct tn_plugin_entry entry = { .magic = TN_ABI_MAGIC, .abi_major = TN_ABI_MAJOR, .abi_minor = TN_ABI_MINOR,
-                                       .size = sizeof(struct tn_plugin_entry), .name = "test", .version = "1", .licence = "MIT",
-                                       .description = "for tests", .load = load };
+static const struct tn_plugin_entry entry = { .magic = TN_ABI_MAGIC,
+                                              .abi_major = TN_ABI_MAJOR,
+                                              .abi_minor = TN_ABI_MINOR,
+                                              .size = sizeof(struct tn_plugin_entry),
+                                              .name = "test",
+                                              .version = "1",
+                                              .licence = "MIT",
+                                              .description = "for tests",
+                                              .load = load };
 
 /* ---- a network under test ----------------------------------------------------------------- */
 
@@ -177,7 +234,8 @@ typedef struct net {
 
 static net begin(void)
 {
-    const tn_runtime_options options = { .size = sizeof options, .flags = TN_RUNTIME_NO_DEFAULT_PATHS };
+    const tn_runtime_options options = { .size = sizeof options,
+                                         .flags = TN_RUNTIME_NO_DEFAULT_PATHS };
     const tn_host_parts parts = { .infer = &tn_infer_host };
     net n = { 0 };
     OK(tn_registry_create(&options, &parts, NULL, &n.registry));
@@ -211,19 +269,32 @@ static tn_value_id input_in(net *n, tn_region_id region, const char *name)
     OK(tn_graph_add_input(n->graph, region, value));
     return value;
 }
-static tn_value_id input(net *n, const char *name) { return input_in(n, TN_TOP_REGION, name); }
+static tn_value_id input(net *n, const char *name)
+{
+    return input_in(n, TN_TOP_REGION, name);
+}
 
 static tn_value_id constant_in(net *n, tn_region_id region, const char *name, float a, float b)
 {
     float data[2] = { a, b };
     const int64_t dims[1] = { 2 };
-    const tn_tensor tensor = { .size = sizeof tensor, .dtype = TN_FLOAT32, .rank = 1, .dims = dims, .data = data, .bytes = sizeof data };
-    const tn_constant_desc desc = { .size = sizeof desc, .region = region, .name = name, .tensor = &tensor, .value = TN_NONE };
+    const tn_tensor tensor = { .size = sizeof tensor,
+                               .dtype = TN_FLOAT32,
+                               .rank = 1,
+                               .dims = dims,
+                               .data = data,
+                               .bytes = sizeof data };
+    const tn_constant_desc desc = {
+        .size = sizeof desc, .region = region, .name = name, .tensor = &tensor, .value = TN_NONE
+    };
     tn_value_id value;
     OK(tn_graph_add_constant(n->graph, &desc, &value));
     return value;
 }
-static tn_value_id constant(net *n, const char *name, float a, float b) { return constant_in(n, TN_TOP_REGION, name, a, b); }
+static tn_value_id constant(net *n, const char *name, float a, float b)
+{
+    return constant_in(n, TN_TOP_REGION, name, a, b);
+}
 
 /* An input with a default that a run may replace. */
 static tn_value_id overridable(net *n, const char *name, float a, float b)
@@ -233,24 +304,38 @@ static tn_value_id overridable(net *n, const char *name, float a, float b)
     return value;
 }
 
-static tn_node_id add_node(net *n, tn_region_id region, const char *op, const char *name, uint32_t outputs, const tn_value_id *inputs, uint32_t count,
+static tn_node_id add_node(net *n, tn_region_id region, const char *op, const char *name,
+                           uint32_t outputs, const tn_value_id *inputs, uint32_t count,
                            const tn_attribute *attribute)
 {
-    const tn_node_desc desc = { .size = sizeof desc, .region = region, .name = name, .domain = "test", .op = op, .input_count = count,
-                                .output_count = outputs, .inputs = inputs, .attribute_count = attribute ? 1 : 0, .attributes = attribute,
-                                .before = TN_NONE, .trace = TN_NONE };
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = region,
+                                .name = name,
+                                .domain = "test",
+                                .op = op,
+                                .input_count = count,
+                                .output_count = outputs,
+                                .inputs = inputs,
+                                .attribute_count = attribute ? 1 : 0,
+                                .attributes = attribute,
+                                .before = TN_NONE,
+                                .trace = TN_NONE };
     tn_node_id node;
     OK(tn_graph_add_node(n->graph, &desc, &node));
     return node;
 }
 
-static tn_value_id out_of(net *n, tn_node_id node, uint32_t k) { return tn_graph_node(n->graph, node)->outputs[k]; }
+static tn_value_id out_of(net *n, tn_node_id node, uint32_t k)
+{
+    return tn_graph_node(n->graph, node)->outputs[k];
+}
 
 static tn_value_id unary(net *n, const char *op, const char *name, tn_value_id x)
 {
     return out_of(n, add_node(n, TN_TOP_REGION, op, name, 1, &x, 1, NULL), 0);
 }
-static tn_value_id unary_in(net *n, tn_region_id region, const char *op, const char *name, tn_value_id x)
+static tn_value_id unary_in(net *n, tn_region_id region, const char *op, const char *name,
+                            tn_value_id x)
 {
     return out_of(n, add_node(n, region, op, name, 1, &x, 1, NULL), 0);
 }
@@ -259,7 +344,10 @@ static tn_value_id binary(net *n, const char *op, const char *name, tn_value_id 
     const tn_value_id inputs[2] = { a, b };
     return out_of(n, add_node(n, TN_TOP_REGION, op, name, 1, inputs, 2, NULL), 0);
 }
-static void output(net *n, const char *name, tn_value_id value) { OK(tn_graph_add_output(n->graph, TN_TOP_REGION, name, value)); }
+static void output(net *n, const char *name, tn_value_id value)
+{
+    OK(tn_graph_add_output(n->graph, TN_TOP_REGION, name, value));
+}
 
 static tn_region_id new_body(net *n)
 {
@@ -269,12 +357,17 @@ static tn_region_id new_body(net *n)
 }
 static tn_value_id body_node(net *n, const char *name, tn_region_id region)
 {
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .count = 1, .regions = &region };
+    const tn_attribute attribute = { .size = sizeof attribute,
+                                     .type = TN_ATTR_GRAPH,
+                                     .name = "body",
+                                     .count = 1,
+                                     .regions = &region };
     return out_of(n, add_node(n, TN_TOP_REGION, "Body", name, 1, NULL, 0, &attribute), 0);
 }
 
 /* Neg, Add, Sub and Sum as their kernels would; whatever else fails. */
-static tn_status evaluate(void *user, const tn_graph *graph, tn_node_id node, const tn_tensor *const *inputs, tn_constant **outputs)
+static tn_status evaluate(void *user, const tn_graph *graph, tn_node_id node,
+                          const tn_tensor *const *inputs, tn_constant **outputs)
 {
     const tn_node_view *view = tn_graph_node(graph, node);
     const char op = *view->op == 'S' && view->op[2] == 'b' ? '-' : *view->op;
@@ -285,7 +378,8 @@ static tn_status evaluate(void *user, const tn_graph *graph, tn_node_id node, co
         return tn_raise(TN_ERR_VALUE, "index 7 is outside [0, 2)");
     tensor = *inputs[0];
     for (int k = 0; k < 2; k++) {
-        const float a = ((const float *)inputs[0]->data)[k], b = op == 'N' ? 0 : ((const float *)inputs[1]->data)[k];
+        const float a = ((const float *)inputs[0]->data)[k],
+                    b = op == 'N' ? 0 : ((const float *)inputs[1]->data)[k];
         y[k] = op == 'N' ? -a : op == 'A' ? a + b : a - b;
     }
     tensor.data = y;
@@ -294,7 +388,11 @@ static tn_status evaluate(void *user, const tn_graph *graph, tn_node_id node, co
 
 static tn_status run_passes(net *n, const char *selection)
 {
-    const tn_passes_options options = { .registry = n->registry, .selection = selection, .limits = n->limits, .evaluate = evaluate, .user = n };
+    const tn_passes_options options = { .registry = n->registry,
+                                        .selection = selection,
+                                        .limits = n->limits,
+                                        .evaluate = evaluate,
+                                        .user = n };
     tn_pass_log_fini(&n->log);
     tn_diagnostics_clear(n->diagnostics);
     return tn_passes_run(n->graph, &options, n->diagnostics, &n->log);
@@ -311,9 +409,18 @@ static void run(net *n, const char *selection)
     OK(tn_infer_graph(n->registry, n->graph, n->diagnostics));
 }
 
-static bool has(const net *n, const char *name) { return tn_graph_find_node(n->graph, name) != TN_NONE; }
-static bool has_value(const net *n, const char *name) { return tn_graph_find_value(n->graph, TN_TOP_REGION, name) != TN_NONE; }
-static const tn_node_view *view_of(const net *n, const char *name) { return tn_graph_node(n->graph, tn_graph_find_node(n->graph, name)); }
+static bool has(const net *n, const char *name)
+{
+    return tn_graph_find_node(n->graph, name) != TN_NONE;
+}
+static bool has_value(const net *n, const char *name)
+{
+    return tn_graph_find_value(n->graph, TN_TOP_REGION, name) != TN_NONE;
+}
+static const tn_node_view *view_of(const net *n, const char *name)
+{
+    return tn_graph_node(n->graph, tn_graph_find_node(n->graph, name));
+}
 static tn_value_id nth_output(const net *n, uint32_t k)
 {
     const tn_value_id *outputs;
@@ -373,7 +480,9 @@ Test(remove_dead, keeps_what_acts_in_a_body_too)
     output(&n, "y", unary(&n, "Neg", "kept", x));
     unary(&n, "Print", "print", x);
     OK(tn_graph_add_output(n.graph, acting, "o", unary_in(&n, acting, "Print", "inner_print", x)));
-    OK(tn_graph_add_output(n.graph, idle, "o", unary_in(&n, idle, "Neg", "inner_neg", unary(&n, "Neg", "captured", x))));
+    OK(tn_graph_add_output(
+        n.graph, idle, "o",
+        unary_in(&n, idle, "Neg", "inner_neg", unary(&n, "Neg", "captured", x))));
     body_node(&n, "acts", acting);
     body_node(&n, "does_not", idle);
     run(&n, NULL);
@@ -435,11 +544,13 @@ Test(drop_identity, lets_outputs_of_the_graph_and_of_bodies_be_their_inputs)
     const tn_region_id body_region = new_body(&n);
     const tn_value_id *outputs;
     output(&n, "y", unary(&n, "Drop", "drop", x));
-    OK(tn_graph_add_output(n.graph, body_region, "o", unary_in(&n, body_region, "Drop", "inner", x)));
+    OK(tn_graph_add_output(n.graph, body_region, "o",
+                           unary_in(&n, body_region, "Drop", "inner", x)));
     output(&n, "z", body_node(&n, "body", body_region));
     run(&n, NULL);
     cr_expect_eq(nth_output(&n, 0), x);
-    cr_expect_str_eq(tn_graph_output_name(n.graph, TN_TOP_REGION, 0), "y", "the slot keeps its name");
+    cr_expect_str_eq(tn_graph_output_name(n.graph, TN_TOP_REGION, 0), "y",
+                     "the slot keeps its name");
     cr_assert_eq(tn_graph_region_outputs(n.graph, body_region, &outputs), 1);
     cr_expect_eq(outputs[0], x);
     cr_expect(has(&n, "body"));
@@ -466,7 +577,8 @@ Test(fold_constants, computes_a_chain_and_keeps_the_name)
 {
     net n = begin();
     const tn_value_id x = input(&n, "x");
-    const tn_value_id sum = binary(&n, "Add", "sum", constant(&n, "a", 1, 2), constant(&n, "b", 10, 20));
+    const tn_value_id sum = binary(&n, "Add", "sum", constant(&n, "a", 1, 2),
+                                   constant(&n, "b", 10, 20));
     OK(tn_graph_rename_value(n.graph, sum, "s"));
     output(&n, "y", binary(&n, "Add", "last", x, unary(&n, "Neg", "neg", sum)));
     output(&n, "s", sum);
@@ -478,7 +590,8 @@ Test(fold_constants, computes_a_chain_and_keeps_the_name)
     cr_assert(folded);
     cr_expect_eq(((const float *)folded->data)[1], -22.0f);
     cr_expect_str_eq(tn_graph_value(n.graph, nth_output(&n, 1))->name, "s");
-    cr_expect_eq(((const float *)tn_graph_value(n.graph, nth_output(&n, 1))->constant->data)[0], 11.0f);
+    cr_expect_eq(((const float *)tn_graph_value(n.graph, nth_output(&n, 1))->constant->data)[0],
+                 11.0f);
     cr_expect_not(has_value(&n, "a"));
     cr_expect_eq(n.evaluated, 2);
     end(&n);
@@ -516,7 +629,8 @@ Test(fold_constants, writes_out_shapes_that_inference_knows)
     run(&n, NULL);
     cr_expect_not(has(&n, "static"));
     cr_expect(has(&n, "dynamic"));
-    cr_expect_eq(((const int64_t *)tn_graph_value(n.graph, nth_output(&n, 0))->constant->data)[0], 2);
+    cr_expect_eq(((const int64_t *)tn_graph_value(n.graph, nth_output(&n, 0))->constant->data)[0],
+                 2);
     cr_expect_eq(n.evaluated, 0);
     end(&n);
 }
@@ -591,7 +705,8 @@ Test(merge_duplicates, prefers_the_node_around_a_body_and_never_joins_two_bodies
     cr_expect(has(&n, "outside"));
     cr_assert_eq(tn_graph_region_outputs(n.graph, inner, &outputs), 1);
     cr_expect_eq(outputs[0], nth_output(&n, 1));
-    cr_expect_eq(tn_graph_first_node(n.graph, TN_TOP_REGION), tn_graph_find_node(n.graph, "outside"), "it has to come first now");
+    cr_expect_eq(tn_graph_first_node(n.graph, TN_TOP_REGION),
+                 tn_graph_find_node(n.graph, "outside"), "it has to come first now");
     end(&n);
 }
 
@@ -622,14 +737,26 @@ static net with_identity(void)
 
 Test(selection, switches_passes_off_and_on)
 {
-    static const struct { const char *selection; bool dropped; } cases[] = {
-        { NULL, true }, { "", true }, { "safe", true }, { "all", true }, { "none", false }, { "-drop_identity", false },
-        { "none,+drop_identity", true }, { "none, +drop_*", true }, { "-*,+drop_identity", true }, { "+drop_identity,-drop_identity", false },
+    static const struct {
+        const char *selection;
+        bool dropped;
+    } cases[] = {
+        { NULL, true },
+        { "", true },
+        { "safe", true },
+        { "all", true },
+        { "none", false },
+        { "-drop_identity", false },
+        { "none,+drop_identity", true },
+        { "none, +drop_*", true },
+        { "-*,+drop_identity", true },
+        { "+drop_identity,-drop_identity", false },
     };
     for (size_t k = 0; k < TN_COUNT(cases); k++) {
         net n = with_identity();
         run(&n, cases[k].selection);
-        cr_expect_eq(!has(&n, "drop"), cases[k].dropped, "%s", cases[k].selection ? cases[k].selection : "(default)");
+        cr_expect_eq(!has(&n, "drop"), cases[k].dropped, "%s",
+                     cases[k].selection ? cases[k].selection : "(default)");
         cr_expect_eq(record(&n, "drop_identity")->enabled, cases[k].dropped);
         end(&n);
     }
@@ -649,19 +776,25 @@ Test(selection, names_what_it_does_not_know)
 {
     net n = with_identity();
     cr_expect_eq(run_passes(&n, "-drop_identiti"), TN_ERR_NAME);
-    cr_expect_str_eq(tn_error_message(), "no pass is called 'drop_identiti'; did you mean 'drop_identity'?");
+    cr_expect_str_eq(tn_error_message(),
+                     "no pass is called 'drop_identiti'; did you mean 'drop_identity'?");
     cr_expect_eq(run_passes(&n, "+xyz"), TN_ERR_NAME);
     cr_expect_str_eq(tn_error_message(), "no pass is called 'xyz'");
     cr_expect_eq(run_passes(&n, "drop_identity"), TN_ERR_ARGUMENT);
-    cr_expect_str_eq(tn_error_message(), "passes: 'drop_identity' has no sign: write '+drop_identity' or '-drop_identity', or one of none, safe, all");
+    cr_expect_str_eq(
+        tn_error_message(),
+        "passes: 'drop_identity' has no sign: write '+drop_identity' or '-drop_identity', or one of none, safe, all");
     cr_expect(has(&n, "drop"));
     end(&n);
 }
 
 Test(selection, orders_by_phase_order_and_name)
 {
-    static const char *const expected[] = { "remove_dead", "drop_identity", "fold_constants", "merge_duplicates", "break_it",
-                                            "close_loop", "idle", "nearly", "ping", "pong", "wrong", "grow" };
+    static const char *const expected[] = {
+        "remove_dead", "drop_identity", "fold_constants", "merge_duplicates",
+        "break_it",    "close_loop",    "idle",           "nearly",
+        "ping",        "pong",          "wrong",          "grow"
+    };
     net n = with_identity();
     run(&n, "none");
     cr_assert_eq(n.log.record_count, TN_COUNT(expected));
@@ -679,8 +812,11 @@ Test(manager, undoes_a_pass_that_breaks_and_goes_on)
     run(&n, NULL);
     cr_expect_str_eq(view_of(&n, "broken")->op, "Broken");
     cr_expect_not(has(&n, "drop"));
-    cr_expect_str_eq(warning(&n), "warning: node 'broken' (test::Broken): pass 'break_it' is left out here, what it did was undone: I broke on purpose");
-    cr_expect_eq(tn_diagnostics_total(n.diagnostics, TN_SEVERITY_WARNING), 1, "once, however many rounds");
+    cr_expect_str_eq(
+        warning(&n),
+        "warning: node 'broken' (test::Broken): pass 'break_it' is left out here, what it did was undone: I broke on purpose");
+    cr_expect_eq(tn_diagnostics_total(n.diagnostics, TN_SEVERITY_WARNING), 1,
+                 "once, however many rounds");
     end(&n);
 }
 
@@ -713,7 +849,8 @@ Test(manager, undoes_an_operator_that_nobody_brings)
     output(&n, "y", unary(&n, "Wrong", "wrong", input(&n, "x")));
     run(&n, NULL);
     cr_expect_str_eq(view_of(&n, "wrong")->op, "Wrong");
-    cr_expect(strstr(warning(&n), "pass 'wrong' is left out here, what it did was undone: "), "%s", warning(&n));
+    cr_expect(strstr(warning(&n), "pass 'wrong' is left out here, what it did was undone: "), "%s",
+              warning(&n));
     end(&n);
 }
 
@@ -814,8 +951,11 @@ Test(manager, survives_every_refused_allocation)
     uint64_t last = 1;
     for (uint64_t k = 0; k <= last; k++) {
         net n = begin();
-        const tn_value_id x = input(&n, "x"), c = constant(&n, "c", 1, 2), d = constant(&n, "d", 1, 2);
-        output(&n, "y", binary(&n, "Add", "add", unary(&n, "Drop", "drop", x), binary(&n, "Add", "fold", c, d)));
+        const tn_value_id x = input(&n, "x"), c = constant(&n, "c", 1, 2),
+                          d = constant(&n, "d", 1, 2);
+        output(&n, "y",
+               binary(&n, "Add", "add", unary(&n, "Drop", "drop", x),
+                      binary(&n, "Add", "fold", c, d)));
         unary(&n, "Neg", "dead", x);
         OK(tn_graph_verify(n.graph, NULL));
         OK(tn_infer_resolve(n.registry, n.graph, NULL));
@@ -826,7 +966,8 @@ Test(manager, survives_every_refused_allocation)
         tn_test_fail_allocation(0);
         if (!k)
             last = tn_allocation_count() - before;
-        cr_assert(status == TN_OK || status == TN_ERR_MEMORY, "allocation %d: %s", (int)k, tn_error_message());
+        cr_assert(status == TN_OK || status == TN_ERR_MEMORY, "allocation %d: %s", (int)k,
+                  tn_error_message());
         OK(tn_graph_verify(n.graph, NULL));
         OK(tn_infer_graph(n.registry, n.graph, NULL));
         end(&n);
