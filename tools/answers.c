@@ -340,7 +340,7 @@ int print_pictures(tool *t, const inputs *in, const answers *a)
         for (int64_t k = first; k < last && k < r.count; k++) {
             const int64_t best = row_argmax(r.tensor, k, r.width);
             const char *text = keep_format(
-                t, "%s %.3g", label_of(t, &labels, best),
+                t, "%s %.4g", label_of(t, &labels, best),
                 tn_get_double(r.tensor->dtype, r.tensor->data, k * r.width + best));
             text = keep_format(t, "%-*.*s   ", DRAWN_WIDTH, DRAWN_WIDTH, text);
             print_clean(stdout, text, strlen(text));

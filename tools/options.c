@@ -70,9 +70,9 @@ static const option options[] = {
     { "plain-layouts", 0, FLAG, AT(plain_layouts), 0, PLANS, NULL, "row-major everywhere" },
     { "vendor-reference", 0, FLAG, AT(vendor_reference), 0, PLANS, NULL,
       "a vendor library's own reference code is fine too" },
-    { "batch", 'n', COUNT, AT(batch), 0, CMD_RUN, "N",
+    { "batch", 'n', COUNT, AT(batch), 0, RUNS, "N",
       "pictures in one run; by default what the model declares, or 100" },
-    { "limit", 0, COUNT, AT(limit), 0, CMD_RUN, "N", "the first N pictures only" },
+    { "limit", 0, COUNT, AT(limit), 0, RUNS, "N", "the first N pictures only" },
     { "size", 0, TEXT, AT(size), 0, RUNS, "HxW",
       "resize pictures (bilinear, half-pixel centres, averaging when they shrink); by default the\n"
       "shape that the input declares, metadata image.size, or the picture's own" },

@@ -24,7 +24,8 @@ static tn_status describe_small(onednn_builder *b, const tn_type *small, const t
     int64_t dims[DNNL_MAX_NDIMS];
     const int32_t lead = y->rank - small->rank;
     if (y->rank > DNNL_MAX_NDIMS)
-        return onednn_refuse(b, "rank is %d: oneDNN takes at most %d", (int)y->rank, DNNL_MAX_NDIMS);
+        return onednn_refuse(b, "rank is %d: oneDNN takes at most %d", (int)y->rank,
+                             DNNL_MAX_NDIMS);
     for (int32_t axis = 0; axis < y->rank; axis++)
         dims[axis] = axis < lead ? 1 : small->dims[axis - lead];
     return onednn_describe(b, y->rank, dims, NULL, out);
@@ -78,8 +79,8 @@ static tn_status build(onednn_builder *b, const void *form)
     TN_TRY(onednn_bind(b, DNNL_ARG_SRC_1, ONEDNN_INPUT, 1 - large, 0));
     TN_TRY(onednn_bind(b, DNNL_ARG_DST, ONEDNN_OUTPUT, 0, 0));
     TN_TRY(onednn_epilogue_end(b, &target));
-    onednn_estimate(b, 0, 8.0 * (double)onednn_count(y) +
-                              4.0 * (double)onednn_count(p->inputs[1 - large]));
+    onednn_estimate(
+        b, 0, 8.0 * (double)onednn_count(y) + 4.0 * (double)onednn_count(p->inputs[1 - large]));
     return TN_OK;
 }
 

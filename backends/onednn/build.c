@@ -29,7 +29,8 @@ tn_status onednn_fresh_attributes(onednn_builder *b)
         dnnl_primitive_attr_destroy(b->attr);
     b->attr = NULL;
     if (dnnl_primitive_attr_create(&b->attr) != dnnl_success ||
-        dnnl_primitive_attr_set_scratchpad_mode(b->attr, dnnl_scratchpad_mode_user) != dnnl_success ||
+        dnnl_primitive_attr_set_scratchpad_mode(b->attr, dnnl_scratchpad_mode_user) !=
+            dnnl_success ||
         /* ONEDNN_DEFAULT_FPMATH_MODE in the environment must not lower our precision. */
         dnnl_primitive_attr_set_fpmath_mode(b->attr, dnnl_fpmath_mode_strict) != dnnl_success)
         return onednn_refuse(b, "oneDNN made no attributes");
@@ -59,8 +60,8 @@ static void describe_alternative(onednn_builder *b)
     a->slot_bytes = onednn_slot_bytes();
     a->pack_count = b->variant->pack_count;
     if (b->apart) /* each step reads and writes the output once more */
-        a->seconds += b->problem->step_count * 8.0 *
-                      (double)onednn_count(b->problem->outputs[0]) / 15e9;
+        a->seconds += b->problem->step_count * 8.0 * (double)onednn_count(b->problem->outputs[0]) /
+                      15e9;
     for (uint32_t k = 0; k < b->variant->pack_count; k++) {
         const onednn_packing *packing = &b->variant->packs[k];
         const onednn_md target = dnnl_primitive_desc_query_md(
@@ -168,7 +169,8 @@ tn_status onednn_accept(onednn_builder *b, dnnl_status_t status, onednn_pd desc)
                              dnnl_status2str(status));
     b->pending = desc;
     if (dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&name) !=
-            dnnl_success || !name)
+            dnnl_success ||
+        !name)
         name = "unnamed";
     if (is_reference(name) && !(b->problem->flags & TN_PROBLEM_VENDOR_REFERENCE))
         return onednn_refuse(b, "oneDNN has only its reference code (%s)", name);
@@ -193,10 +195,9 @@ tn_status onednn_bind(onednn_builder *b, int32_t argument, uint32_t kind, uint32
     onednn_variant *v = b->variant;
     if (v->binding_count == ONEDNN_MAX_BINDINGS)
         return onednn_refuse(b, "more than %d tensors", ONEDNN_MAX_BINDINGS);
-    v->bindings[v->binding_count++] = (onednn_binding){ .argument = argument,
-                                                        .kind = (uint16_t)kind,
-                                                        .index = (uint16_t)index,
-                                                        .offset = offset };
+    v->bindings[v->binding_count++] = (onednn_binding){
+        .argument = argument, .kind = (uint16_t)kind, .index = (uint16_t)index, .offset = offset
+    };
     v->stages[v->stage_count - 1].count++;
     return TN_OK;
 }

@@ -258,9 +258,16 @@ size_t onednn_desc_key(onednn_md md, void *out, size_t capacity)
         key_put(&writer, md->padded_offsets[axis]);
     }
     if (md->format_kind == dnnl_format_kind_wino) {
-        const int64_t fields[] = { (int64_t)wino->wino_format, wino->r, wino->alpha, wino->ic,
-                                   wino->oc, wino->ic_block, wino->oc_block, wino->ic2_block,
-                                   wino->oc2_block, (int64_t)wino->size };
+        const int64_t fields[] = { (int64_t)wino->wino_format,
+                                   wino->r,
+                                   wino->alpha,
+                                   wino->ic,
+                                   wino->oc,
+                                   wino->ic_block,
+                                   wino->oc_block,
+                                   wino->ic2_block,
+                                   wino->oc2_block,
+                                   (int64_t)wino->size };
         for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
             key_put(&writer, fields[k]);
         return key_close(&writer);
@@ -370,9 +377,9 @@ dnnl_status_t onednn_softmax(dnnl_engine_t engine, dnnl_primitive_attr_t attr, i
                              onednn_md data, int axis, onednn_pd *out)
 {
     dnnl_softmax_v2_desc_t desc;
-    DESCRIBE(dnnl_softmax_v2_forward_desc_init(
-        &desc, dnnl_forward_inference, logarithm ? dnnl_softmax_log : dnnl_softmax_accurate, data,
-        data, axis));
+    DESCRIBE(dnnl_softmax_v2_forward_desc_init(&desc, dnnl_forward_inference,
+                                               logarithm ? dnnl_softmax_log : dnnl_softmax_accurate,
+                                               data, data, axis));
     return dnnl_primitive_desc_create(out, &desc, attr, engine, NULL);
 }
 

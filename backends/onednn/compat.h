@@ -62,7 +62,8 @@ typedef struct onednn_window {
 
 /* Post-operations. */
 dnnl_status_t onednn_post_sum(dnnl_post_ops_t ops);
-dnnl_status_t onednn_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha, float beta);
+dnnl_status_t onednn_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha,
+                                  float beta);
 dnnl_status_t onednn_post_read_eltwise(const_dnnl_post_ops_t ops, int index, dnnl_alg_kind_t *alg,
                                        float *alpha, float *beta);
 

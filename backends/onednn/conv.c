@@ -60,8 +60,8 @@ static tn_status form_layout(onednn_builder *b, const tn_type *type, int32_t wan
     return TN_OK;
 }
 
-static tn_status create(onednn_builder *b, bool transposed, onednn_md src, const conv_weights *weights,
-                        onednn_md dst, const onednn_window *window)
+static tn_status create(onednn_builder *b, bool transposed, onednn_md src,
+                        const conv_weights *weights, onednn_md dst, const onednn_window *window)
 {
     const tn_problem *p = b->problem;
     onednn_md w, bias = NULL;
@@ -92,7 +92,8 @@ static tn_status build(onednn_builder *b, const conv_form *form, bool transposed
     TN_TRY(form_layout(b, y, form->to, &target.layout));
     b->alternative->output_layouts[0] = target.layout;
     /* Where the two are the same, the library shall see channels-last: it has faster code. */
-    TN_TRY(onednn_describe_layout(b, x, form->from == 1 ? 1 : b->alternative->input_layouts[0], &src));
+    TN_TRY(
+        onednn_describe_layout(b, x, form->from == 1 ? 1 : b->alternative->input_layouts[0], &src));
     TN_TRY(onednn_describe_layout(b, y, form->to == 1 ? 1 : target.layout, &target.md));
     TN_TRY(onednn_epilogue_begin(b, &target));
     TN_TRY(create(b, transposed, src, &weights, target.md, &window));
@@ -103,8 +104,9 @@ static tn_status build(onednn_builder *b, const conv_form *form, bool transposed
         TN_TRY(onednn_bind(b, DNNL_ARG_BIAS, ONEDNN_INPUT, 2, 0));
     TN_TRY(onednn_bind(b, DNNL_ARG_DST, ONEDNN_OUTPUT, 0, 0));
     TN_TRY(onednn_epilogue_end(b, &target));
-    onednn_estimate(b, (double)onednn_count(transposed ? x : y) * (double)w->dims[1] *
-                           (double)tn_extent(w->dims, 2, w->rank),
+    onednn_estimate(b,
+                    (double)onednn_count(transposed ? x : y) * (double)w->dims[1] *
+                        (double)tn_extent(w->dims, 2, w->rank),
                     4.0 * (double)(onednn_count(x) + onednn_count(y) + onednn_count(w)));
     return TN_OK;
 }

@@ -113,12 +113,14 @@ static tn_status prelu_offer(tn_offer *ctx)
 #define ELTWISE(name, first) ONEDNN_KERNEL(name, first, eltwise_offer, eltwise_measure)
 
 const tn_kernel_def onednn_eltwise_kernels[] = {
-    ELTWISE("Relu", 1),      ELTWISE("LeakyRelu", 1),   ELTWISE("Elu", 1),
-    ELTWISE("Selu", 1),      ELTWISE("Sigmoid", 1),     ELTWISE("HardSigmoid", 1),
-    ELTWISE("Tanh", 1),      ELTWISE("Softplus", 1),    ELTWISE("HardSwish", 1),
-    ELTWISE("Gelu", 1),      ELTWISE("Mish", 1),        ELTWISE("Swish", 1),
-    ELTWISE("Clip", 11),     ELTWISE("Abs", 1),         ELTWISE("Neg", 1),
-    ELTWISE("Exp", 1),       ELTWISE("Sqrt", 1),
-    ONEDNN_KERNEL("PRelu", 7, prelu_offer, prelu_measure),
+    ELTWISE("Relu", 1),      ELTWISE("LeakyRelu", 1),
+    ELTWISE("Elu", 1),       ELTWISE("Selu", 1),
+    ELTWISE("Sigmoid", 1),   ELTWISE("HardSigmoid", 1),
+    ELTWISE("Tanh", 1),      ELTWISE("Softplus", 1),
+    ELTWISE("HardSwish", 1), ELTWISE("Gelu", 1),
+    ELTWISE("Mish", 1),      ELTWISE("Swish", 1),
+    ELTWISE("Clip", 11),     ELTWISE("Abs", 1),
+    ELTWISE("Neg", 1),       ELTWISE("Exp", 1),
+    ELTWISE("Sqrt", 1),      ONEDNN_KERNEL("PRelu", 7, prelu_offer, prelu_measure),
     { .op = NULL },
 };

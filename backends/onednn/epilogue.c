@@ -77,8 +77,8 @@ static tn_status post_operand(onednn_builder *b, dnnl_post_ops_t ops, int32_t op
 {
     if (b->post_count == ONEDNN_MAX_POSTS)
         return onednn_refuse(b, "an epilogue of more than %d operands", ONEDNN_MAX_POSTS);
-    b->posts[b->post_count].argument =
-        DNNL_ARG_ATTR_MULTIPLE_POST_OP(dnnl_post_ops_len(ops) - 1) | DNNL_ARG_SRC_1;
+    b->posts[b->post_count].argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(dnnl_post_ops_len(ops) - 1) |
+                                       DNNL_ARG_SRC_1;
     b->posts[b->post_count++].input = (uint32_t)operand;
     return TN_OK;
 }
@@ -105,8 +105,8 @@ static tn_status post_binary(onednn_builder *b, dnnl_post_ops_t ops, const onedn
     tn_alias *alias = &b->alternative->output_aliases[0];
     onednn_md operand;
     const onednn_function minus = { 1, { dnnl_eltwise_linear }, { -1.0f }, { 0.0f } };
-    if (kind->negate && (clashes(ops, &minus) ||
-                         onednn_post_eltwise(ops, dnnl_eltwise_linear, -1.0f, 0.0f) != dnnl_success))
+    if (kind->negate && (clashes(ops, &minus) || onednn_post_eltwise(ops, dnnl_eltwise_linear,
+                                                                     -1.0f, 0.0f) != dnnl_success))
         return onednn_refuse(b, "oneDNN has no linear post-operation here");
     if (target->sum && kind->alg == dnnl_binary_add && step->spread == TN_SPREAD_FULL &&
         dnnl_post_ops_len(ops) == 0) {
@@ -152,8 +152,8 @@ tn_status onednn_epilogue_begin(onednn_builder *b, const onednn_target *target)
         return TN_OK;
     if (dnnl_post_ops_create(&ops) != dnnl_success)
         return onednn_refuse(b, "oneDNN made no post-operations");
-    if (target->scaled && onednn_post_eltwise(ops, dnnl_eltwise_linear, target->scale, 0.0f) !=
-                              dnnl_success)
+    if (target->scaled &&
+        onednn_post_eltwise(ops, dnnl_eltwise_linear, target->scale, 0.0f) != dnnl_success)
         status = onednn_refuse(b, "oneDNN has no linear post-operation");
     for (uint32_t k = 0; k < steps && status == TN_OK; k++)
         status = post_step(b, ops, target, &b->problem->steps[k]);

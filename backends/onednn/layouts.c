@@ -28,8 +28,8 @@ typedef struct block_tag {
 } block_tag;
 
 static const block_tag block_tags[] = {
-    { 3, 16, dnnl_nCw16c },  { 4, 16, dnnl_nChw16c }, { 5, 16, dnnl_nCdhw16c },
-    { 3, 8, dnnl_nCw8c },    { 4, 8, dnnl_nChw8c },   { 5, 8, dnnl_nCdhw8c },
+    { 3, 16, dnnl_nCw16c }, { 4, 16, dnnl_nChw16c }, { 5, 16, dnnl_nCdhw16c },
+    { 3, 8, dnnl_nCw8c },   { 4, 8, dnnl_nChw8c },   { 5, 8, dnnl_nCdhw8c },
 };
 
 static tn_status tag_layout(onednn_builder *b, const tn_type *type, dnnl_format_tag_t tag,

@@ -126,8 +126,8 @@ static tn_status describe_c(onednn_builder *b, const product *shape, int32_t *ki
 static tn_status scale_c(onednn_builder *b, onednn_md c, float beta, size_t *offset)
 {
     onednn_pd desc = NULL;
-    const dnnl_status_t status =
-        onednn_eltwise(b->engine, b->attr, dnnl_eltwise_linear, beta, 0.0f, c, &desc);
+    const dnnl_status_t status = onednn_eltwise(b->engine, b->attr, dnnl_eltwise_linear, beta, 0.0f,
+                                                c, &desc);
     TN_TRY(onednn_accept(b, status, desc));
     TN_TRY(onednn_scratch(b, dnnl_memory_desc_get_size(c), offset));
     TN_TRY(onednn_stage_add(b));
@@ -159,8 +159,12 @@ static tn_status build_product(onednn_builder *b, const product *shape)
     const tn_problem *p = b->problem;
     /* The library may choose the weights' format where it pays: one matrix for many rows. */
     const bool pack = p->constants[1] && shape->rank == 2;
-    onednn_target target = { .rank = shape->rank, .dims = shape->y, .folded = shape->folded,
-                             .sum = true, .whole = true, .scale = 1.0f };
+    onednn_target target = { .rank = shape->rank,
+                             .dims = shape->y,
+                             .folded = shape->folded,
+                             .sum = true,
+                             .whole = true,
+                             .scale = 1.0f };
     onednn_md left, right, c = NULL;
     onednn_pd desc = NULL;
     dnnl_status_t status;
@@ -197,8 +201,9 @@ static tn_status build_product(onednn_builder *b, const product *shape)
     TN_TRY(onednn_epilogue_end(b, &target));
     for (int32_t axis = 0; axis < shape->rank; axis++)
         macs *= (double)shape->y[axis];
-    onednn_estimate(b, macs, 4.0 * (double)(onednn_count(p->inputs[0]) + onednn_count(p->inputs[1]) +
-                                            onednn_count(p->outputs[0])));
+    onednn_estimate(b, macs,
+                    4.0 * (double)(onednn_count(p->inputs[0]) + onednn_count(p->inputs[1]) +
+                                   onednn_count(p->outputs[0])));
     return TN_OK;
 }
 
@@ -227,8 +232,9 @@ static tn_status matmul_offer(tn_offer *ctx)
     const bool vectors = p->inputs[0]->rank == 1 || p->inputs[1]->rank == 1;
     for (uint32_t k = 0; k < p->step_count; k++)
         if (vectors && p->steps[k].operand >= 0 && p->steps[k].spread > TN_SPREAD_SCALAR)
-            return tn_fail(ctx, TN_DECLINED, "an epilogue after a product with a vector takes "
-                                             "whole tensors and scalars");
+            return tn_fail(ctx, TN_DECLINED,
+                           "an epilogue after a product with a vector takes "
+                           "whole tensors and scalars");
     return onednn_offer(ctx, ONEDNN_STEPS | ONEDNN_ONE_OUTPUT);
 }
 

@@ -113,7 +113,8 @@ static tn_status clip_of(const tn_problem *p, const int32_t *inputs, uint32_t co
     return TN_OK;
 }
 
-static tn_status composed(const tn_node_view *node, onednn_function *out, char *reason, size_t bytes)
+static tn_status composed(const tn_node_view *node, onednn_function *out, char *reason,
+                          size_t bytes)
 {
     if (strcmp(node->op, "HardSigmoid") == 0) {
         append(out, dnnl_eltwise_linear, tn_attr_float(node, "alpha", 0.2f),

@@ -79,9 +79,9 @@ typedef struct onednn_state {
 
 /* ---- offer.c: what can be said before the library is asked ------------------------------ */
 
-enum { /* what a kernel takes beside the plain operator */
-    ONEDNN_STEPS = 1u << 0,       /* an epilogue */
-    ONEDNN_ONE_OUTPUT = 1u << 1   /* only its first output */
+enum {                             /* what a kernel takes beside the plain operator */
+       ONEDNN_STEPS = 1u << 0,     /* an epilogue */
+       ONEDNN_ONE_OUTPUT = 1u << 1 /* only its first output */
 };
 
 /* Types, extents, epilogue. TN_OK, TN_NEEDS_SHAPES or TN_DECLINED with the reason. */
@@ -139,7 +139,7 @@ typedef struct onednn_builder {
         uint32_t input;
     } posts[ONEDNN_MAX_POSTS];
     uint32_t post_count;
-    bool apart; /* the epilogue runs as stages of its own */
+    bool apart;  /* the epilogue runs as stages of its own */
     double rate; /* of the main primitive, against the best code of the library */
     char name[128];
     char reason[256];

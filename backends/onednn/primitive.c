@@ -133,8 +133,8 @@ tn_status onednn_attach(tn_slot_call *ctx, const void *state, void *memory)
         for (uint32_t j = stage->first; j < stage->first + stage->count; j++) {
             const onednn_md md = dnnl_primitive_desc_query_md(stage->desc, dnnl_query_exec_arg_md,
                                                               v->bindings[j].argument);
-            if (!md || dnnl_memory_create(&own->memories[j], md, engine, DNNL_MEMORY_NONE) !=
-                           dnnl_success)
+            if (!md ||
+                dnnl_memory_create(&own->memories[j], md, engine, DNNL_MEMORY_NONE) != dnnl_success)
                 return tn_fail(ctx, TN_ERR_BACKEND, "oneDNN made no memory object");
         }
     }

@@ -48,10 +48,19 @@ static tn_status convert_offer(tn_offer *ctx)
 
 const tn_kernel_def onednn_reorder_kernels[] = {
     {
-        .size = sizeof(tn_kernel_def), .domain = "tenon", .op = "Convert", .backend = "onednn",
-        .since = 1, .types = TN_BIT(TN_FLOAT32), .state_bytes = sizeof(onednn_state),
-        .offer = convert_offer, .measure = convert_measure, .prepare = onednn_prepare,
-        .attach = onednn_attach, .run = onednn_run, .detach = onednn_detach,
+        .size = sizeof(tn_kernel_def),
+        .domain = "tenon",
+        .op = "Convert",
+        .backend = "onednn",
+        .since = 1,
+        .types = TN_BIT(TN_FLOAT32),
+        .state_bytes = sizeof(onednn_state),
+        .offer = convert_offer,
+        .measure = convert_measure,
+        .prepare = onednn_prepare,
+        .attach = onednn_attach,
+        .run = onednn_run,
+        .detach = onednn_detach,
         .finish = onednn_finish,
     },
     { .op = NULL },

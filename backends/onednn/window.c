@@ -59,7 +59,8 @@ static tn_status axis_read(const tn_node_view *node, const tn_type *x, const tn_
         w->after[k] = item(pads, pad_count, k + w->rank, 0);
     }
     if (transposed) {
-        const int64_t full = w->strides[k] * (in - 1) + item(extra, extra_count, k, 0) + reach(w, k);
+        const int64_t full = w->strides[k] * (in - 1) + item(extra, extra_count, k, 0) +
+                             reach(w, k);
         if (same || shape_count)
             split_padding(w, k, full - out, auto_pad, true);
         if (full - w->before[k] - w->after[k] != out)

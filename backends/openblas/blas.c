@@ -9,7 +9,12 @@
 #include "oblas.h"
 
 #include <cblas.h>
-#include <omp.h>
+
+/* Of GNU's OpenMP, which OpenBLAS is linked with. omp.h belongs to the compiler, and another
+ * compiler's may mean another library. */
+int omp_get_max_threads(void);
+int omp_in_parallel(void);
+void omp_set_num_threads(int count);
 
 bool oblas_fits(int64_t extent)
 {
@@ -34,7 +39,8 @@ static void leave(int before)
 /* y = alpha M x + beta y, M being rows x columns as it lies in memory. BLAS may multiply an
  * unwritten y by a beta of 0: it is set to zero here instead. */
 static void gemv(uint32_t dtype, bool transposed, int64_t rows, int64_t columns, double alpha,
-                 oblas_matrix m, const void *x, int64_t x_step, double beta, void *y, int64_t y_step)
+                 oblas_matrix m, const void *x, int64_t x_step, double beta, void *y,
+                 int64_t y_step)
 {
     const CBLAS_TRANSPOSE op = transposed ? CblasTrans : CblasNoTrans;
     const int64_t count = transposed ? columns : rows;

@@ -13,11 +13,11 @@
 typedef struct conv_state {
     oblas_window window;
     oblas_epilogue epilogue;
-    int64_t depth;              /* rows of the columns */
-    int64_t columns, blocks;    /* columns of a block, and how many blocks an image has */
-    int64_t rows, row_blocks;   /* the same for output channels */
+    int64_t depth;            /* rows of the columns */
+    int64_t columns, blocks;  /* columns of a block, and how many blocks an image has */
+    int64_t rows, row_blocks; /* the same for output channels */
     uint32_t direct, dtype;
-    size_t thread_bytes;        /* scratch of one thread */
+    size_t thread_bytes; /* scratch of one thread */
 } conv_state;
 
 static bool is_pointwise(const oblas_window *w)
@@ -68,7 +68,8 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     a->scratch_bytes = s->thread_bytes * (p->threads ? p->threads : 1);
     a->algorithm = s->direct ? "gemm" : "im2col + gemm";
     a->seconds = (double)oblas_count(p->outputs[0]) * (double)s->depth /
-                 (2e10 * (p->threads ? p->threads : 1)) + 1e-6;
+                     (2e10 * (p->threads ? p->threads : 1)) +
+                 1e-6;
     return TN_OK;
 }
 
@@ -117,10 +118,9 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
     const conv_state *s = state;
     conv_job job = { s, ctx };
     (void)slot;
-    return ctx->call.host->parallel_for(&ctx->call,
-                                        s->window.images * s->window.groups * s->blocks *
-                                            s->row_blocks,
-                                        1, conv_chunk, &job);
+    return ctx->call.host->parallel_for(
+        &ctx->call, s->window.images * s->window.groups * s->blocks * s->row_blocks, 1, conv_chunk,
+        &job);
 }
 
 static tn_status conv_offer(tn_offer *ctx)

@@ -45,7 +45,8 @@ static tn_status transpose_measure(tn_measure *ctx, void *state)
     a->scratch_bytes = s->thread_bytes * (p->threads ? p->threads : 1);
     a->algorithm = "gemm + col2im";
     a->seconds = (double)oblas_count(p->inputs[0]) * (double)(s->window.outputs * s->window.taps) /
-                 (2e10 * (p->threads ? p->threads : 1)) + 1e-6;
+                     (2e10 * (p->threads ? p->threads : 1)) +
+                 1e-6;
     return TN_OK;
 }
 
@@ -85,9 +86,8 @@ static tn_status transpose_run(tn_run *ctx, const void *state, void *slot)
     const transpose_state *s = state;
     transpose_job job = { s, ctx };
     (void)slot;
-    return ctx->call.host->parallel_for(&ctx->call,
-                                        s->window.images * s->window.groups * s->blocks, 1,
-                                        transpose_chunk, &job);
+    return ctx->call.host->parallel_for(&ctx->call, s->window.images * s->window.groups * s->blocks,
+                                        1, transpose_chunk, &job);
 }
 
 static tn_status transpose_offer(tn_offer *ctx)

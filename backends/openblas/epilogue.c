@@ -17,8 +17,14 @@ static const struct {
     const char *op;
     uint32_t kind;
 } kinds[] = {
-    { "Relu", RELU },    { "LeakyRelu", LEAKY },      { "Clip", CLIP }, { "Sigmoid", SIGMOID },
-    { "HardSwish", HARD_SWISH }, { "Add", ADD }, { "Sub", SUB },   { "Mul", MUL },
+    { "Relu", RELU },
+    { "LeakyRelu", LEAKY },
+    { "Clip", CLIP },
+    { "Sigmoid", SIGMOID },
+    { "HardSwish", HARD_SWISH },
+    { "Add", ADD },
+    { "Sub", SUB },
+    { "Mul", MUL },
 };
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -100,8 +106,8 @@ tn_status oblas_epilogue_read(const tn_problem *p, int32_t bias, oblas_epilogue 
         out->columns = y->rank > 0 ? y->dims[y->rank - 1] : 1;
     }
     if (bias >= 0)
-        out->steps[out->count++] = (oblas_step){ .kind = ADD, .spread = TN_SPREAD_CHANNEL,
-                                                 .operand = bias };
+        out->steps[out->count++] =
+            (oblas_step){ .kind = ADD, .spread = TN_SPREAD_CHANNEL, .operand = bias };
     for (uint32_t k = 0; k < p->step_count; k++)
         TN_TRY(read_step(p, &p->steps[k], &out->steps[out->count++], reason, bytes));
     return TN_OK;

@@ -121,7 +121,8 @@ static tn_status product_measure(tn_measure *ctx, void *state)
     cut(s, p->threads);
     a->algorithm = s->m == 1 || s->n == 1 ? "gemv" : "gemm";
     a->seconds = (double)s->batch * (double)s->m * (double)s->n * (double)s->k /
-                 ((s->m == 1 || s->n == 1 ? 2e9 : 2e10) * (p->threads ? p->threads : 1)) + 1e-6;
+                     ((s->m == 1 || s->n == 1 ? 2e9 : 2e10) * (p->threads ? p->threads : 1)) +
+                 1e-6;
     return TN_OK;
 }
 

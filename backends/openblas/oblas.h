@@ -48,7 +48,7 @@ int64_t oblas_count(const tn_type *type);
 typedef struct oblas_step {
     uint32_t kind; /* of the operators in epilogue.c */
     uint32_t spread;
-    int32_t operand; /* index of the input; -1: none */
+    int32_t operand;  /* index of the input; -1: none */
     uint32_t flipped; /* operand - x instead of x - operand */
     double low, high; /* bounds, or a slope */
 } oblas_step;

@@ -19,7 +19,7 @@ static int64_t split(int64_t total, const char *auto_pad, bool transposed)
 {
     const bool larger = transposed ? strcmp(auto_pad, "SAME_UPPER") != 0
                                    : strcmp(auto_pad, "SAME_LOWER") == 0;
-    if (total < 0 && !transposed)
+    if (total < 0)
         total = 0;
     return larger ? total - total / 2 : total / 2;
 }
@@ -76,8 +76,9 @@ tn_status oblas_window_read(const tn_problem *p, bool transposed, oblas_window *
     w->y_points = tn_extent(w->y, 0, 3);
     if (!oblas_fits(w->x_points) || !oblas_fits(w->y_points) ||
         !oblas_fits(w->taps * (transposed ? w->outputs : w->channels))) {
-        snprintf(reason, bytes, "a matrix of more than 2^31 - 1 rows or columns: OpenBLAS counts "
-                                "in 32 bits");
+        snprintf(reason, bytes,
+                 "a matrix of more than 2^31 - 1 rows or columns: OpenBLAS counts "
+                 "in 32 bits");
         return TN_DECLINED;
     }
     return TN_OK;

@@ -51,10 +51,12 @@ typedef struct transpose {
 #define TRANSPOSE_TILE(type)                                                                       \
     for (int64_t r = row; r < row_end; r++)                                                        \
         for (int64_t c = column; c < column_end; c++)                                              \
-            memcpy(to + (size_t)(c * t->rows + r) * sizeof(type),                                  \
-                   from + (size_t)(r * t->columns + c) * sizeof(type), sizeof(type))
+    memcpy(to + (size_t)(c * t->rows + r) * sizeof(type),                                          \
+           from + (size_t)(r * t->columns + c) * sizeof(type), sizeof(type))
 
-typedef struct pair { char bytes[16]; } pair;
+typedef struct pair {
+    char bytes[16];
+} pair;
 
 static void transpose_tile(const transpose *t, const char *from, char *to, int64_t row,
                            int64_t column)

@@ -63,11 +63,42 @@ uint64_t tn_allocation_count(void);
 TN_EXPORT void tn_test_fail_allocation(uint64_t n);
 
 /* Checked arithmetic: false on overflow, *out then untouched. */
-static inline bool tn_size_mul(size_t a, size_t b, size_t *out) { size_t r; if (__builtin_mul_overflow(a, b, &r)) return false; *out = r; return true; }
-static inline bool tn_size_add(size_t a, size_t b, size_t *out) { size_t r; if (__builtin_add_overflow(a, b, &r)) return false; *out = r; return true; }
-static inline bool tn_int_mul(int64_t a, int64_t b, int64_t *out) { int64_t r; if (__builtin_mul_overflow(a, b, &r)) return false; *out = r; return true; }
-static inline bool tn_int_add(int64_t a, int64_t b, int64_t *out) { int64_t r; if (__builtin_add_overflow(a, b, &r)) return false; *out = r; return true; }
-static inline size_t tn_align(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+static inline bool tn_size_mul(size_t a, size_t b, size_t *out)
+{
+    size_t r;
+    if (__builtin_mul_overflow(a, b, &r))
+        return false;
+    *out = r;
+    return true;
+}
+static inline bool tn_size_add(size_t a, size_t b, size_t *out)
+{
+    size_t r;
+    if (__builtin_add_overflow(a, b, &r))
+        return false;
+    *out = r;
+    return true;
+}
+static inline bool tn_int_mul(int64_t a, int64_t b, int64_t *out)
+{
+    int64_t r;
+    if (__builtin_mul_overflow(a, b, &r))
+        return false;
+    *out = r;
+    return true;
+}
+static inline bool tn_int_add(int64_t a, int64_t b, int64_t *out)
+{
+    int64_t r;
+    if (__builtin_add_overflow(a, b, &r))
+        return false;
+    *out = r;
+    return true;
+}
+static inline size_t tn_align(size_t bytes, size_t to)
+{
+    return (bytes + to - 1) / to * to;
+}
 
 /* Makes room for one more element of a growing array {items, count, capacity}. */
 #define TN_GROW(list)                                                                              \
@@ -77,7 +108,9 @@ static inline size_t tn_align(size_t bytes, size_t to) { return (bytes + to - 1)
 bool tn_grow(void **items, uint32_t *capacity, size_t size);
 
 /* A region of memory that dies as a whole. Zero-initialise. */
-typedef struct tn_pool { struct tn_pool_block *last; } tn_pool;
+typedef struct tn_pool {
+    struct tn_pool_block *last;
+} tn_pool;
 void *tn_pool_alloc(tn_pool *pool, size_t bytes); /* zeroed, aligned to 16; NULL when refused */
 char *tn_pool_text(tn_pool *pool, const char *text, size_t count); /* adds a zero byte */
 char *tn_pool_copy(tn_pool *pool, const char *text);               /* NULL stays NULL */
@@ -87,7 +120,11 @@ void tn_pool_fini(tn_pool *pool);
 /* ---- text (text.c) ----------------------------------------------------------------------- */
 
 /* A growing text. After a refused allocation `failed` is set and it stays valid. Zero-initialise. */
-typedef struct tn_builder { char *text; size_t count, capacity; bool failed; } tn_builder;
+typedef struct tn_builder {
+    char *text;
+    size_t count, capacity;
+    bool failed;
+} tn_builder;
 void tn_add(tn_builder *builder, const char *format, ...) TN_PRINTF(2, 3);
 void tn_add_bytes(tn_builder *builder, const char *bytes, size_t count);
 const char *tn_builder_text(const tn_builder *builder); /* terminated; "" when empty */
@@ -111,15 +148,18 @@ bool tn_list_next(const char **rest, char separator, char *out, size_t bytes);
 /* ---- maps (map.c) ------------------------------------------------------------------------ */
 
 /* Text → number. Keys are copied. Zero-initialise. */
-typedef struct tn_map { struct tn_map_slot *slots; uint32_t count, capacity; } tn_map;
-bool tn_map_get(const tn_map *map, const char *key, uint32_t *out); /* out may be NULL */
+typedef struct tn_map {
+    struct tn_map_slot *slots;
+    uint32_t count, capacity;
+} tn_map;
+bool tn_map_get(const tn_map *map, const char *key, uint32_t *out);  /* out may be NULL */
 tn_status tn_map_put(tn_map *map, const char *key, uint32_t number); /* replaces */
 void tn_map_remove(tn_map *map, const char *key);
 void tn_map_fini(tn_map *map);
 /* The map's own copy of the key, put with 0 when it is new. Stays in place until it is removed.
  * NULL when memory is short. */
 const char *tn_map_intern(tn_map *map, const char *key);
-tn_status tn_map_copy(const tn_map *map, tn_map *out); /* writes over *out */
+tn_status tn_map_copy(const tn_map *map, tn_map *out);            /* writes over *out */
 uint64_t tn_hash(const void *bytes, size_t count, uint64_t seed); /* FNV-1a folded, 64 bit */
 
 /* ---- buffers and files (buffer.c, file.c) ------------------------------------------------ */

@@ -152,7 +152,8 @@ bool tn_parse_number(const char *text, double *out)
     const bool minus = *text == '-';
     if (!strcmp(text, "NaN"))
         return *out = (double)NAN, true;
-    if (!strcmp(text + minus, "Infinity"))
+    const char *word = minus ? text + 1 : text;
+    if (!strcmp(word, "Infinity"))
         return *out = minus ? -(double)INFINITY : (double)INFINITY, true;
     const char *point, *end = scan_number(text, &point);
     if (!end || *end)
@@ -190,7 +191,8 @@ static bool same_letter(char a, char b)
 
 /* Insertions, deletions, changes and swaps of neighbours that take a to b (optimal string
  * alignment). */
-static unsigned distance(const char *a, size_t m, const char *b, size_t n, bool (*equal)(char, char))
+static unsigned distance(const char *a, size_t m, const char *b, size_t n,
+                         bool (*equal)(char, char))
 {
     unsigned rows[3][NAME_LONGEST + 1];
     unsigned *before = rows[0], *last = rows[1], *now = rows[2];

@@ -51,7 +51,8 @@ static tn_status collect_inputs(tn_plan *plan, tn_plan_step *step)
     uint32_t count = 0;
     if (step->op->def.traits & TN_REGIONS)
         TN_TRY(tn_graph_captures(plan->compile->graph, step->node, &captures, &count));
-    step->input_ids = tn_pool_alloc(&plan->pool, (step->view->input_count + count + 1) * sizeof(tn_value_id));
+    step->input_ids = tn_pool_alloc(&plan->pool,
+                                    (step->view->input_count + count + 1) * sizeof(tn_value_id));
     if (!step->input_ids)
         return tn_raise_memory();
     if (step->view->input_count)
@@ -88,7 +89,8 @@ tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step)
     step->problem = (tn_problem){
         .size = sizeof step->problem,
         .flags = (known ? TN_PROBLEM_SHAPES_KNOWN : 0u) |
-                 (plan->compile->flags & TN_SESSION_VENDOR_REFERENCE ? TN_PROBLEM_VENDOR_REFERENCE : 0u),
+                 (plan->compile->flags & TN_SESSION_VENDOR_REFERENCE ? TN_PROBLEM_VENDOR_REFERENCE
+                                                                     : 0u),
         .threads = plan->compile->threads,
         .math = plan->compile->math,
         .node = step->view,
@@ -106,7 +108,10 @@ tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step)
 
 static tn_status add_step(tn_plan *plan, tn_node_id node)
 {
-    struct { tn_plan_step *items; uint32_t count, capacity; } list = { plan->steps, plan->step_count, plan->step_capacity };
+    struct {
+        tn_plan_step *items;
+        uint32_t count, capacity;
+    } list = { plan->steps, plan->step_count, plan->step_capacity };
     if (!TN_GROW(&list))
         return tn_raise_memory();
     plan->steps = list.items;
@@ -133,7 +138,8 @@ static tn_status collect_region_inputs(tn_plan *plan)
     uint32_t capture_count;
     plan->own_input_count = tn_graph_region_inputs(plan->compile->graph, plan->region, &own);
     TN_TRY(tn_plan_captures(plan->compile, plan->region, &captures, &capture_count));
-    plan->input_ids = tn_pool_alloc(&plan->pool, (plan->own_input_count + capture_count + 1) * sizeof(tn_value_id));
+    plan->input_ids = tn_pool_alloc(&plan->pool, (plan->own_input_count + capture_count + 1) *
+                                                     sizeof(tn_value_id));
     if (!plan->input_ids)
         return tn_raise_memory();
     for (uint32_t k = 0; k < plan->own_input_count; k++)
@@ -151,10 +157,12 @@ tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
     TN_TRY(tn_shapes_init(&plan->shapes, compile->graph));
     TN_TRY(collect_region_inputs(plan));
     if (input_count != plan->input_count)
-        return tn_raise(TN_ERR_INTERNAL, "%u types for %u inputs of a region", input_count, plan->input_count);
+        return tn_raise(TN_ERR_INTERNAL, "%u types for %u inputs of a region", input_count,
+                        plan->input_count);
     for (uint32_t k = 0; k < input_count; k++)
         plan->shapes.types[tn_slot_of(plan->input_ids[k])] = inputs[k];
-    TN_TRY(tn_infer_region_into(compile->registry, compile->graph, plan->region, &plan->shapes, diagnostics));
+    TN_TRY(tn_infer_region_into(compile->registry, compile->graph, plan->region, &plan->shapes,
+                                diagnostics));
     for (tn_node_id node = tn_graph_first_node(compile->graph, plan->region); node != TN_NONE;
          node = tn_graph_next_node(compile->graph, node))
         TN_TRY(add_step(plan, node));

@@ -34,7 +34,9 @@ static tn_plan_step *only_reader(tn_plan *plan, const uint32_t *step_of, tn_valu
         tn_graph_use(plan->compile->graph, value, 0, &node, input) != TN_OK)
         return NULL;
     const uint32_t index = step_of[tn_slot_of(node)];
-    return index == TN_NONE || plan->steps[index].view->region != plan->region ? NULL : &plan->steps[index];
+    return index == TN_NONE || plan->steps[index].view->region != plan->region
+               ? NULL
+               : &plan->steps[index];
 }
 
 static tn_value_id only_output(const tn_plan_step *step)
@@ -54,8 +56,9 @@ static bool can_move(const attempt *a)
 {
     const tn_plan_step *head = a->head, *tail = a->tail;
     return tail->kind == TN_STEP_KERNEL && !tail->gone && tail->problem.step_count == 0 &&
-           (tail->op->def.traits & TN_ELEMENTWISE) && !(tail->op->def.traits & TN_NONDETERMINISTIC) &&
-           only_output(tail) != TN_NONE && head->problem.step_count < MAX_STEPS &&
+           (tail->op->def.traits & TN_ELEMENTWISE) &&
+           !(tail->op->def.traits & TN_NONDETERMINISTIC) && only_output(tail) != TN_NONE &&
+           head->problem.step_count < MAX_STEPS &&
            same_type(tn_plan_type(a->plan, a->chain), tn_plan_type(a->plan, only_output(tail)));
 }
 
@@ -84,9 +87,14 @@ static bool describe(const attempt *a, tn_plan_step *fused, tn_step *step)
     uint32_t *spreads = tn_pool_alloc(pool, (tail->input_count + 1) * sizeof *spreads);
     if (!inputs || !spreads)
         return false;
-    *step = (tn_step){ .size = sizeof *step, .chain_input = a->chain_input, .node = tail->view,
-                       .operand = -1, .input_count = tail->input_count,
-                       .version = tail->op->def.since, .inputs = inputs, .spreads = spreads };
+    *step = (tn_step){ .size = sizeof *step,
+                       .chain_input = a->chain_input,
+                       .node = tail->view,
+                       .operand = -1,
+                       .input_count = tail->input_count,
+                       .version = tail->op->def.since,
+                       .inputs = inputs,
+                       .spreads = spreads };
     for (uint32_t k = 0; k < tail->input_count; k++) {
         inputs[k] = -1;
         if (k == a->chain_input || tail->input_ids[k] == TN_NONE)
@@ -109,10 +117,12 @@ static bool extend(const attempt *a, tn_plan_step *fused)
     const tn_plan_step *head = a->head;
     tn_pool *pool = &a->plan->pool;
     const uint32_t steps = head->problem.step_count;
-    fused->input_ids = tn_pool_alloc(pool, (head->input_count + a->tail->input_count + 1) * sizeof(tn_value_id));
+    fused->input_ids = tn_pool_alloc(pool, (head->input_count + a->tail->input_count + 1) *
+                                               sizeof(tn_value_id));
     fused->steps = tn_pool_alloc(pool, (steps + 1) * sizeof(tn_step));
     fused->fused = tn_pool_alloc(pool, (steps + 1) * sizeof(tn_node_id));
-    fused->output_ids = tn_pool_dup(pool, head->output_ids, (head->output_count + 1) * sizeof(tn_value_id));
+    fused->output_ids = tn_pool_dup(pool, head->output_ids,
+                                    (head->output_count + 1) * sizeof(tn_value_id));
     if (!fused->input_ids || !fused->steps || !fused->fused || !fused->output_ids)
         return false;
     if (head->input_count)
@@ -135,11 +145,12 @@ static const tn_kernel *host_kernel(const attempt *a)
 {
     const tn_kernel *found[1];
     const tn_operator *op = a->tail->op;
-    if (!tn_registry_kernels(a->plan->compile->registry, a->head->kernel->def.backend, op->def.domain,
-                             op->def.name, op->def.since, found, 1))
+    if (!tn_registry_kernels(a->plan->compile->registry, a->head->kernel->def.backend,
+                             op->def.domain, op->def.name, op->def.since, found, 1))
         return NULL;
     const tn_kernel *kernel = found[0];
-    const bool simple = !kernel->def.measure && !kernel->def.prepare && !kernel->def.attach && !kernel->def.offer;
+    const bool simple = !kernel->def.measure && !kernel->def.prepare && !kernel->def.attach &&
+                        !kernel->def.offer;
     return simple && (kernel->def.flags & TN_KERNEL_IN_PLACE) ? kernel : NULL;
 }
 
@@ -150,20 +161,22 @@ static bool offered(const attempt *a, tn_plan_step *fused)
     double seconds;
     if (a->head->kernel->def.flags & TN_KERNEL_ANY_STEPS) {
         const tn_kernel *kernel = host_kernel(a);
-        tn_host_step *steps = tn_pool_alloc(&a->plan->pool, fused->problem.step_count * sizeof *steps);
+        tn_host_step *steps = tn_pool_alloc(&a->plan->pool,
+                                            fused->problem.step_count * sizeof *steps);
         if (!kernel || !steps)
             return false;
         if (a->head->host_step_count)
             memcpy(steps, a->head->host_steps, a->head->host_step_count * sizeof *steps);
         const tn_step *last = &fused->steps[fused->problem.step_count - 1];
-        steps[fused->host_step_count++] = (tn_host_step){ kernel, last->node, a->tail->node, last->chain_input,
-                                                          last->input_count, last->inputs };
+        steps[fused->host_step_count++] = (tn_host_step){
+            kernel, last->node, a->tail->node, last->chain_input, last->input_count, last->inputs
+        };
         fused->host_steps = steps;
         return true;
     }
     if (!a->head->kernel->def.offer ||
-        tn_kernel_offer(a->plan->compile, a->head->kernel, &fused->problem, &seconds, &algorithm, reason,
-                        sizeof reason) != TN_OK)
+        tn_kernel_offer(a->plan->compile, a->head->kernel, &fused->problem, &seconds, &algorithm,
+                        reason, sizeof reason) != TN_OK)
         return false;
     fused->seconds = seconds;
     fused->algorithm = algorithm;
@@ -204,8 +217,8 @@ tn_status tn_fuse(tn_plan *plan, const tn_bars *bars)
         step_of[tn_slot_of(plan->steps[k].node)] = k;
     for (uint32_t k = 0; k < plan->step_count; k++) {
         attempt a = { .plan = plan, .head = &plan->steps[k] };
-        if (a.head->kind != TN_STEP_KERNEL || a.head->gone || tn_bars_find(bars, a.head->node, NULL) ||
-            (plan->compile->flags & TN_SESSION_NO_FUSION))
+        if (a.head->kind != TN_STEP_KERNEL || a.head->gone ||
+            tn_bars_find(bars, a.head->node, NULL) || (plan->compile->flags & TN_SESSION_NO_FUSION))
             continue;
         a.chain = only_output(a.head);
         a.tail = a.chain == TN_NONE ? NULL : only_reader(plan, step_of, a.chain, &a.chain_input);

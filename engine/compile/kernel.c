@@ -50,7 +50,8 @@ tn_status tn_kernel_offer(const tn_compile *compile, const tn_kernel *kernel,
     if (kernel->def.types && problem->own_count && problem->inputs[0] &&
         problem->inputs[0]->dtype != TN_UNDEFINED &&
         !(kernel->def.types & TN_BIT(problem->inputs[0]->dtype))) {
-        snprintf(reason, reason_bytes, "does not take %s", tn_dtype_name(problem->inputs[0]->dtype));
+        snprintf(reason, reason_bytes, "does not take %s",
+                 tn_dtype_name(problem->inputs[0]->dtype));
         return TN_DECLINED;
     }
     if (problem->step_count && !kernel->def.offer && !(kernel->def.flags & TN_KERNEL_ANY_STEPS)) {
@@ -89,8 +90,7 @@ static bool alternative_init(tn_alternative *alternative, const tn_plan_step *st
 
 static bool same_extents(const tn_type *a, const tn_type *b)
 {
-    return a->rank == b->rank &&
-           memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+    return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
 /* An input whose elements lie the same in every layout: one element only. */
@@ -160,14 +160,16 @@ static tn_status check_alternative(const tn_plan_step *step, const tn_alternativ
         for (uint32_t s = 0; s < alternative->packs[k].source_count; s++) {
             const uint32_t source = alternative->packs[k].sources[s];
             if (source >= p->input_count || !p->constants[source])
-                return tn_raise(TN_ERR_PLUGIN, "measure packs input %u, which is no constant", source);
+                return tn_raise(TN_ERR_PLUGIN, "measure packs input %u, which is no constant",
+                                source);
         }
     for (uint32_t k = 0; k < p->output_count; k++) {
         const tn_alias *alias = &alternative->output_aliases[k];
         if (alias->kind > TN_ALIAS_STARTS_AS ||
             (alias->kind == TN_ALIAS_STARTS_AS && alias->input >= p->input_count))
-            return tn_raise(TN_ERR_PLUGIN, "measure gives output %u an alias of input %u, of %u inputs",
-                            k, alias->input, p->input_count);
+            return tn_raise(TN_ERR_PLUGIN,
+                            "measure gives output %u an alias of input %u, of %u inputs", k,
+                            alias->input, p->input_count);
     }
     return TN_OK;
 }
@@ -182,7 +184,8 @@ static tn_status call_measure(const tn_compile *compile, tn_plan_step *step,
                         .candidates = candidates,
                         .alternative_count = 1,
                         .alternatives = step->alternatives,
-                        .instance = step->kernel->backend ? step->kernel->backend->instance : NULL } };
+                        .instance = step->kernel->backend ? step->kernel->backend->instance
+                                                          : NULL } };
     frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, step->kernel, compile);
     const int before = tn_threads_enter(compile->threads);
     tn_status status = step->kernel->def.measure(&call.ctx, step->state);
@@ -233,7 +236,8 @@ static tn_status find_pack(const tn_compile *compile, const tn_plan_step *step,
     for (uint32_t k = 0; k < def->source_count; k++)
         ids[k] = tn_graph_constant(compile->graph, step->input_ids[def->sources[k]])->id;
     return tn_packs_get(compile->packs, ids, def->source_count,
-                        backend && backend->def.build ? backend->def.build : step->kernel->def.backend,
+                        backend && backend->def.build ? backend->def.build
+                                                      : step->kernel->def.backend,
                         def->key, def->key_bytes, def->bytes, out, fill);
 }
 
@@ -246,7 +250,8 @@ static tn_status call_prepare(const tn_compile *compile, tn_plan_step *step, tn_
                         .chosen = &step->alternatives[step->chosen],
                         .chosen_index = step->chosen,
                         .packs = packs,
-                        .instance = step->kernel->backend ? step->kernel->backend->instance : NULL } };
+                        .instance = step->kernel->backend ? step->kernel->backend->instance
+                                                          : NULL } };
     frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, step->kernel, compile);
     const int before = tn_threads_enter(compile->threads);
     tn_status status = step->kernel->def.prepare(&call.ctx, step->state);

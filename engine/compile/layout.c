@@ -25,14 +25,17 @@ typedef struct converter {
 
 typedef struct work {
     tn_plan *plan;
-    uint32_t *maker;         /* by value slot: step; TN_NONE: input or constant */
-    converter **converters;  /* by value slot */
+    uint32_t *maker;        /* by value slot: step; TN_NONE: input or constant */
+    converter **converters; /* by value slot */
     double (*costs)[TN_MAX_ALTERNATIVES];
     uint32_t (*wanted)[MAX_CANDIDATES]; /* by value slot: layouts that its readers want … */
     uint32_t *wanted_count;             /* … and how many */
 } work;
 
-static uint32_t slot_of(tn_value_id value) { return tn_slot_of(value); }
+static uint32_t slot_of(tn_value_id value)
+{
+    return tn_slot_of(value);
+}
 
 static bool work_init(work *w, tn_plan *plan)
 {
@@ -70,20 +73,28 @@ static uint32_t output_index(const tn_plan_step *step, tn_value_id value)
 
 static uint32_t made_layout(const tn_plan_step *step, uint32_t alternative, tn_value_id value)
 {
-    return has_choice(step) ? step->alternatives[alternative].output_layouts[output_index(step, value)]
-                            : TN_LAYOUT_PLAIN;
+    return has_choice(step)
+               ? step->alternatives[alternative].output_layouts[output_index(step, value)]
+               : TN_LAYOUT_PLAIN;
 }
 
 /* ---- conversions ------------------------------------------------------------------------------- */
 
-static tn_status convert_problem(work *w, tn_value_id value, uint32_t from, uint32_t to, tn_plan_step *step)
+static tn_status convert_problem(work *w, tn_value_id value, uint32_t from, uint32_t to,
+                                 tn_plan_step *step)
 {
     tn_pool *pool = &w->plan->pool;
     tn_node_view *view = tn_pool_alloc(pool, sizeof *view);
     char name[160];
-    snprintf(name, sizeof name, "%s:%u>%u", tn_graph_value(w->plan->compile->graph, value)->name, from, to);
-    *step = (tn_plan_step){ .node = TN_NONE, .kind = TN_STEP_KERNEL, .input_count = 1, .output_count = 1,
-                            .scratch_block = TN_NONE, .starts_as = TN_NONE, .view = view };
+    snprintf(name, sizeof name, "%s:%u>%u", tn_graph_value(w->plan->compile->graph, value)->name,
+             from, to);
+    *step = (tn_plan_step){ .node = TN_NONE,
+                            .kind = TN_STEP_KERNEL,
+                            .input_count = 1,
+                            .output_count = 1,
+                            .scratch_block = TN_NONE,
+                            .starts_as = TN_NONE,
+                            .view = view };
     step->input_ids = tn_pool_dup(pool, &value, sizeof value);
     step->output_ids = tn_pool_dup(pool, &value, sizeof value);
     const tn_type **types = tn_pool_alloc(pool, 2 * sizeof *types);
@@ -91,15 +102,30 @@ static tn_status convert_problem(work *w, tn_value_id value, uint32_t from, uint
     if (!view || !step->input_ids || !step->output_ids || !types || !constants)
         return tn_raise_memory();
     types[0] = types[1] = tn_plan_type(w->plan, value);
-    *view = (tn_node_view){ .size = sizeof *view, .version = 1, .name = tn_pool_copy(pool, name),
-                            .domain = "tenon", .op = "Convert", .overload = "", .input_count = 1,
-                            .output_count = 1, .inputs = step->input_ids, .outputs = step->output_ids,
+    *view = (tn_node_view){ .size = sizeof *view,
+                            .version = 1,
+                            .name = tn_pool_copy(pool, name),
+                            .domain = "tenon",
+                            .op = "Convert",
+                            .overload = "",
+                            .input_count = 1,
+                            .output_count = 1,
+                            .inputs = step->input_ids,
+                            .outputs = step->output_ids,
                             .region = w->plan->region };
-    step->problem = (tn_problem){ .size = sizeof step->problem, .flags = TN_PROBLEM_SHAPES_KNOWN,
-                                  .threads = w->plan->compile->threads, .math = w->plan->compile->math,
-                                  .node = view, .own_count = 1, .input_count = 1, .output_count = 1,
-                                  .inputs = types, .outputs = types + 1, .constants = constants,
-                                  .input_layout = from, .output_layout = to };
+    step->problem = (tn_problem){ .size = sizeof step->problem,
+                                  .flags = TN_PROBLEM_SHAPES_KNOWN,
+                                  .threads = w->plan->compile->threads,
+                                  .math = w->plan->compile->math,
+                                  .node = view,
+                                  .own_count = 1,
+                                  .input_count = 1,
+                                  .output_count = 1,
+                                  .inputs = types,
+                                  .outputs = types + 1,
+                                  .constants = constants,
+                                  .input_layout = from,
+                                  .output_layout = to };
     return view->name ? TN_OK : tn_raise_memory();
 }
 
@@ -121,8 +147,8 @@ static const tn_kernel *find_converter(work *w, tn_value_id value, uint32_t from
     *made = (converter){ w->converters[slot_of(value)], from, to, NULL };
     w->converters[slot_of(value)] = made;
     for (uint32_t b = 0; b < compile->backend_count && !made->kernel; b++) {
-        uint32_t count = tn_registry_kernels(compile->registry, compile->backends[b]->def.name, "tenon",
-                                             "Convert", 1, kernels, TN_COUNT(kernels));
+        uint32_t count = tn_registry_kernels(compile->registry, compile->backends[b]->def.name,
+                                             "tenon", "Convert", 1, kernels, TN_COUNT(kernels));
         for (uint32_t k = 0; k < count && k < TN_COUNT(kernels) && !made->kernel; k++)
             if (tn_kernel_offer(compile, kernels[k], &step.problem, &seconds, &algorithm, reason,
                                 sizeof reason) == TN_OK)
@@ -197,12 +223,14 @@ static tn_status bar(tn_bars *bars, const tn_plan_step *step, const char *reason
 static tn_status measure_step(work *w, tn_plan_step *step, tn_bars *bars)
 {
     char reason[256] = "";
-    tn_layouts *candidates = tn_pool_alloc(&w->plan->pool, (step->problem.input_count + 1) * sizeof *candidates);
+    tn_layouts *candidates = tn_pool_alloc(&w->plan->pool,
+                                           (step->problem.input_count + 1) * sizeof *candidates);
     if (!candidates)
         return tn_raise_memory();
     for (uint32_t k = 0; k < step->problem.input_count; k++)
         candidates[k] = candidates_of(w, step->input_ids[k]);
-    tn_status status = tn_kernel_measure(w->plan->compile, step, &w->plan->pool, candidates, reason, sizeof reason);
+    tn_status status = tn_kernel_measure(w->plan->compile, step, &w->plan->pool, candidates, reason,
+                                         sizeof reason);
     if (status == TN_DECLINED)
         return bar(bars, step, reason);
     if (status != TN_OK && reason[0])
@@ -247,7 +275,8 @@ static double input_cost(work *w, const tn_plan_step *step, uint32_t alternative
     const uint32_t maker = value == TN_NONE ? TN_NONE : w->maker[slot_of(value)];
     const uint32_t want = wanted_layout(step, alternative, input);
     double best = IMPOSSIBLE;
-    if (value == TN_NONE || (step->problem.constants && input < step->problem.input_count && step->problem.constants[input]))
+    if (value == TN_NONE || (step->problem.constants && input < step->problem.input_count &&
+                             step->problem.constants[input]))
         return 0; /* a constant is converted once, while compiling */
     if (maker == TN_NONE || !has_choice(&w->plan->steps[maker]))
         return conversion_cost(w, value, TN_LAYOUT_PLAIN, want) +
@@ -291,7 +320,8 @@ static double output_cost(work *w, const tn_plan_step *step, uint32_t alternativ
     for (uint32_t k = 0; k < step->output_count; k++) {
         const tn_value_id value = step->output_ids[k];
         for (uint32_t r = 0; value != TN_NONE && r < w->wanted_count[slot_of(value)]; r++)
-            cost += conversion_cost(w, value, made_layout(step, alternative, value), w->wanted[slot_of(value)][r]);
+            cost += conversion_cost(w, value, made_layout(step, alternative, value),
+                                    w->wanted[slot_of(value)][r]);
     }
     return cost;
 }
@@ -299,7 +329,8 @@ static double output_cost(work *w, const tn_plan_step *step, uint32_t alternativ
 static tn_status backward(work *w, tn_diagnostics *diagnostics)
 {
     const tn_value_id *outputs;
-    const uint32_t output_count = tn_graph_region_outputs(w->plan->compile->graph, w->plan->region, &outputs);
+    const uint32_t output_count = tn_graph_region_outputs(w->plan->compile->graph, w->plan->region,
+                                                          &outputs);
     for (uint32_t k = 0; k < output_count; k++)
         want(w, outputs[k], TN_LAYOUT_PLAIN);
     for (uint32_t s = w->plan->step_count; s-- > 0;) {
@@ -317,7 +348,8 @@ static tn_status backward(work *w, tn_diagnostics *diagnostics)
         if (has_choice(step) && best >= IMPOSSIBLE)
             return tn_plan_diagnose(w->plan->compile, step->node, TN_ERR_UNPLACED,
                                     "no backend of the list converts between the layouts that its "
-                                    "kernel and its neighbours' want", diagnostics);
+                                    "kernel and its neighbours' want",
+                                    diagnostics);
         for (uint32_t k = 0; k < step->input_count; k++)
             if (step->input_ids[k] != TN_NONE)
                 want(w, step->input_ids[k], wanted_layout(step, step->chosen, k));
@@ -327,17 +359,27 @@ static tn_status backward(work *w, tn_diagnostics *diagnostics)
 
 /* ---- values and conversions into the plan ---------------------------------------------------------- */
 
-static tn_status add_value(tn_plan *plan, tn_value_id value, uint32_t layout, uint32_t maker, uint32_t *out)
+static tn_status add_value(tn_plan *plan, tn_value_id value, uint32_t layout, uint32_t maker,
+                           uint32_t *out)
 {
-    struct { tn_plan_value *items; uint32_t count, capacity; } list = { plan->values, plan->value_count, plan->value_capacity };
+    struct {
+        tn_plan_value *items;
+        uint32_t count, capacity;
+    } list = { plan->values, plan->value_count, plan->value_capacity };
     if (!TN_GROW(&list))
         return tn_raise_memory();
     plan->values = list.items;
     plan->value_capacity = list.capacity;
     const tn_type *type = tn_plan_type(plan, value);
     tn_plan_value *made = &plan->values[plan->value_count];
-    *made = (tn_plan_value){ .value = value, .type = type, .layout = layout, .block = TN_NONE,
-                             .maker = maker, .view_of = TN_NONE, .next = TN_NONE, .place = TN_PLACE_ARENA };
+    *made = (tn_plan_value){ .value = value,
+                             .type = type,
+                             .layout = layout,
+                             .block = TN_NONE,
+                             .maker = maker,
+                             .view_of = TN_NONE,
+                             .next = TN_NONE,
+                             .place = TN_PLACE_ARENA };
     if (tn_type_is_known(type))
         made->bytes = tn_layout_bytes(plan->compile->layouts, layout, type);
     uint32_t *link = &plan->value_of[slot_of(value)];
@@ -391,20 +433,28 @@ static tn_status convert_constant(work *w, tn_plan_step *step, uint32_t from, ui
     const tn_tensor *plain = w->plan->values[from].constant;
     tn_plan_value *value = &w->plan->values[index];
     const tn_constant *constant = tn_graph_constant(compile->graph, value->value);
-    struct { uint32_t layout; } tag = { value->layout };
+    struct {
+        uint32_t layout;
+    } tag = { value->layout };
     const void *key = &tag;
     size_t key_bytes = sizeof tag;
     bool fill = false;
     tn_status status = TN_OK;
     if (value->layout > TN_LAYOUT_CHANNELS_LAST)
         key = tn_layout_blob(compile->layouts, value->layout, &key_bytes);
-    TN_TRY(tn_packs_get(compile->packs, &constant->id, 1, "layout", key, key_bytes, value->bytes, &value->pack, &fill));
+    TN_TRY(tn_packs_get(compile->packs, &constant->id, 1, "layout", key, key_bytes, value->bytes,
+                        &value->pack, &fill));
     tn_tensor *out = tn_pool_dup(&w->plan->pool, plain, sizeof *plain);
     if (!out)
         status = tn_raise_memory();
     else {
-        *out = (tn_tensor){ .size = sizeof *out, .dtype = plain->dtype, .rank = plain->rank, .dims = plain->dims,
-                            .data = tn_pack_data(value->pack), .bytes = value->bytes, .layout = value->layout };
+        *out = (tn_tensor){ .size = sizeof *out,
+                            .dtype = plain->dtype,
+                            .rank = plain->rank,
+                            .dims = plain->dims,
+                            .data = tn_pack_data(value->pack),
+                            .bytes = value->bytes,
+                            .layout = value->layout };
         if (fill)
             status = compile->run_once(compile, step, plain, out);
     }
@@ -420,7 +470,8 @@ static tn_status measure_converter(work *w, tn_plan_step *step)
     char reason[256] = "";
     const uint32_t from[] = { step->problem.input_layout };
     const tn_layouts candidates[] = { { 1, from } };
-    tn_status status = tn_kernel_measure(w->plan->compile, step, &w->plan->pool, candidates, reason, sizeof reason);
+    tn_status status = tn_kernel_measure(w->plan->compile, step, &w->plan->pool, candidates, reason,
+                                         sizeof reason);
     if (status != TN_OK && reason[0])
         status = tn_raise(status, "%s", reason);
     if (status != TN_OK) {
@@ -429,7 +480,8 @@ static tn_status measure_converter(work *w, tn_plan_step *step)
     }
     for (uint32_t a = 0; a < step->alternative_count; a++)
         if (step->alternatives[a].output_aliases[0].kind == TN_ALIAS_MAY_REUSE)
-            step->alternatives[a].output_aliases[0].kind = TN_ALIAS_NONE; /* other places: never in place */
+            step->alternatives[a].output_aliases[0].kind =
+                TN_ALIAS_NONE; /* other places: never in place */
     step->alternatives[0].input_layouts[0] = step->problem.input_layout;
     step->alternatives[0].output_layouts[0] = step->problem.output_layout;
     return TN_OK;
@@ -494,14 +546,16 @@ static tn_status wire_step(work *w, step_list *list, tn_plan_step *step)
     for (uint32_t k = 0; k < step->input_count; k++) {
         step->inputs[k] = TN_NONE;
         if (step->input_ids[k] != TN_NONE)
-            TN_TRY(have(w, list, step->input_ids[k], wanted_layout(step, step->chosen, k), &step->inputs[k]));
+            TN_TRY(have(w, list, step->input_ids[k], wanted_layout(step, step->chosen, k),
+                        &step->inputs[k]));
     }
     for (uint32_t k = 0; k < step->output_count; k++) {
         step->outputs[k] = TN_NONE;
         if (step->output_ids[k] == TN_NONE)
             continue;
-        TN_TRY(add_value(plan, step->output_ids[k], made_layout(step, step->chosen, step->output_ids[k]),
-                         list->count, &step->outputs[k]));
+        TN_TRY(add_value(plan, step->output_ids[k],
+                         made_layout(step, step->chosen, step->output_ids[k]), list->count,
+                         &step->outputs[k]));
         if (step->kind == TN_STEP_DYNAMIC)
             plan->values[step->outputs[k]].place = TN_PLACE_DYNAMIC;
     }
@@ -570,7 +624,8 @@ tn_status tn_choose_layouts(tn_plan *plan, tn_bars *bars, tn_diagnostics *diagno
         if (status == TN_DECLINED)
             return status;
         if (status != TN_OK)
-            return tn_plan_diagnose(plan->compile, step->node, status, tn_error_message(), diagnostics);
+            return tn_plan_diagnose(plan->compile, step->node, status, tn_error_message(),
+                                    diagnostics);
     }
     forward(&w);
     TN_TRY(backward(&w, diagnostics));

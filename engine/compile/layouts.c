@@ -61,9 +61,9 @@ tn_status tn_layout_intern(tn_layout_table *table, const void *blob, size_t blob
     if (!blob || !blob_bytes)
         return tn_raise(TN_ERR_ARGUMENT, "a private layout needs bytes that describe it");
     pthread_mutex_lock(&table->lock);
-    while (k < table->count && (table->items[k]->blob_bytes != blob_bytes ||
-                                table->items[k]->bytes != bytes ||
-                                memcmp(table->items[k]->blob, blob, blob_bytes) != 0))
+    while (k < table->count &&
+           (table->items[k]->blob_bytes != blob_bytes || table->items[k]->bytes != bytes ||
+            memcmp(table->items[k]->blob, blob, blob_bytes) != 0))
         k++;
     if (k == table->count) {
         entry *made = TN_GROW(table) ? entry_create(blob, blob_bytes, bytes) : NULL;

@@ -56,14 +56,19 @@ static uint32_t *last_uses(tn_plan *plan)
 
 /* ---- blocks -------------------------------------------------------------------------------------- */
 
-static tn_status add_block(tn_plan *plan, uint32_t first, uint32_t last, size_t bytes, uint32_t *out)
+static tn_status add_block(tn_plan *plan, uint32_t first, uint32_t last, size_t bytes,
+                           uint32_t *out)
 {
-    struct { tn_plan_block *items; uint32_t count, capacity; } list = { plan->blocks, plan->block_count, plan->block_capacity };
+    struct {
+        tn_plan_block *items;
+        uint32_t count, capacity;
+    } list = { plan->blocks, plan->block_count, plan->block_capacity };
     if (!TN_GROW(&list))
         return tn_raise_memory();
     plan->blocks = list.items;
     plan->block_capacity = list.capacity;
-    plan->blocks[plan->block_count] = (tn_plan_block){ .place = TN_PLACE_ARENA, .first = first, .last = last, .bytes = bytes };
+    plan->blocks[plan->block_count] =
+        (tn_plan_block){ .place = TN_PLACE_ARENA, .first = first, .last = last, .bytes = bytes };
     *out = plan->block_count++;
     return TN_OK;
 }
@@ -131,7 +136,8 @@ static uint32_t take_over(tn_plan *plan, uint32_t s, uint32_t k)
     for (uint32_t j = 0; j < step->problem.input_count; j++) {
         if (alias->input != TN_NONE && alias->input != j)
             continue;
-        if (can_take(plan, s, out, j) && (alias->input == j || same_extents(plan->values[step->inputs[j]].type, out->type)))
+        if (can_take(plan, s, out, j) &&
+            (alias->input == j || same_extents(plan->values[step->inputs[j]].type, out->type)))
             return j;
     }
     return TN_NONE;
@@ -181,10 +187,21 @@ static tn_status place_step(tn_plan *plan, const uint32_t *last, uint32_t s)
 /* A step that copies what output k shows into memory of its own. */
 static tn_status add_copy(tn_plan *plan, uint32_t k)
 {
-    struct { tn_plan_step *items; uint32_t count, capacity; } steps = { plan->steps, plan->step_count, plan->step_capacity };
-    struct { tn_plan_value *items; uint32_t count, capacity; } values = { plan->values, plan->value_count, plan->value_capacity };
-    tn_plan_step step = { .node = TN_NONE, .kind = TN_STEP_COPY, .input_count = 1, .output_count = 1,
-                          .scratch_block = TN_NONE, .starts_as = TN_NONE, .algorithm = "copy" };
+    struct {
+        tn_plan_step *items;
+        uint32_t count, capacity;
+    } steps = { plan->steps, plan->step_count, plan->step_capacity };
+    struct {
+        tn_plan_value *items;
+        uint32_t count, capacity;
+    } values = { plan->values, plan->value_count, plan->value_capacity };
+    tn_plan_step step = { .node = TN_NONE,
+                          .kind = TN_STEP_COPY,
+                          .input_count = 1,
+                          .output_count = 1,
+                          .scratch_block = TN_NONE,
+                          .starts_as = TN_NONE,
+                          .algorithm = "copy" };
     const uint32_t copy = plan->value_count;
     if (!TN_GROW(&steps))
         return tn_raise_memory();
@@ -209,7 +226,8 @@ static tn_status add_copy(tn_plan *plan, uint32_t k)
     plan->steps[plan->step_count++] = step;
     plan->outputs[k] = copy;
     plan->copies++;
-    return add_block(plan, plan->step_count - 1, FOREVER, plan->values[copy].bytes, &plan->values[copy].block);
+    return add_block(plan, plan->step_count - 1, FOREVER, plan->values[copy].bytes,
+                     &plan->values[copy].block);
 }
 
 static tn_status claim_outputs(tn_plan *plan)
@@ -286,7 +304,8 @@ static tn_status assign_offsets(tn_plan *plan)
     }
     for (uint32_t b = 0; b < plan->block_count; b++)
         if (plan->blocks[b].place == TN_PLACE_ARENA)
-            items[count++] = (placed){ tn_align(plan->blocks[b].bytes, 64), 0, plan->blocks[b].first, plan->blocks[b].last, b };
+            items[count++] = (placed){ tn_align(plan->blocks[b].bytes, 64), 0,
+                                       plan->blocks[b].first, plan->blocks[b].last, b };
     qsort(items, count, sizeof *items, larger_first);
     for (size_t k = 0; k < count; k++) {
         place_block(&items[k], by_offset, k);

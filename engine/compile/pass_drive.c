@@ -386,9 +386,8 @@ static tn_status stop(tn_manager *m)
 {
     char text[200];
     m->exhausted = true;
-    snprintf(
-        text, sizeof text,
-        "stopped: 64 rewrites for each node were not enough, "
+    snprintf(text, sizeof text,
+             "stopped: 64 rewrites for each node were not enough, "
              "so this pass and another undo each other");
     tn_diagnose(m->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
                                                   .severity = TN_SEVERITY_NOTE,

@@ -26,9 +26,10 @@ typedef struct tn_passes_options {
 
 /* What happened: one line a fact. */
 typedef struct tn_pass_note {
-    uint32_t pass;  /* index into passes */
-    bool fired;     /* false: a near miss */
-    char *text;     /* "bn1 folded into conv1", "conv3: not folded: Conv's output is also read by add7" */
+    uint32_t pass; /* index into passes */
+    bool fired;    /* false: a near miss */
+    char *
+        text; /* "bn1 folded into conv1", "conv3: not folded: Conv's output is also read by add7" */
 } tn_pass_note;
 typedef struct tn_pass_record {
     const char *name; /* lives as long as the registry */
@@ -47,7 +48,8 @@ typedef struct tn_pass_log {
 
 /* Unknown names in the selection are an error (TN_ERR_NAME, with the nearest). The log is the
  * caller's also after an error. */
-tn_status tn_passes_run(tn_graph *graph, const tn_passes_options *options, tn_diagnostics *diagnostics, tn_pass_log *log);
+tn_status tn_passes_run(tn_graph *graph, const tn_passes_options *options,
+                        tn_diagnostics *diagnostics, tn_pass_log *log);
 void tn_pass_log_fini(tn_pass_log *log);
 void tn_pass_log_print(const tn_pass_log *log, tn_builder *out);
 /* Names of the core's passes with phase, order and doc, as tn_pass_def rows, for lists. */

@@ -51,8 +51,8 @@ static bool fits_empty(const tn_problem *problem, const tn_kernel *kernel)
 }
 
 /* A step whose shapes are not known takes only a plain yes: nobody could ask again while running. */
-static bool ask(const tn_plan *plan, tn_plan_step *step, const tn_kernel *kernel, const tn_bars *bars,
-                tn_builder *reasons)
+static bool ask(const tn_plan *plan, tn_plan_step *step, const tn_kernel *kernel,
+                const tn_bars *bars, tn_builder *reasons)
 {
     char reason[256] = "";
     const tn_bar *bar = tn_bars_find(bars, step->node, kernel);
@@ -74,10 +74,12 @@ static bool try_backend(const tn_plan *plan, tn_plan_step *step, const tn_backen
                         const tn_bars *bars, tn_builder *reasons)
 {
     const tn_kernel *kernels[MAX_KERNELS];
-    uint32_t count = tn_registry_kernels(plan->compile->registry, backend->def.name, step->op->def.domain,
-                                         step->op->def.name, step->op->def.since, kernels, MAX_KERNELS);
+    uint32_t count = tn_registry_kernels(plan->compile->registry, backend->def.name,
+                                         step->op->def.domain, step->op->def.name,
+                                         step->op->def.since, kernels, MAX_KERNELS);
     if (!count)
-        tn_add(reasons, "%s%s: has no kernel for it", reasons->count ? "; " : "", backend->def.name);
+        tn_add(reasons, "%s%s: has no kernel for it", reasons->count ? "; " : "",
+               backend->def.name);
     for (uint32_t k = 0; k < count && k < MAX_KERNELS; k++)
         if (ask(plan, step, kernels[k], bars, reasons)) {
             step->kernel = kernels[k];
@@ -110,7 +112,8 @@ static tn_status place_step(tn_plan *plan, tn_plan_step *step, const tn_bars *ba
     if (!placed) {
         tn_builder text = { 0 };
         tn_add(&text, "no backend of the list offers it: %s", tn_builder_text(&reasons));
-        status = tn_plan_diagnose(compile, step->node, TN_ERR_UNPLACED, tn_builder_text(&text), diagnostics);
+        status = tn_plan_diagnose(compile, step->node, TN_ERR_UNPLACED, tn_builder_text(&text),
+                                  diagnostics);
         tn_builder_fini(&text);
     } else if (!step->reasons || reasons.failed) {
         status = tn_raise_memory();

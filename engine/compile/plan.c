@@ -30,7 +30,8 @@ static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count
     TN_TRY(tn_choose_layouts(plan, bars, diagnostics));
     TN_TRY(tn_plan_memory(plan));
     if (plan->compile->limits.arena_bytes && plan->arena_bytes > plan->compile->limits.arena_bytes)
-        return tn_raise(TN_ERR_LIMIT, "the plan needs an arena of %zu bytes; the budget is %" PRIu64,
+        return tn_raise(TN_ERR_LIMIT,
+                        "the plan needs an arena of %zu bytes; the budget is %" PRIu64,
                         plan->arena_bytes, plan->compile->limits.arena_bytes);
     return tn_prepare_all(plan, diagnostics);
 }
@@ -58,7 +59,8 @@ tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const t
     for (uint32_t k = 0; k < bars.count; k++)
         tn_free(bars.items[k].reason);
     tn_free(bars.items);
-    return status == TN_DECLINED ? tn_raise(TN_ERR_LIMIT, "kernels declined %d plans", MAX_REPEATS) : status;
+    return status == TN_DECLINED ? tn_raise(TN_ERR_LIMIT, "kernels declined %d plans", MAX_REPEATS)
+                                 : status;
 }
 
 tn_plan *tn_plan_ref(tn_plan *plan)

@@ -27,7 +27,8 @@ extern const tn_host tn_compile_host;
 typedef struct tn_layout_table tn_layout_table;
 tn_status tn_layout_table_create(tn_layout_table **out);
 void tn_layout_table_destroy(tn_layout_table *table);
-tn_status tn_layout_intern(tn_layout_table *table, const void *blob, size_t blob_bytes, size_t bytes, uint32_t *out);
+tn_status tn_layout_intern(tn_layout_table *table, const void *blob, size_t blob_bytes,
+                           size_t bytes, uint32_t *out);
 const void *tn_layout_blob(tn_layout_table *table, uint32_t layout, size_t *blob_bytes);
 /* What a tensor of this type takes in this layout. */
 size_t tn_layout_bytes(tn_layout_table *table, uint32_t layout, const tn_type *type);
@@ -42,8 +43,9 @@ tn_status tn_packs_create(tn_packs **out);
 void tn_packs_destroy(tn_packs *packs);
 uint64_t tn_packs_bytes(tn_packs *packs);
 /* *fill: this caller must fill it and then call tn_pack_filled (ok or not). One reference. */
-tn_status tn_packs_get(tn_packs *packs, const uint64_t *sources, uint32_t source_count, const char *build,
-                       const void *key, size_t key_bytes, size_t bytes, tn_pack_block **out, bool *fill);
+tn_status tn_packs_get(tn_packs *packs, const uint64_t *sources, uint32_t source_count,
+                       const char *build, const void *key, size_t key_bytes, size_t bytes,
+                       tn_pack_block **out, bool *fill);
 void tn_pack_filled(tn_pack_block *block, bool ok);
 void *tn_pack_data(tn_pack_block *block);
 void tn_pack_unref(tn_pack_block *block);
@@ -55,7 +57,10 @@ typedef struct tn_plan_step tn_plan_step;
 typedef tn_status (*tn_run_once_fn)(const tn_compile *compile, tn_plan_step *step,
                                     const tn_tensor *input, tn_tensor *output);
 
-typedef struct tn_override { char *pattern; tn_backend *backend; } tn_override;
+typedef struct tn_override {
+    char *pattern;
+    tn_backend *backend;
+} tn_override;
 
 /* A session's choices. */
 struct tn_compile {
@@ -75,11 +80,11 @@ struct tn_compile {
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 enum { /* tn_plan_value.place, tn_plan_block.place */
-    TN_PLACE_ARENA,
-    TN_PLACE_CONSTANT, /* the model's memory, or a pack */
-    TN_PLACE_INPUT,    /* the caller's memory */
-    TN_PLACE_OUTPUT,   /* an output's own memory */
-    TN_PLACE_DYNAMIC   /* an object made while running */
+       TN_PLACE_ARENA,
+       TN_PLACE_CONSTANT, /* the model's memory, or a pack */
+       TN_PLACE_INPUT,    /* the caller's memory */
+       TN_PLACE_OUTPUT,   /* an output's own memory */
+       TN_PLACE_DYNAMIC   /* an object made while running */
 };
 
 /* One value in one layout. */
@@ -105,10 +110,10 @@ typedef struct tn_plan_block {
 } tn_plan_block;
 
 enum { /* tn_plan_step.kind */
-    TN_STEP_KERNEL,
-    TN_STEP_VIEW,    /* output 0 shows input 0's elements: nothing to do but, for dynamic ones, a handle */
-    TN_STEP_COPY,    /* output 0 gets input 0's bytes */
-    TN_STEP_DYNAMIC  /* a kernel whose extents, kinds or bodies are known only while running */
+       TN_STEP_KERNEL,
+       TN_STEP_VIEW, /* output 0 shows input 0's elements: nothing to do but, for dynamic ones, a handle */
+       TN_STEP_COPY,   /* output 0 gets input 0's bytes */
+       TN_STEP_DYNAMIC /* a kernel whose extents, kinds or bodies are known only while running */
 };
 
 /* A step of an epilogue that the host applies itself (TN_KERNEL_ANY_STEPS). */
@@ -132,10 +137,10 @@ struct tn_plan_step {
     uint32_t capture_count;
     tn_value_id *input_ids;  /* graph values, TN_NONE: absent */
     tn_value_id *output_ids; /* TN_NONE: not wanted */
-    uint32_t *inputs;  /* plan values once layouts are chosen, TN_NONE: absent */
+    uint32_t *inputs;        /* plan values once layouts are chosen, TN_NONE: absent */
     uint32_t *outputs;
     tn_problem problem;
-    tn_step *steps; /* the epilogue */
+    tn_step *steps;    /* the epilogue */
     tn_node_id *fused; /* their nodes */
     tn_host_step *host_steps;
     uint32_t host_step_count;
@@ -147,7 +152,7 @@ struct tn_plan_step {
     size_t slot_offset;
     double seconds;
     const char *algorithm;
-    char *reasons; /* pool */
+    char *reasons;      /* pool */
     uint32_t starts_as; /* the input that output 0 must begin as a copy of, made by the executor;
                            TN_NONE: none, or the memory is the same already */
     bool in_place;
@@ -171,7 +176,7 @@ typedef struct tn_plan {
     tn_value_id *input_ids;
     uint32_t *inputs; /* plan values */
     uint32_t output_count;
-    uint32_t *outputs; /* plan values */
+    uint32_t *outputs;  /* plan values */
     uint32_t *value_of; /* by slot of the graph's value: plan value in its first layout */
     size_t arena_bytes, live_bytes, slot_bytes, pack_bytes, scratch_bytes;
     uint32_t conversions, copies, views;
@@ -186,19 +191,28 @@ tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const t
 tn_plan *tn_plan_ref(tn_plan *plan);
 void tn_plan_unref(tn_plan *plan);
 /* Outer values, not constants, that a region's plan takes beside the region's inputs. Lent. */
-tn_status tn_plan_captures(const tn_compile *compile, tn_region_id region, const tn_value_id **out, uint32_t *count);
+tn_status tn_plan_captures(const tn_compile *compile, tn_region_id region, const tn_value_id **out,
+                           uint32_t *count);
 /* Memory the plan itself takes, for the plan table's bound. */
 size_t tn_plan_bytes(const tn_plan *plan);
 
 /* ---- stages (each edits the plan under construction) ------------------------------------------ */
-tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count, tn_diagnostics *diagnostics);
+tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
+                  tn_diagnostics *diagnostics);
 /* Fills step->problem from its ids and epilogue; arrays come from the plan's pool. */
 tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step);
 const tn_type *tn_plan_type(const tn_plan *plan, tn_value_id value);
 /* What measure declined: the kernel may not serve the node any more; without a kernel, the node
  * takes no epilogue any more. */
-typedef struct tn_bar { tn_node_id node; const tn_kernel *kernel; char *reason; } tn_bar;
-typedef struct tn_bars { tn_bar *items; uint32_t count, capacity; } tn_bars;
+typedef struct tn_bar {
+    tn_node_id node;
+    const tn_kernel *kernel;
+    char *reason;
+} tn_bar;
+typedef struct tn_bars {
+    tn_bar *items;
+    uint32_t count, capacity;
+} tn_bars;
 const tn_bar *tn_bars_find(const tn_bars *bars, tn_node_id node, const tn_kernel *kernel);
 tn_status tn_place(tn_plan *plan, const tn_bars *bars, tn_diagnostics *diagnostics);
 tn_status tn_fuse(tn_plan *plan, const tn_bars *bars);
@@ -209,8 +223,9 @@ tn_status tn_prepare_all(tn_plan *plan, tn_diagnostics *diagnostics);
 
 /* ---- shared by the stages, and by run/ for dynamic steps (kernel.c) ----------------------------- */
 /* Asks one kernel. TN_OK, TN_DECLINED, TN_NEEDS_SHAPES, or an error; reason[] gets its words. */
-tn_status tn_kernel_offer(const tn_compile *compile, const tn_kernel *kernel, const tn_problem *problem,
-                          double *seconds, const char **algorithm, char *reason, size_t reason_bytes);
+tn_status tn_kernel_offer(const tn_compile *compile, const tn_kernel *kernel,
+                          const tn_problem *problem, double *seconds, const char **algorithm,
+                          char *reason, size_t reason_bytes);
 /* Fills step->alternatives and state. TN_DECLINED with reason. */
 tn_status tn_kernel_measure(const tn_compile *compile, tn_plan_step *step, tn_pool *pool,
                             const tn_layouts *candidates, char *reason, size_t reason_bytes);
@@ -222,7 +237,8 @@ void tn_kernel_finish(tn_plan_step *step);
 int tn_threads_enter(uint32_t threads);
 void tn_threads_leave(int before);
 /* Completes the message of an error in a node: file, line, node, operator. Answers status. */
-tn_status tn_plan_diagnose(const tn_compile *compile, tn_node_id node, tn_status status, const char *message, tn_diagnostics *diagnostics);
+tn_status tn_plan_diagnose(const tn_compile *compile, tn_node_id node, tn_status status,
+                           const char *message, tn_diagnostics *diagnostics);
 
 /* ---- report.c ----------------------------------------------------------------------------------- */
 tn_status tn_plan_report(const tn_plan *plan, tn_report **out);

@@ -12,7 +12,8 @@ tn_status tn_prepare_all(tn_plan *plan, tn_diagnostics *diagnostics)
             continue;
         const tn_status status = tn_kernel_prepare(plan->compile, step, &plan->pool);
         if (status != TN_OK)
-            return tn_plan_diagnose(plan->compile, step->node, status, tn_error_message(), diagnostics);
+            return tn_plan_diagnose(plan->compile, step->node, status, tn_error_message(),
+                                    diagnostics);
         const tn_alternative *chosen = &step->alternatives[step->chosen];
         for (uint32_t k = 0; k < chosen->pack_count; k++)
             plan->pack_bytes += chosen->packs[k].bytes;

@@ -55,7 +55,8 @@ static char *types_text(maker *m, const uint32_t *values, uint32_t count)
 
 static const char *value_name(const maker *m, uint32_t value)
 {
-    const tn_value_view *view = tn_graph_value(m->plan->compile->graph, m->plan->values[value].value);
+    const tn_value_view *view = tn_graph_value(m->plan->compile->graph,
+                                               m->plan->values[value].value);
     return view ? view->name : "";
 }
 
@@ -70,7 +71,8 @@ static char *place_text(maker *m, const tn_plan_step *step)
     else if (out->place == TN_PLACE_DYNAMIC)
         tn_add(&text, "made while running");
     else if (out->place == TN_PLACE_OUTPUT)
-        tn_add(&text, "output %s", tn_graph_output_name(m->plan->compile->graph, m->plan->region, out->index));
+        tn_add(&text, "output %s",
+               tn_graph_output_name(m->plan->compile->graph, m->plan->region, out->index));
     else
         tn_add(&text, "arena+%zu", m->plan->blocks[out->block].offset);
     if (step->in_place)
@@ -91,7 +93,8 @@ static char *fused_text(maker *m, const tn_plan_step *step)
 static void add_cost(const maker *m, tn_node_id node, tn_report_step *row)
 {
     tn_cost cost = { .size = sizeof cost };
-    if (tn_infer_cost(m->plan->compile->registry, m->plan->compile->graph, node, &m->plan->shapes, &cost) != TN_OK)
+    if (tn_infer_cost(m->plan->compile->registry, m->plan->compile->graph, node, &m->plan->shapes,
+                      &cost) != TN_OK)
         return;
     row->macs += cost.macs;
     row->ops += cost.ops;
@@ -109,7 +112,8 @@ static void measure_step(const maker *m, const tn_plan_step *step, tn_report_ste
         const tn_plan_value *value = &m->plan->values[step->inputs[k]];
         int64_t count = 0;
         row->bytes += step->kind == TN_STEP_VIEW ? 0.0 : (double)value->bytes;
-        if (value->constant && tn_shape_count(value->type->rank, value->type->dims, &count) == TN_OK)
+        if (value->constant &&
+            tn_shape_count(value->type->rank, value->type->dims, &count) == TN_OK)
             row->parameters += (uint64_t)count;
     }
     for (uint32_t k = 0; k < step->output_count; k++)
@@ -147,10 +151,12 @@ static bool keeps_plane(const tn_plan *plan, const tn_plan_step *step)
 static tn_window field_of(const maker *m, const tn_plan_step *step)
 {
     tn_window windows[TN_MAX_RANK], field;
-    if (step->node == TN_NONE || step->kind == TN_STEP_DYNAMIC || !step->output_count || step->output_ids[0] == TN_NONE)
+    if (step->node == TN_NONE || step->kind == TN_STEP_DYNAMIC || !step->output_count ||
+        step->output_ids[0] == TN_NONE)
         return (tn_window){ 0 };
     field = widest_input(m, step);
-    const int32_t axes = tn_infer_windows(m->plan->compile->registry, m->plan->compile->graph, step->node, &m->plan->shapes, windows);
+    const int32_t axes = tn_infer_windows(m->plan->compile->registry, m->plan->compile->graph,
+                                          step->node, &m->plan->shapes, windows);
     if (axes < 1 || field.kernel == 0)
         return keeps_plane(m->plan, step) ? field : (tn_window){ 0 };
     field.pad_begin -= windows[0].pad_begin * field.stride;
@@ -164,7 +170,8 @@ static tn_window field_of(const maker *m, const tn_plan_step *step)
 static bool make_step(maker *m, const tn_plan_step *step, tn_report_step *row)
 {
     const tn_alternative *chosen = &step->alternatives[step->chosen];
-    const char *algorithm = step->measured && chosen->algorithm ? chosen->algorithm : step->algorithm;
+    const char *algorithm = step->measured && chosen->algorithm ? chosen->algorithm
+                                                                : step->algorithm;
     *row = (tn_report_step){ .size = sizeof *row };
     row->is_conversion = step->node == TN_NONE && step->kind == TN_STEP_KERNEL;
     row->name = tn_pool_copy(&m->report->pool, step->view ? step->view->name : "copy");
@@ -182,17 +189,23 @@ static bool make_step(maker *m, const tn_plan_step *step, tn_report_step *row)
     for (uint32_t k = 0; step->output_ids && k < step->output_count; k++)
         if (step->output_ids[k] != TN_NONE && step->node != TN_NONE)
             m->fields[tn_slot_of(step->output_ids[k])] = row->field;
-    return row->name && row->op && row->backend && row->algorithm && row->fused && row->inputs && row->outputs &&
-           row->place && row->reasons;
+    return row->name && row->op && row->backend && row->algorithm && row->fused && row->inputs &&
+           row->outputs && row->place && row->reasons;
 }
 
 static void sum(const tn_plan *plan, tn_report *report)
 {
     tn_report_totals *t = &report->totals;
-    *t = (tn_report_totals){ .size = sizeof *t, .conversions = plan->conversions, .copies = plan->copies,
-                             .steps = plan->step_count, .views = plan->views, .pack_bytes = plan->pack_bytes,
-                             .scratch_bytes = plan->scratch_bytes, .slot_bytes = plan->slot_bytes,
-                             .arena_bytes = plan->arena_bytes, .live_bytes = plan->live_bytes };
+    *t = (tn_report_totals){ .size = sizeof *t,
+                             .conversions = plan->conversions,
+                             .copies = plan->copies,
+                             .steps = plan->step_count,
+                             .views = plan->views,
+                             .pack_bytes = plan->pack_bytes,
+                             .scratch_bytes = plan->scratch_bytes,
+                             .slot_bytes = plan->slot_bytes,
+                             .arena_bytes = plan->arena_bytes,
+                             .live_bytes = plan->live_bytes };
     for (uint32_t k = 0; k < report->count; k++) {
         t->macs += report->steps[k].macs;
         t->ops += report->steps[k].ops;
@@ -201,7 +214,8 @@ static void sum(const tn_plan *plan, tn_report *report)
     for (uint32_t v = 0; v < plan->value_count; v++) {
         const tn_plan_value *value = &plan->values[v];
         int64_t count = 0;
-        if (!value->constant || value->pack || tn_shape_count(value->type->rank, value->type->dims, &count) != TN_OK)
+        if (!value->constant || value->pack ||
+            tn_shape_count(value->type->rank, value->type->dims, &count) != TN_OK)
             continue;
         t->parameters += (uint64_t)count;
         t->weight_bytes += value->bytes;
@@ -213,12 +227,14 @@ static tn_status make(maker *m)
     const tn_plan *plan = m->plan;
     const uint32_t slots = tn_graph_value_slots(plan->compile->graph) + 1;
     m->fields = tn_pool_alloc(&m->report->pool, slots * sizeof *m->fields);
-    m->report->steps = tn_pool_alloc(&m->report->pool, ((size_t)plan->step_count + 1) * sizeof *m->report->steps);
+    m->report->steps = tn_pool_alloc(&m->report->pool,
+                                     ((size_t)plan->step_count + 1) * sizeof *m->report->steps);
     if (!m->fields || !m->report->steps)
         return tn_raise_memory();
     for (uint32_t k = 0; k < plan->input_count; k++)
         if (tn_plan_type(plan, plan->input_ids[k])->rank >= 3)
-            m->fields[tn_slot_of(plan->input_ids[k])] = (tn_window){ .kernel = 1, .stride = 1, .dilation = 1 };
+            m->fields[tn_slot_of(plan->input_ids[k])] =
+                (tn_window){ .kernel = 1, .stride = 1, .dilation = 1 };
     for (uint32_t k = 0; k < plan->step_count; k++, m->report->count++)
         if (!make_step(m, &plan->steps[k], &m->report->steps[k]))
             return tn_raise_memory();

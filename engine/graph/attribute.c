@@ -243,8 +243,8 @@ void tn_attribute_box_unref(tn_attribute_box *box)
 tn_attribute_list *tn_attribute_list_create(uint32_t count)
 {
     const size_t slots = sizeof(tn_attribute_slot) * (size_t)count;
-    tn_attribute_list *list =
-        tn_alloc(1, sizeof *list + slots + sizeof(tn_attribute) * (size_t)count);
+    tn_attribute_list *list = tn_alloc(1,
+                                       sizeof *list + slots + sizeof(tn_attribute) * (size_t)count);
     if (list)
         list->items = (tn_attribute *)(void *)((char *)(list + 1) + slots);
     return list;
@@ -311,8 +311,9 @@ static tn_status rebuild(tn_graph *graph, tn_node *node, int32_t at, tn_attribut
 {
     const tn_attribute_list *old = node->attributes;
     const uint32_t count = old ? old->count : 0;
-    tn_attribute_list *list =
-        count < ATTRIBUTE_LIMIT || at >= 0 ? tn_attribute_list_create(count + 1) : NULL;
+    tn_attribute_list *list = count < ATTRIBUTE_LIMIT || at >= 0
+                                  ? tn_attribute_list_create(count + 1)
+                                  : NULL;
     if (!list) {
         tn_attribute_box_unref(box);
         return count < ATTRIBUTE_LIMIT || at >= 0
@@ -355,7 +356,7 @@ static tn_status adopt(const tn_attribute *attribute, tn_attribute *out)
     if (!attribute)
         return tn_raise(TN_ERR_ARGUMENT, "the attribute is NULL");
     const size_t known = attribute->size && attribute->size < sizeof *out ? attribute->size
-                                                                         : sizeof *out;
+                                                                          : sizeof *out;
     *out = (tn_attribute){ 0 };
     memcpy(out, attribute, known);
     return TN_OK;

@@ -171,8 +171,9 @@ tn_status tn_graph_add_output(tn_graph *graph, tn_region_id region, const char *
 tn_value_id tn_graph_find_value(const tn_graph *graph, tn_region_id region, const char *name)
 {
     const char *kept = graph && name && tn_find_region(graph, region) ? tn_intern(graph, name)
-                                                                     : NULL;
-    for (tn_region_id r = kept ? region : TN_NONE; r != TN_NONE; r = graph->regions.items[r].outer) {
+                                                                      : NULL;
+    for (tn_region_id r = kept ? region : TN_NONE; r != TN_NONE;
+         r = graph->regions.items[r].outer) {
         tn_value_id value = tn_names_get(graph, r, kept);
         if (value != TN_NONE)
             return value;

@@ -178,8 +178,8 @@ tn_status tn_change_move_node(tn_graph *graph, tn_node *node, tn_region_id regio
 tn_status tn_change_node_output(tn_graph *graph, tn_node *node, uint32_t k)
 {
     TN_TRY(ready(graph));
-    tn_journal_add(graph, &(tn_record){ RECORD_NODE_OUTPUT, .a = k, .b = node->outputs[k],
-                                        .object = node });
+    tn_journal_add(
+        graph, &(tn_record){ RECORD_NODE_OUTPUT, .a = k, .b = node->outputs[k], .object = node });
     tn_value_of(graph, node->outputs[k])->view.producer = TN_NONE;
     node->outputs[k] = TN_NONE;
     return TN_OK;
@@ -248,8 +248,8 @@ tn_status tn_change_attributes(tn_graph *graph, tn_node *node, tn_attribute_list
         tn_attribute_list_destroy(list);
         return status;
     }
-    tn_journal_add(graph, &(tn_record){ RECORD_ATTRIBUTES, .object = node,
-                                        .old = node->attributes });
+    tn_journal_add(graph,
+                   &(tn_record){ RECORD_ATTRIBUTES, .object = node, .old = node->attributes });
     set_attributes(node, list);
     return TN_OK;
 }
@@ -317,7 +317,7 @@ static tn_status ready_for_name(tn_graph *graph, tn_region_id region)
 {
     TN_TRY(ready(graph));
     return tn_names_reserve(graph, graph->regions.items[region].depth + 1) ? TN_OK
-                                                                          : tn_raise_memory();
+                                                                           : tn_raise_memory();
 }
 
 tn_status tn_change_add_value(tn_graph *graph, tn_value *value)
@@ -347,8 +347,8 @@ static void rename_value(tn_graph *graph, tn_value *value, const char *name)
 tn_status tn_change_rename(tn_graph *graph, tn_value *value, const char *name)
 {
     TN_TRY(ready_for_name(graph, value->view.region));
-    tn_journal_add(graph, &(tn_record){ RECORD_VALUE_RENAMED, .object = value,
-                                        .old = value->view.name });
+    tn_journal_add(graph,
+                   &(tn_record){ RECORD_VALUE_RENAMED, .object = value, .old = value->view.name });
     rename_value(graph, value, name);
     return TN_OK;
 }
@@ -375,8 +375,8 @@ tn_status tn_change_value_region(tn_graph *graph, tn_value *value, tn_region_id 
         return status;
     }
     place_value(graph, value, region, name);
-    tn_journal_add(graph, &(tn_record){ RECORD_VALUE_REGION, .a = from, .object = value,
-                                        .old = old });
+    tn_journal_add(graph,
+                   &(tn_record){ RECORD_VALUE_REGION, .a = from, .object = value, .old = old });
     return TN_OK;
 }
 
@@ -431,8 +431,8 @@ tn_status tn_change_elements(tn_graph *graph, tn_value *value, tn_elements *elem
             tn_free(elements);
             return status;
         }
-        tn_journal_add(graph, &(tn_record){ RECORD_ELEMENTS, .object = value,
-                                            .old = value->elements });
+        tn_journal_add(graph,
+                       &(tn_record){ RECORD_ELEMENTS, .object = value, .old = value->elements });
     }
     value->elements = elements;
     return TN_OK;
@@ -483,7 +483,8 @@ tn_status tn_change_remove_region(tn_graph *graph, tn_region_id id)
 tn_status tn_change_region_owner(tn_graph *graph, tn_region_id region, tn_node_id owner)
 {
     TN_TRY(ready(graph));
-    tn_journal_add(graph, &(tn_record){ .kind = RECORD_REGION_OWNER, .a = region,
+    tn_journal_add(graph, &(tn_record){ .kind = RECORD_REGION_OWNER,
+                                        .a = region,
                                         .b = graph->regions.items[region].owner });
     graph->regions.items[region].owner = owner;
     return TN_OK;
@@ -588,8 +589,8 @@ tn_status tn_change_region_output(tn_graph *graph, tn_region_id id, uint32_t k, 
     if (!TN_GROW(&value->outputs))
         return tn_raise_memory();
     set_output(graph, id, k, value->id);
-    tn_journal_add(graph, &(tn_record){ .kind = RECORD_REGION_OUTPUT, .a = id, .b = k,
-                                        .number = old });
+    tn_journal_add(graph,
+                   &(tn_record){ .kind = RECORD_REGION_OUTPUT, .a = id, .b = k, .number = old });
     return TN_OK;
 }
 
@@ -676,9 +677,7 @@ static void undo_region(tn_graph *graph, const tn_record *r)
 {
     tn_region *region = &graph->regions.items[r->a];
     switch (r->kind) {
-    case RECORD_REGION_ADDED:
-        free_region(&graph->regions.items[--graph->regions.count]);
-        break;
+    case RECORD_REGION_ADDED: free_region(&graph->regions.items[--graph->regions.count]); break;
     case RECORD_REGION_REMOVED:
         region->alive = true;
         for (uint32_t k = 0; k < region->outputs.count; k++)

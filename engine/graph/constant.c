@@ -23,8 +23,7 @@ tn_constant *tn_constant_ref(tn_constant *constant)
 void tn_constant_unref(tn_constant *constant)
 {
     counted_constant *counted = (counted_constant *)(void *)constant;
-    if (!constant ||
-        atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1)
+    if (!constant || atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1)
         return;
     tn_buffer_unref(constant->buffer);
     tn_free(counted);
@@ -89,7 +88,8 @@ tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_cons
     if (!counted)
         return tn_raise_memory();
     tn_constant *constant = &counted->constant;
-    const bool shared = buffer && bytes && (uintptr_t)tensor->data % alignment_of(tensor->dtype) == 0;
+    const bool shared = buffer && bytes &&
+                        (uintptr_t)tensor->data % alignment_of(tensor->dtype) == 0;
     if (shared) {
         constant->buffer = tn_buffer_ref(buffer);
     } else { /* also a mapped one that no kernel could read where it lies */

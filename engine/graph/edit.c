@@ -17,9 +17,10 @@ tn_status tn_graph_set_input(tn_graph *graph, tn_node_id id, uint32_t input, tn_
         TN_TRY(tn_need_visible(graph, value, node->view.region));
     }
     uint32_t mark = tn_edit_begin(graph);
-    return tn_edit_end(graph, mark, input == node->view.input_count
-                                        ? tn_change_append_input(graph, node, value_id)
-                                        : tn_change_input(graph, node, input, value_id));
+    return tn_edit_end(graph, mark,
+                       input == node->view.input_count
+                           ? tn_change_append_input(graph, node, value_id)
+                           : tn_change_input(graph, node, input, value_id));
 }
 
 /* ---- replacement ------------------------------------------------------------------------- */
@@ -159,8 +160,7 @@ tn_status tn_graph_move_node(tn_graph *graph, tn_node_id id, tn_node_id before)
                             next->view.name, node->view.name);
     }
     uint32_t mark = tn_edit_begin(graph);
-    return tn_edit_end(graph, mark,
-                       tn_change_move_node(graph, node, node->view.region, before));
+    return tn_edit_end(graph, mark, tn_change_move_node(graph, node, node->view.region, before));
 }
 
 static tn_status drop_output(tn_graph *graph, tn_node *node, uint32_t k, tn_value *value)

@@ -159,8 +159,8 @@ static tn_value *clone_value(const tn_value *from)
     DUP(&from->uses, &value->uses, &ok);
     DUP(&from->outputs, &value->outputs, &ok);
     if (from->elements) {
-        const size_t bytes =
-            sizeof *from->elements + (size_t)from->elements->count * sizeof(tn_dim);
+        const size_t bytes = sizeof *from->elements +
+                             (size_t)from->elements->count * sizeof(tn_dim);
         value->elements = tn_alloc(1, bytes);
         if (value->elements)
             memcpy(value->elements, from->elements, bytes);

@@ -17,7 +17,7 @@
 typedef struct tn_constant {
     tn_tensor tensor; /* dense, plain; dims point into this object */
     tn_buffer *buffer;
-    uint64_t id;      /* of these contents in this process: equal ids, equal contents */
+    uint64_t id; /* of these contents in this process: equal ids, equal contents */
     int64_t dims[TN_MAX_RANK];
 } tn_constant;
 tn_constant *tn_constant_ref(tn_constant *constant);
@@ -32,8 +32,10 @@ tn_dims *tn_graph_dims(const tn_graph *graph);
 
 /* Where text lies that the graph came from: turns a node's origin plus a part ("/inputs/1") into
  * line and column. The graph owns `user` and frees it with `fini`. */
-typedef void (*tn_locate_fn)(void *user, const char *origin, const char *part, uint32_t *line, uint32_t *column);
-void tn_graph_set_source(tn_graph *graph, const char *file, tn_locate_fn locate, void *user, void (*fini)(void *));
+typedef void (*tn_locate_fn)(void *user, const char *origin, const char *part, uint32_t *line,
+                             uint32_t *column);
+void tn_graph_set_source(tn_graph *graph, const char *file, tn_locate_fn locate, void *user,
+                         void (*fini)(void *));
 const char *tn_graph_file(const tn_graph *graph); /* "" when it came from none */
 /* Fills file, line, column, region, node and op of a diagnostic (texts lent from the graph's pool). */
 void tn_graph_locate(tn_graph *graph, tn_node_id node, const char *part, tn_diagnostic *out);
@@ -44,20 +46,26 @@ void tn_graph_keep(tn_graph *graph, void *object, void (*ref)(void *), void (*un
 void *tn_graph_kept(const tn_graph *graph);
 
 /* ---- more reading ------------------------------------------------------------------------ */
-uint32_t tn_graph_region_count(const tn_graph *graph);    /* slots; gone ones have no owner and are not top */
+uint32_t
+tn_graph_region_count(const tn_graph *graph); /* slots; gone ones have no owner and are not top */
 bool tn_graph_region_alive(const tn_graph *graph, tn_region_id region);
-tn_region_id tn_graph_region_outer(const tn_graph *graph, tn_region_id region); /* TN_NONE for top */
-uint32_t tn_graph_node_count(const tn_graph *graph);      /* alive, all regions */
-uint32_t tn_graph_node_slots(const tn_graph *graph);      /* bound for tn_slot_of(node) */
+tn_region_id tn_graph_region_outer(const tn_graph *graph,
+                                   tn_region_id region); /* TN_NONE for top */
+uint32_t tn_graph_node_count(const tn_graph *graph);     /* alive, all regions */
+uint32_t tn_graph_node_slots(const tn_graph *graph);     /* bound for tn_slot_of(node) */
 uint32_t tn_graph_value_slots(const tn_graph *graph);
-static inline uint32_t tn_slot_of(uint32_t handle) { return handle & 0xffffffu; }
+static inline uint32_t tn_slot_of(uint32_t handle)
+{
+    return handle & 0xffffffu;
+}
 tn_value_id tn_graph_value_at(const tn_graph *graph, uint32_t slot); /* TN_NONE when free */
 tn_node_id tn_graph_node_at(const tn_graph *graph, uint32_t slot);
-tn_node_id tn_graph_find_node(const tn_graph *graph, const char *name); /* TN_NONE: none */
+tn_node_id tn_graph_find_node(const tn_graph *graph, const char *name);   /* TN_NONE: none */
 tn_constant *tn_graph_constant(const tn_graph *graph, tn_value_id value); /* NULL: none; lent */
 /* Outer values that a node's bodies use at any depth, each once, in a stable order. Lent until the
  * next edit. */
-tn_status tn_graph_captures(tn_graph *graph, tn_node_id node, const tn_value_id **out, uint32_t *count);
+tn_status tn_graph_captures(tn_graph *graph, tn_node_id node, const tn_value_id **out,
+                            uint32_t *count);
 /* "user's nodes" this one comes from: names joined by a space; "" when it is the user's own. */
 const char *tn_graph_trace(const tn_graph *graph, tn_node_id node);
 /* Whether a caller of this function must give its attribute k. */
@@ -66,27 +74,32 @@ bool tn_graph_function_attribute_required(const tn_graph *function, uint32_t k);
 /* ---- what inference writes down ----------------------------------------------------------- */
 tn_status tn_graph_set_type(tn_graph *graph, tn_value_id value, const tn_type *type);
 /* Elements of a small integer tensor as expressions; count -1: unknown. Lent. */
-tn_status tn_graph_set_elements(tn_graph *graph, tn_value_id value, const tn_dim *elements, int64_t count);
+tn_status tn_graph_set_elements(tn_graph *graph, tn_value_id value, const tn_dim *elements,
+                                int64_t count);
 int64_t tn_graph_elements(const tn_graph *graph, tn_value_id value, const tn_dim **out);
 /* The schema a node was resolved to (const tn_operator_def *, or a function's), and its version. */
 void tn_graph_set_schema(tn_graph *graph, tn_node_id node, const void *schema, uint32_t version);
 const void *tn_graph_schema(const tn_graph *graph, tn_node_id node);
 /* A default that the schema gives: an attribute like others, but writing and printing may leave it
  * out, and it goes when the operator changes. One that the node has itself stays. */
-tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node, const tn_attribute *attribute);
+tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node,
+                                         const tn_attribute *attribute);
 bool tn_graph_attribute_is_default(const tn_graph *graph, tn_node_id node, const char *name);
 
 /* What its schema says for an attribute that the node leaves out: stands with the others, but is
  * left out when the graph is written. Does nothing where the node has the attribute itself. */
-tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node, const tn_attribute *attribute);
+tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node,
+                                         const tn_attribute *attribute);
 bool tn_graph_attribute_is_default(const tn_graph *graph, tn_node_id node, const char *name);
 
 /* ---- more editing ------------------------------------------------------------------------- */
 /* Makes a value a constant in place (it must have no producer after the call's removal of its
  * node's other users); takes a reference. */
 tn_status tn_graph_set_constant(tn_graph *graph, tn_value_id value, tn_constant *constant);
-tn_status tn_graph_new_constant(tn_graph *graph, tn_region_id region, const char *name, tn_constant *constant, tn_value_id *out);
-tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_constant **out); /* buffer NULL: copies */
+tn_status tn_graph_new_constant(tn_graph *graph, tn_region_id region, const char *name,
+                                tn_constant *constant, tn_value_id *out);
+tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer,
+                             tn_constant **out);                     /* buffer NULL: copies */
 tn_status tn_graph_remove_value(tn_graph *graph, tn_value_id value); /* unused, no producer */
 /* Output k of a node is not wanted any more: TN_NONE stands there, its value goes. TN_ERR_STATE when
  * something reads it. */
@@ -97,8 +110,9 @@ tn_status tn_graph_move_node(tn_graph *graph, tn_node_id node, tn_node_id before
 /* Moves the nodes of a body into the region around its owner, before the owner; inputs of the body
  * are replaced by `inputs`. Answers the values of the body's outputs in outputs[]. For functions
  * (copies `body`'s top region of another graph into region of `graph`) and for constant If. */
-tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner, const tn_graph *body, tn_region_id body_region,
-                          const tn_value_id *inputs, uint32_t input_count, tn_value_id *outputs, uint32_t output_count);
+tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner, const tn_graph *body,
+                          tn_region_id body_region, const tn_value_id *inputs, uint32_t input_count,
+                          tn_value_id *outputs, uint32_t output_count);
 
 /* One transaction: what is edited between begin and undo is put back as it was. Types and elements
  * count as edits. No nesting. begin answers TN_ERR_STATE when one is open. */

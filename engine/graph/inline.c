@@ -226,8 +226,7 @@ static tn_status copy_attributes(copier *c, const tn_node *from, tn_pool *pool, 
     return TN_OK;
 }
 
-static tn_status copy_links(const copier *c, const tn_node *from, tn_pool *pool,
-                            tn_node_desc *desc)
+static tn_status copy_links(const copier *c, const tn_node *from, tn_pool *pool, tn_node_desc *desc)
 {
     tn_value_id *inputs = tn_pool_alloc(pool, from->view.input_count * sizeof *inputs);
     tn_value_id *outputs = tn_pool_alloc(pool, from->view.output_count * sizeof *outputs);
@@ -326,8 +325,8 @@ static tn_status check(const tn_graph *graph, const tn_node *owner, const tn_gra
 }
 
 tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner_id, const tn_graph *body,
-                          tn_region_id body_region, const tn_value_id *inputs,
-                          uint32_t input_count, tn_value_id *outputs, uint32_t output_count)
+                          tn_region_id body_region, const tn_value_id *inputs, uint32_t input_count,
+                          tn_value_id *outputs, uint32_t output_count)
 {
     tn_node *owner;
     TN_TRY(tn_need_node(graph, owner_id, &owner));

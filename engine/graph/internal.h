@@ -136,7 +136,10 @@ typedef struct tn_node {
     uint32_t saved_in; /* transaction; see graph->transaction */
     tn_node_id next_saved;
     uint32_t made_in, touched_in; /* transactions */
-    struct { tn_value_id *items; uint32_t count, capacity; } captures;
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } captures;
     uint64_t captures_of; /* graph->edits when they were found */
 } tn_node;
 
@@ -168,10 +171,19 @@ typedef struct tn_region {
     tn_region_id outer;
     tn_node_id owner, first, last;
     tn_value_id first_value;
-    struct { tn_value_id *items; uint32_t count, capacity; } inputs;
-    struct { tn_region_output *items; uint32_t count, capacity; } outputs;
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } inputs;
+    struct {
+        tn_region_output *items;
+        uint32_t count, capacity;
+    } outputs;
     /* The outputs' values again, as readers want them; grows with outputs. */
-    struct { tn_value_id *items; uint32_t count, capacity; } output_values;
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } output_values;
 } tn_region;
 
 typedef struct tn_source {
@@ -234,17 +246,40 @@ struct tn_graph {
     tn_texts *texts;
     tn_source *source;
     tn_slots nodes, values;
-    struct { tn_region *items; uint32_t count, capacity; } regions;
+    struct {
+        tn_region *items;
+        uint32_t count, capacity;
+    } regions;
     tn_names names;
     tn_map node_suffixes, value_suffixes; /* next number for names made unique */
     const char *name, *doc;
-    struct { struct { const char *key, *text; } *items; uint32_t count, capacity; } metadata;
-    struct { struct { const char *domain; int64_t version; } *items; uint32_t count, capacity; } opsets;
-    struct { tn_function *items; uint32_t count, capacity; } functions;
+    struct {
+        struct {
+            const char *key, *text;
+        } * items;
+        uint32_t count, capacity;
+    } metadata;
+    struct {
+        struct {
+            const char *domain;
+            int64_t version;
+        } * items;
+        uint32_t count, capacity;
+    } opsets;
+    struct {
+        tn_function *items;
+        uint32_t count, capacity;
+    } functions;
     tn_attribute_list *parameters; /* of a function; is_default: required */
 
-    struct { tn_record *items; uint32_t count, capacity; } journal;
-    struct { tn_node_id *items; uint32_t count, capacity; } touched;
+    struct {
+        tn_record *items;
+        uint32_t count, capacity;
+    } journal;
+    struct {
+        tn_node_id *items;
+        uint32_t count, capacity;
+    } touched;
     bool open;            /* a transaction is */
     uint32_t depth;       /* of edits made of others */
     uint32_t transaction; /* number of the open one or the last, from 1 */
@@ -277,7 +312,7 @@ static inline tn_value *tn_value_of(const tn_graph *graph, tn_value_id id)
 static inline tn_region *tn_find_region(const tn_graph *graph, tn_region_id id)
 {
     return id < graph->regions.count && graph->regions.items[id].alive ? &graph->regions.items[id]
-                                                                      : NULL;
+                                                                       : NULL;
 }
 /* With an error for what is not there. */
 tn_status tn_need_node(const tn_graph *graph, tn_node_id id, tn_node **out);
@@ -299,13 +334,15 @@ bool tn_names_taken(const tn_graph *graph, tn_region_id region, const char *name
 void tn_names_hold(tn_graph *graph, tn_region_id region, const char *name, uint32_t handle);
 void tn_names_drop(tn_graph *graph, tn_region_id region, const char *name);
 /* `wanted` itself when it is free, else wanted#2 …; interned. */
-tn_status tn_names_unique(tn_graph *graph, tn_region_id region, const char *wanted, const char **out);
+tn_status tn_names_unique(tn_graph *graph, tn_region_id region, const char *wanted,
+                          const char **out);
 
 /* ---- changes (change.c): each does it and writes the record; on failure nothing happened ----- */
 
 tn_status tn_change_add_node(tn_graph *graph, tn_node *node, tn_node_id before);
 tn_status tn_change_remove_node(tn_graph *graph, tn_node *node);
-tn_status tn_change_move_node(tn_graph *graph, tn_node *node, tn_region_id region, tn_node_id before);
+tn_status tn_change_move_node(tn_graph *graph, tn_node *node, tn_region_id region,
+                              tn_node_id before);
 tn_status tn_change_node_output(tn_graph *graph, tn_node *node, uint32_t k); /* becomes TN_NONE */
 tn_status tn_change_input(tn_graph *graph, tn_node *node, uint32_t k, tn_value_id value);
 tn_status tn_change_append_input(tn_graph *graph, tn_node *node, tn_value_id value);
@@ -327,7 +364,8 @@ tn_status tn_change_region_outer(tn_graph *graph, tn_region_id region, tn_region
 tn_status tn_change_add_region_input(tn_graph *graph, tn_region_id region, tn_value *value);
 tn_status tn_change_add_region_output(tn_graph *graph, tn_region_id region, const char *name,
                                       tn_value *value);
-tn_status tn_change_region_output(tn_graph *graph, tn_region_id region, uint32_t k, tn_value *value);
+tn_status tn_change_region_output(tn_graph *graph, tn_region_id region, uint32_t k,
+                                  tn_value *value);
 void tn_undo_record(tn_graph *graph, const tn_record *record);
 void tn_commit_record(tn_graph *graph, const tn_record *record);
 
@@ -347,8 +385,8 @@ tn_node *tn_node_create(tn_graph *graph, uint32_t input_count, uint32_t output_c
 void tn_node_destroy(tn_node *node); /* frees; knows no graph */
 void tn_value_destroy_object(tn_value *value);
 tn_status tn_make_value(tn_graph *graph, tn_region_id region, const char *name, const tn_type *type,
-                        tn_value **out); /* name interned and free */
-tn_status tn_erase_node(tn_graph *graph, tn_node *node);   /* with outputs and bodies; unchecked */
+                        tn_value **out);                 /* name interned and free */
+tn_status tn_erase_node(tn_graph *graph, tn_node *node); /* with outputs and bodies; unchecked */
 tn_status tn_erase_region(tn_graph *graph, tn_region_id region);
 /* The graph attributes in `list` name regions that wait for an owner: `node` becomes it. */
 tn_status tn_claim_regions(tn_graph *graph, tn_node *node, const tn_attribute *attribute);

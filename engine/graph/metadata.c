@@ -15,8 +15,9 @@ tn_status tn_graph_set_name(tn_graph *graph, const char *name, const char *doc)
     uint32_t mark = tn_edit_begin(graph);
     tn_status status = tn_journal_reserve(graph) ? TN_OK : tn_raise_memory();
     if (status == TN_OK) {
-        tn_journal_add(graph, &(tn_record){ .kind = RECORD_GRAPH_NAME, .old = graph->name,
-                                            .old_too = graph->doc });
+        tn_journal_add(
+            graph,
+            &(tn_record){ .kind = RECORD_GRAPH_NAME, .old = graph->name, .old_too = graph->doc });
         graph->name = name;
         graph->doc = doc;
     }
@@ -43,7 +44,8 @@ tn_status tn_graph_set_metadata(tn_graph *graph, const char *key, const char *te
     if (fresh)
         tn_names_hold(graph, METADATA_NAMES, key, k = graph->metadata.count);
     uint32_t mark = tn_edit_begin(graph);
-    tn_journal_add(graph, &(tn_record){ .kind = RECORD_METADATA, .a = k,
+    tn_journal_add(graph, &(tn_record){ .kind = RECORD_METADATA,
+                                        .a = k,
                                         .old = fresh ? NULL : graph->metadata.items[k].text });
     graph->metadata.items[k].key = key;
     graph->metadata.items[k].text = text;
@@ -86,7 +88,9 @@ tn_status tn_graph_set_opset(tn_graph *graph, const char *domain, int64_t versio
     if (fresh)
         tn_names_hold(graph, OPSET_NAMES, domain, k = graph->opsets.count);
     uint32_t mark = tn_edit_begin(graph);
-    tn_journal_add(graph, &(tn_record){ .kind = RECORD_OPSET, .a = k, .b = !fresh,
+    tn_journal_add(graph, &(tn_record){ .kind = RECORD_OPSET,
+                                        .a = k,
+                                        .b = !fresh,
                                         .number = fresh ? 0 : graph->opsets.items[k].version });
     graph->opsets.items[k].domain = domain;
     graph->opsets.items[k].version = version;
@@ -194,9 +198,9 @@ tn_status tn_graph_add_function_attribute(tn_graph *function, const tn_attribute
         list = tn_attribute_list_create(count + 1);
     if (!list) {
         tn_attribute_box_unref(box);
-        return taken ? tn_raise(TN_ERR_DUPLICATE, "attribute '%s' is declared twice",
-                                attribute->name)
-                     : tn_raise_memory();
+        return taken
+                   ? tn_raise(TN_ERR_DUPLICATE, "attribute '%s' is declared twice", attribute->name)
+                   : tn_raise_memory();
     }
     for (uint32_t k = 0; k < count; k++)
         tn_attribute_list_add(list, tn_attribute_box_ref(old->slots[k].box),

@@ -17,8 +17,14 @@ typedef struct sorter {
     tn_graph *graph;
     tn_region_id region;
     uint8_t *marks; /* by slot: 1 under way, 2 done */
-    struct { frame *items; uint32_t count, capacity; } stack;
-    struct { tn_node_id *items; uint32_t count; } order; /* room for all nodes */
+    struct {
+        frame *items;
+        uint32_t count, capacity;
+    } stack;
+    struct {
+        tn_node_id *items;
+        uint32_t count;
+    } order; /* room for all nodes */
 } sorter;
 
 static tn_status push(sorter *s, tn_node *node)

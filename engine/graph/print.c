@@ -155,8 +155,7 @@ static void add_node(const tn_graph *graph, tn_builder *out, const tn_node *node
            *view->overload ? ":" : "", view->overload, view->name);
     for (uint32_t k = 0; k < view->input_count; k++)
         tn_add(out, "%s%s", k ? ", " : "",
-               view->inputs[k] == TN_NONE ? "-"
-                                          : tn_value_of(graph, view->inputs[k])->view.name);
+               view->inputs[k] == TN_NONE ? "-" : tn_value_of(graph, view->inputs[k])->view.name);
     tn_add(out, ")");
     for (uint32_t k = 0; k < view->attribute_count; k++)
         if (!node->attributes->slots[k].is_default)
@@ -171,7 +170,10 @@ static void add_node(const tn_graph *graph, tn_builder *out, const tn_node *node
 static void add_loose_values(const tn_graph *graph, tn_builder *out, tn_region_id id,
                              uint32_t depth)
 {
-    struct { tn_value_id *items; uint32_t count, capacity; } loose = { 0 };
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } loose = { 0 };
     for (tn_value_id v = graph->regions.items[id].first_value; v != TN_NONE;
          v = tn_value_of(graph, v)->next) {
         const tn_value_view *view = &tn_value_of(graph, v)->view;
@@ -217,8 +219,7 @@ static void add_region(const tn_graph *graph, tn_builder *out, tn_region_id id, 
     for (uint32_t k = 0; k < region->outputs.count; k++) {
         const tn_region_output *output = &region->outputs.items[k];
         indent(out, depth);
-        tn_add(out, "output %s = %s\n", output->name,
-               tn_value_of(graph, output->value)->view.name);
+        tn_add(out, "output %s = %s\n", output->name, tn_value_of(graph, output->value)->view.name);
     }
 }
 

@@ -75,9 +75,8 @@ static tn_status refuse_read(tn_graph *graph, const tn_value *value)
         return TN_OK;
     return tn_raise(TN_ERR_STATE, "'%s' is still read by %s%s%s", value->view.name,
                     value->uses.count ? "node '" : "an output",
-                    value->uses.count
-                        ? tn_node_of(graph, value->uses.items[0].owner)->view.name
-                        : "",
+                    value->uses.count ? tn_node_of(graph, value->uses.items[0].owner)->view.name
+                                      : "",
                     value->uses.count ? "'" : "");
 }
 

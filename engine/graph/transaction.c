@@ -115,7 +115,8 @@ void tn_graph_set_schema(tn_graph *graph, tn_node_id id, const void *schema, uin
     tn_node *node = tn_find_node(graph, id);
     if (!node)
         return;
-    if (graph->open && node->made_in != graph->transaction && node->saved_in != graph->transaction) {
+    if (graph->open && node->made_in != graph->transaction &&
+        node->saved_in != graph->transaction) {
         node->old_schema = node->schema;
         node->old_version = node->view.version;
         node->saved_in = graph->transaction;

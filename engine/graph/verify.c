@@ -11,7 +11,7 @@
 typedef struct verifier {
     tn_graph *graph;
     tn_diagnostics *diagnostics;
-    tn_status status; /* the first error's */
+    tn_status status;     /* the first error's */
     uint32_t suggestions; /* still to be made: looking for a near name walks over all */
 } verifier;
 
@@ -35,7 +35,10 @@ static void complain(verifier *v, tn_status status, tn_node_id node, const char 
 static void suggest(verifier *v, tn_region_id region, const char *name, char *out, size_t bytes)
 {
     const tn_graph *graph = v->graph;
-    struct { const char **items; uint32_t count, capacity; } names = { 0 };
+    struct {
+        const char **items;
+        uint32_t count, capacity;
+    } names = { 0 };
     out[0] = 0;
     if (!v->suggestions)
         return;

@@ -19,24 +19,6 @@ int64_t driver_elements(const driver *d, tn_value_id value, const tn_dim **out)
     return d->shapes->element_counts[tn_slot_of(value)];
 }
 
-static tn_status set_elements(driver *d, tn_value_id value, const tn_dim *elements, int64_t count)
-{
-    const uint32_t slot = tn_slot_of(value);
-    if (!d->shapes)
-        return tn_graph_set_elements(d->graph, value, elements, count);
-    d->shapes->element_counts[slot] = count;
-    if (count < 0)
-        return TN_OK;
-    d->shapes->elements[slot] = tn_pool_dup(&d->shapes->pool, elements, (size_t)(count + 1) * sizeof *elements);
-    return d->shapes->elements[slot] ? TN_OK : tn_raise_memory();
-}
-
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags && a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 static tn_status note_change(driver *d, tn_value_id value)
 {
     if (!d->changed)
@@ -45,6 +27,33 @@ static tn_status note_change(driver *d, tn_value_id value)
         return tn_raise_memory();
     d->changed->items[d->changed->count++] = value;
     return TN_OK;
+}
+
+static tn_status set_elements(driver *d, tn_value_id value, const tn_dim *elements, int64_t count)
+{
+    const uint32_t slot = tn_slot_of(value);
+    if (!d->shapes) {
+        const tn_dim *old;
+        const int64_t old_count = tn_graph_elements(d->graph, value, &old);
+        if (old_count == count &&
+            (count <= 0 || memcmp(old, elements, (size_t)count * sizeof *old) == 0))
+            return TN_OK;
+        TN_TRY(note_change(d, value));
+        return tn_graph_set_elements(d->graph, value, elements, count);
+    }
+    d->shapes->element_counts[slot] = count;
+    if (count < 0)
+        return TN_OK;
+    d->shapes->elements[slot] = tn_pool_dup(&d->shapes->pool, elements,
+                                            (size_t)(count + 1) * sizeof *elements);
+    return d->shapes->elements[slot] ? TN_OK : tn_raise_memory();
+}
+
+static bool same_type(const tn_type *a, const tn_type *b)
+{
+    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags &&
+           a->rank == b->rank &&
+           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
 }
 
 static tn_status set_type(driver *d, tn_value_id value, const tn_type *type)
@@ -61,8 +70,8 @@ static tn_status set_type(driver *d, tn_value_id value, const tn_type *type)
 
 /* ---- complaints ---------------------------------------------------------------------------------------- */
 
-void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t severity, const char *part,
-                     const char *about, const char *suggestion, const char *text)
+void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t severity,
+                     const char *part, const char *about, const char *suggestion, const char *text)
 {
     tn_diagnostic what = { .size = sizeof what, .severity = severity };
     tn_graph_locate(d->graph, node, part, &what);
@@ -112,10 +121,12 @@ static void refuse_type(node_call *call, uint32_t k, const tn_param_def *param, 
     tn_add_type(&text, tn_graph_dims(call->d->graph), type);
     tn_add(&text, ": expected ");
     if (!kind_allowed(param, type))
-        tn_add(&text, "%s", param->flags & TN_PARAM_NOT_TENSOR ? "a sequence or optional" : "a tensor");
+        tn_add(&text, "%s",
+               param->flags & TN_PARAM_NOT_TENSOR ? "a sequence or optional" : "a tensor");
     else
         add_types(&text, param->types);
-    driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name, NULL, tn_builder_text(&text));
+    driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name, NULL,
+                    tn_builder_text(&text));
     tn_builder_fini(&text);
     call->complained = true;
 }
@@ -128,20 +139,27 @@ static void check_inputs(node_call *call, const tn_type *const *inputs)
         const tn_param_def *param = param_of(def->inputs, def->input_count, k);
         if (!param || !inputs[k])
             continue;
-        if (!kind_allowed(param, inputs[k]) || (inputs[k]->dtype && !(param->types & TN_BIT(inputs[k]->dtype)))) {
+        if (!kind_allowed(param, inputs[k]) ||
+            (inputs[k]->dtype && !(param->types & TN_BIT(inputs[k]->dtype)))) {
             refuse_type(call, k, param, inputs[k]);
             continue;
         }
-        for (uint32_t j = 0; param->constraint && inputs[k]->dtype && !(param->flags & TN_PARAM_HETEROGENEOUS) && j < k; j++) {
+        for (uint32_t j = 0; param->constraint && inputs[k]->dtype &&
+                             !(param->flags & TN_PARAM_HETEROGENEOUS) && j < k;
+             j++) {
             const tn_param_def *other = param_of(def->inputs, def->input_count, j);
             char text[256], part[32];
-            if (!inputs[j] || !inputs[j]->dtype || !other->constraint || strcmp(other->constraint, param->constraint) != 0 ||
+            if (!inputs[j] || !inputs[j]->dtype || !other->constraint ||
+                strcmp(other->constraint, param->constraint) != 0 ||
                 inputs[j]->dtype == inputs[k]->dtype)
                 continue;
             snprintf(part, sizeof part, "/inputs/%u", k);
-            snprintf(text, sizeof text, "input '%s' is %s, but input '%s' is %s: they must be of one type", param->name,
-                     tn_dtype_name(inputs[k]->dtype), other->name, tn_dtype_name(inputs[j]->dtype));
-            driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name, NULL, text);
+            snprintf(text, sizeof text,
+                     "input '%s' is %s, but input '%s' is %s: they must be of one type",
+                     param->name, tn_dtype_name(inputs[k]->dtype), other->name,
+                     tn_dtype_name(inputs[j]->dtype));
+            driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name,
+                            NULL, text);
             call->complained = true;
             break;
         }
@@ -163,7 +181,8 @@ static uint32_t dtype_by_constraint(const node_call *call, const tn_type *const 
         return TN_UNDEFINED;
     for (uint32_t j = 0; out->constraint && j < call->ctx.input_count; j++) {
         const tn_param_def *in = param_of(def->inputs, def->input_count, j);
-        if (in && in->constraint && inputs[j] && !(in->flags & TN_PARAM_HETEROGENEOUS) && strcmp(in->constraint, out->constraint) == 0 && inputs[j]->dtype)
+        if (in && in->constraint && inputs[j] && !(in->flags & TN_PARAM_HETEROGENEOUS) &&
+            strcmp(in->constraint, out->constraint) == 0 && inputs[j]->dtype)
             return inputs[j]->dtype;
     }
     return only_type(out->types);
@@ -174,7 +193,8 @@ static uint32_t dtype_by_constraint(const node_call *call, const tn_type *const 
 tn_status driver_call(node_call *call, const tn_type *const *inputs, tn_type *outputs)
 {
     const tn_operator *op = call->op;
-    tn_frame_init(&call->frame, &call->ctx.call, sizeof call->ctx, TN_STAGE_INFER, op->plugin, op->def.user, call);
+    tn_frame_init(&call->frame, &call->ctx.call, sizeof call->ctx, TN_STAGE_INFER, op->plugin,
+                  op->def.user, call);
     call->ctx.node = tn_graph_node(call->d->graph, call->node);
     call->ctx.input_count = call->ctx.node->input_count;
     call->ctx.output_count = call->ctx.node->output_count;
@@ -202,10 +222,12 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
 {
     const tn_type *declared = tn_graph_value(d->graph, value)->type;
     tn_builder text = { 0 };
-    if (declared->dtype && type->dtype && declared->dtype != type->dtype && declared->kind == type->kind) {
+    if (declared->dtype && type->dtype && declared->dtype != type->dtype &&
+        declared->kind == type->kind) {
         tn_add(&text, "'%s' is declared %s, but is %s", tn_graph_value(d->graph, value)->name,
                tn_dtype_name(declared->dtype), tn_dtype_name(type->dtype));
-        driver_complain(d, node, TN_ERR_TYPE, TN_SEVERITY_ERROR, NULL, NULL, NULL, tn_builder_text(&text));
+        driver_complain(d, node, TN_ERR_TYPE, TN_SEVERITY_ERROR, NULL, NULL, NULL,
+                        tn_builder_text(&text));
         tn_builder_fini(&text);
         return;
     }
@@ -219,13 +241,15 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
     d->inferred[tn_slot_of(value)] = true;
     bool differ = declared->rank >= 0 && type->rank >= 0 && declared->rank != type->rank;
     for (int32_t axis = 0; declared->rank == type->rank && axis < type->rank; axis++)
-        differ = differ || (tn_dim_known(declared->dims[axis]) && tn_dim_known(type->dims[axis]) && declared->dims[axis] != type->dims[axis]);
+        differ = differ || (tn_dim_known(declared->dims[axis]) && tn_dim_known(type->dims[axis]) &&
+                            declared->dims[axis] != type->dims[axis]);
     if (differ && d->strict) {
         tn_add(&text, "'%s' is declared ", tn_graph_value(d->graph, value)->name);
         tn_add_type(&text, tn_graph_dims(d->graph), declared);
         tn_add(&text, ", but is ");
         tn_add_type(&text, tn_graph_dims(d->graph), type);
-        driver_complain(d, node, TN_ERR_SHAPE, TN_SEVERITY_WARNING, NULL, NULL, NULL, tn_builder_text(&text));
+        driver_complain(d, node, TN_ERR_SHAPE, TN_SEVERITY_WARNING, NULL, NULL, NULL,
+                        tn_builder_text(&text));
     }
     tn_builder_fini(&text);
     if (type->rank < 0 && declared->rank >= 0) {
@@ -233,7 +257,8 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
         memcpy(type->dims, declared->dims, sizeof type->dims);
     }
     for (int32_t axis = 0; !differ && declared->rank == type->rank && axis < type->rank; axis++)
-        if (type->dims[axis] == TN_DIM_UNKNOWN && !((type->flags & TN_TYPE_LATE) && tn_dim_known(declared->dims[axis])))
+        if (type->dims[axis] == TN_DIM_UNKNOWN &&
+            !((type->flags & TN_TYPE_LATE) && tn_dim_known(declared->dims[axis])))
             type->dims[axis] = declared->dims[axis];
 }
 
@@ -243,11 +268,13 @@ static tn_status check_extents(driver *d, tn_node_id node, tn_type *type)
     char text[160];
     for (int32_t axis = 0; axis < type->rank; axis++)
         if (tn_dim_known(type->dims[axis]) && type->dims[axis] < 0) {
-            snprintf(text, sizeof text, "an output would have extent %" PRId64 " on axis %d", type->dims[axis], axis);
+            snprintf(text, sizeof text, "an output would have extent %" PRId64 " on axis %d",
+                     type->dims[axis], axis);
             driver_complain(d, node, TN_ERR_SHAPE, TN_SEVERITY_ERROR, NULL, NULL, NULL, text);
             return TN_ERR_SHAPE;
         }
-    if (type->kind == 0 && tn_type_is_known(type) && tn_shape_bytes(type->dtype, type->rank, type->dims, &bytes) != TN_OK) {
+    if (type->kind == 0 && tn_type_is_known(type) &&
+        tn_shape_bytes(type->dtype, type->rank, type->dims, &bytes) != TN_OK) {
         snprintf(text, sizeof text, "%s", tn_error_message());
         driver_complain(d, node, TN_ERR_LIMIT, TN_SEVERITY_ERROR, NULL, NULL, NULL, text);
         return TN_ERR_LIMIT;
@@ -265,8 +292,10 @@ static tn_status store_output(node_call *call, uint32_t k, tn_type *type)
     type->size = sizeof *type;
     if (d->strict && param && type->dtype && !(param->types & TN_BIT(type->dtype))) {
         char text[200];
-        snprintf(text, sizeof text, "output '%s' would be %s, which the operator does not make", param->name, tn_dtype_name(type->dtype));
-        driver_complain(d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, NULL, param->name, NULL, text);
+        snprintf(text, sizeof text, "output '%s' would be %s, which the operator does not make",
+                 param->name, tn_dtype_name(type->dtype));
+        driver_complain(d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, NULL, param->name, NULL,
+                        text);
     }
     if (!d->shapes)
         merge_declared(d, call->node, value, type);
@@ -331,7 +360,10 @@ tn_status driver_node(driver *d, tn_node_id id)
     node_call call = { .d = d, .node = id, .op = tn_operator_of(d->graph, id) };
     const tn_type *few_inputs[FEW], **inputs = few_inputs;
     tn_type few_outputs[2], *outputs = few_outputs;
-    struct elements { int64_t count; tn_dim items[MAX_ELEMENTS]; } few_elements[2], *elements = few_elements;
+    struct elements {
+        int64_t count;
+        tn_dim items[MAX_ELEMENTS];
+    } few_elements[2], *elements = few_elements;
     const bool many = node->input_count > FEW || node->output_count > 2;
     tn_status status = TN_OK;
     if (!call.op)
@@ -369,7 +401,8 @@ tn_status driver_region(driver *d, tn_region_id region)
         return tn_raise(TN_ERR_LIMIT, "bodies are nested deeper than %d", MAX_NESTING);
     d->depth++;
     tn_status status = TN_OK;
-    for (tn_node_id n = tn_graph_first_node(d->graph, region); n != TN_NONE && status == TN_OK; n = tn_graph_next_node(d->graph, n))
+    for (tn_node_id n = tn_graph_first_node(d->graph, region); n != TN_NONE && status == TN_OK;
+         n = tn_graph_next_node(d->graph, n))
         status = driver_node(d, n);
     d->depth--;
     return status;
@@ -400,17 +433,24 @@ tn_status tn_infer_graph(tn_registry *registry, tn_graph *graph, tn_diagnostics 
     return run_region(&d, TN_TOP_REGION);
 }
 
-tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region, tn_shapes *shapes,
-                               tn_diagnostics *diagnostics)
+tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region,
+                               tn_shapes *shapes, tn_diagnostics *diagnostics)
 {
-    driver d = { .registry = registry, .graph = (tn_graph *)(uintptr_t)graph, .shapes = shapes, .diagnostics = diagnostics };
+    driver d = { .registry = registry,
+                 .graph = (tn_graph *)(uintptr_t)graph,
+                 .shapes = shapes,
+                 .diagnostics = diagnostics };
     return run_region(&d, region);
 }
 
 /* Nodes, then whoever reads what changed, until nothing does. */
-tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes, uint32_t count)
+tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes,
+                           uint32_t count)
 {
-    struct { tn_value_id *items; uint32_t count, capacity; } changed = { 0 };
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } changed = { 0 };
     driver d = { .registry = registry, .graph = graph, .strict = true };
     tn_status status = TN_OK;
     d.changed = (void *)&changed;
@@ -427,15 +467,17 @@ tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node
                 status = driver_node(&d, node);
             view = tn_graph_value(graph, changed.items[k]);
         }
-        if (view && view->output_count && tn_graph_region_owner(graph, view->region) != TN_NONE && status == TN_OK)
+        if (view && view->output_count && tn_graph_region_owner(graph, view->region) != TN_NONE &&
+            status == TN_OK)
             status = driver_node(&d, tn_graph_region_owner(graph, view->region));
     }
     tn_free(changed.items);
     return status != TN_OK ? status : d.status;
 }
 
-tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_node_id id, const tn_type *const *inputs,
-                            const tn_tensor *const *values, tn_type *outputs)
+tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_node_id id,
+                            const tn_type *const *inputs, const tn_tensor *const *values,
+                            tn_type *outputs)
 {
     driver d = { .registry = registry, .graph = (tn_graph *)(uintptr_t)graph };
     const tn_node_view *node = tn_graph_node(graph, id);
@@ -456,10 +498,13 @@ tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_nod
 /* ---- costs and windows ------------------------------------------------------------------------------------------ */
 
 /* Calls back an operator with the types of a binding; `which` picks the callback. */
-static tn_status call_with_shapes(tn_registry *registry, const tn_graph *graph, tn_node_id id, const tn_shapes *shapes,
-                                  tn_cost *cost, tn_window *windows, int32_t *axes)
+static tn_status call_with_shapes(tn_registry *registry, const tn_graph *graph, tn_node_id id,
+                                  const tn_shapes *shapes, tn_cost *cost, tn_window *windows,
+                                  int32_t *axes)
 {
-    driver d = { .registry = registry, .graph = (tn_graph *)(uintptr_t)graph, .shapes = (tn_shapes *)(uintptr_t)shapes };
+    driver d = { .registry = registry,
+                 .graph = (tn_graph *)(uintptr_t)graph,
+                 .shapes = (tn_shapes *)(uintptr_t)shapes };
     const tn_node_view *node = tn_graph_node(graph, id);
     node_call call = { .d = &d, .node = id, .op = tn_operator_of(graph, id) };
     const tn_type **inputs = tn_alloc(node->input_count + 1, sizeof *inputs);
@@ -468,9 +513,11 @@ static tn_status call_with_shapes(tn_registry *registry, const tn_graph *graph, 
     for (uint32_t k = 0; status == TN_OK && k < node->input_count; k++)
         inputs[k] = node->inputs[k] == TN_NONE ? NULL : driver_type(&d, node->inputs[k]);
     for (uint32_t k = 0; status == TN_OK && k < node->output_count; k++)
-        outputs[k] = node->outputs[k] == TN_NONE ? tn_type_unknown() : *driver_type(&d, node->outputs[k]);
+        outputs[k] = node->outputs[k] == TN_NONE ? tn_type_unknown()
+                                                 : *driver_type(&d, node->outputs[k]);
     if (status == TN_OK) {
-        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER, call.op->plugin, call.op->def.user, &call);
+        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER, call.op->plugin,
+                      call.op->def.user, &call);
         call.ctx.node = node;
         call.ctx.input_count = node->input_count;
         call.ctx.output_count = node->output_count;
@@ -490,15 +537,18 @@ static bool all_known(const tn_graph *graph, const tn_node_view *node, const tn_
 {
     (void)graph;
     for (uint32_t k = 0; k < node->input_count; k++)
-        if (node->inputs[k] != TN_NONE && !tn_type_is_known(&shapes->types[tn_slot_of(node->inputs[k])]))
+        if (node->inputs[k] != TN_NONE &&
+            !tn_type_is_known(&shapes->types[tn_slot_of(node->inputs[k])]))
             return false;
     for (uint32_t k = 0; k < node->output_count; k++)
-        if (node->outputs[k] != TN_NONE && !tn_type_is_known(&shapes->types[tn_slot_of(node->outputs[k])]))
+        if (node->outputs[k] != TN_NONE &&
+            !tn_type_is_known(&shapes->types[tn_slot_of(node->outputs[k])]))
             return false;
     return true;
 }
 
-tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id id, const tn_shapes *shapes, tn_cost *out)
+tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id id,
+                        const tn_shapes *shapes, tn_cost *out)
 {
     const tn_node_view *node = tn_graph_node(graph, id);
     const tn_operator *op = tn_operator_of(graph, id);
@@ -507,7 +557,8 @@ tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id
         return TN_OK;
     if (op->def.cost)
         return call_with_shapes(registry, graph, id, shapes, out, NULL, NULL);
-    if ((op->def.traits & (TN_MOVES_BYTES | TN_RESHAPES)) || !node->output_count || node->outputs[0] == TN_NONE)
+    if ((op->def.traits & (TN_MOVES_BYTES | TN_RESHAPES)) || !node->output_count ||
+        node->outputs[0] == TN_NONE)
         return TN_OK;
     const tn_type *type = &shapes->types[tn_slot_of(node->outputs[0])];
     int64_t count = 0;
@@ -516,7 +567,8 @@ tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id
     return TN_OK;
 }
 
-int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id id, const tn_shapes *shapes, tn_window *out)
+int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id id,
+                         const tn_shapes *shapes, tn_window *out)
 {
     const tn_operator *op = tn_operator_of(graph, id);
     int32_t axes = 0;

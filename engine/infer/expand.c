@@ -13,7 +13,8 @@ static tn_status expand_by_code(driver *d, tn_node_id node, const tn_operator *o
         tn_frame frame;
         tn_rewrite ctx;
     } call = { .ctx = { .graph = d->graph, .api = &tn_graph_functions } };
-    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_REWRITE, op->plugin, op->def.user, d);
+    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_REWRITE, op->plugin,
+                  op->def.user, d);
     TN_TRY(tn_graph_begin(d->graph));
     const tn_status status = op->def.expand(&call.ctx, node);
     if (status == TN_OK)
@@ -27,7 +28,8 @@ static tn_status expand_by_code(driver *d, tn_node_id node, const tn_operator *o
     return TN_OK;
 }
 
-static tn_status expand_node(driver *d, tn_node_id node, tn_offers_fn offers, void *user, bool *done)
+static tn_status expand_node(driver *d, tn_node_id node, tn_offers_fn offers, void *user,
+                             bool *done)
 {
     const tn_operator *op = tn_operator_of(d->graph, node);
     const tn_graph *body;
@@ -61,8 +63,8 @@ static tn_status expand_all(driver *d, tn_offers_fn offers, void *user, bool *an
     return TN_OK;
 }
 
-tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user, const tn_limits *limits,
-                          tn_diagnostics *diagnostics)
+tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user,
+                          const tn_limits *limits, tn_diagnostics *diagnostics)
 {
     driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true };
     for (uint32_t round = 0; round < MAX_ROUNDS; round++) {
@@ -72,7 +74,9 @@ tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn o
             return d.status;
         const uint64_t budget = limits && limits->nodes ? limits->nodes : 1000000;
         if (tn_graph_node_count(graph) > budget)
-            return tn_raise(TN_ERR_LIMIT, "expanded functions make %u nodes; the budget is %" PRIu64, tn_graph_node_count(graph), budget);
+            return tn_raise(TN_ERR_LIMIT,
+                            "expanded functions make %u nodes; the budget is %" PRIu64,
+                            tn_graph_node_count(graph), budget);
         TN_TRY(tn_infer_resolve(registry, graph, diagnostics));
         TN_TRY(tn_infer_graph(registry, graph, diagnostics));
     }

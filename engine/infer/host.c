@@ -5,20 +5,24 @@
 #include "engine/infer/internal.h"
 #include "tenon/kernel.h"
 
-static node_call *room(tn_call *call) { return tn_frame_of(call)->room; }
+static node_call *room(tn_call *call)
+{
+    return tn_frame_of(call)->room;
+}
 
 static const char *param_name(const node_call *c, uint32_t where, uint32_t index)
 {
     const tn_operator_def *def = &c->op->def;
-    const tn_param_def *param = where == TN_WHERE_INPUT ? param_of(def->inputs, def->input_count, index)
-                                                        : param_of(def->outputs, def->output_count, index);
+    const tn_param_def *param = where == TN_WHERE_INPUT
+                                    ? param_of(def->inputs, def->input_count, index)
+                                    : param_of(def->outputs, def->output_count, index);
     return param ? param->name : "";
 }
 
-static void complain(tn_call *call, tn_status status, uint32_t where, uint32_t index, const char *name,
-                     const char *format, ...) TN_PRINTF(6, 7);
-static void complain(tn_call *call, tn_status status, uint32_t where, uint32_t index, const char *name,
-                     const char *format, ...)
+static void complain(tn_call *call, tn_status status, uint32_t where, uint32_t index,
+                     const char *name, const char *format, ...) TN_PRINTF(6, 7);
+static void complain(tn_call *call, tn_status status, uint32_t where, uint32_t index,
+                     const char *name, const char *format, ...)
 {
     node_call *c = room(call);
     char text[512], part[96] = "";
@@ -29,12 +33,14 @@ static void complain(tn_call *call, tn_status status, uint32_t where, uint32_t i
         text[0] = '\0';
     va_end(args);
     if (where == TN_WHERE_INPUT || where == TN_WHERE_OUTPUT) {
-        snprintf(part, sizeof part, "/%s/%u", where == TN_WHERE_INPUT ? "inputs" : "outputs", index);
+        snprintf(part, sizeof part, "/%s/%u", where == TN_WHERE_INPUT ? "inputs" : "outputs",
+                 index);
         about = param_name(c, where, index);
     } else if (where == TN_WHERE_ATTRIBUTE && name) {
         snprintf(part, sizeof part, "/attributes/%s", name);
     }
-    driver_complain(c->d, c->node, status == TN_OK ? TN_ERR_SHAPE : status, TN_SEVERITY_ERROR, part, about, NULL, text);
+    driver_complain(c->d, c->node, status == TN_OK ? TN_ERR_SHAPE : status, TN_SEVERITY_ERROR, part,
+                    about, NULL, text);
     c->complained = true;
 }
 
@@ -149,7 +155,10 @@ static tn_status broadcast(tn_call *call, const tn_type *const *types, uint32_t 
                 tn_add(&text, j == 0 ? "" : j == k ? " and " : ", ");
                 tn_add_shape(&text, dims, types[j]->rank, types[j]->dims);
             }
-            tn_add(&text, " do not broadcast: extents on axis %d, counted from the last, differ and are not 1", axis - rank);
+            tn_add(
+                &text,
+                " do not broadcast: extents on axis %d, counted from the last, differ and are not 1",
+                axis - rank);
             complain(call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL, "%s", tn_builder_text(&text));
             tn_builder_fini(&text);
             return TN_ERR_SHAPE;
@@ -204,18 +213,21 @@ static tn_status infer_body(driver *d, tn_region_id region, bool *fits)
     return status;
 }
 
-static tn_status infer_region(tn_call *call, const char *attribute, const tn_type *const *inputs, uint32_t input_count,
-                              tn_type *outputs, uint32_t output_count)
+static tn_status infer_region(tn_call *call, const char *attribute, const tn_type *const *inputs,
+                              uint32_t input_count, tn_type *outputs, uint32_t output_count)
 {
     node_call *c = room(call);
     const tn_attribute *found = tn_attr(c->ctx.node, attribute);
     const tn_value_id *ids;
     if (!found || found->type != TN_ATTR_GRAPH)
-        return tn_frame_fail(tn_frame_of(call), TN_ERR_ATTRIBUTE, "attribute '%s' is no graph", attribute);
+        return tn_frame_fail(tn_frame_of(call), TN_ERR_ATTRIBUTE, "attribute '%s' is no graph",
+                             attribute);
     const tn_region_id region = found->regions[0];
     uint32_t count = tn_graph_region_inputs(c->d->graph, region, &ids);
     if (count != input_count)
-        return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE, "body '%s' takes %u inputs, but gets %u", attribute, count, input_count);
+        return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE,
+                             "body '%s' takes %u inputs, but gets %u", attribute, count,
+                             input_count);
     for (uint32_t k = 0; k < count; k++)
         give_input(c->d, ids[k], inputs[k]);
     bool fits = true;
@@ -224,7 +236,9 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
         c->bodies_done |= UINT64_C(1) << (found - c->ctx.node->attributes);
     count = tn_graph_region_outputs(c->d->graph, region, &ids);
     if (count != output_count)
-        return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE, "body '%s' has %u outputs, expected %u", attribute, count, output_count);
+        return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE,
+                             "body '%s' has %u outputs, expected %u", attribute, count,
+                             output_count);
     for (uint32_t k = 0; k < count; k++) {
         outputs[k] = fits ? *driver_type(c->d, ids[k]) : *tn_graph_value(c->d->graph, ids[k])->type;
         outputs[k].flags = 0;
@@ -235,7 +249,12 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
 }
 
 const tn_host tn_infer_host = {
-    .complain = complain,         .input_value = input_value,   .input_elements = input_elements,
-    .output_elements = output_elements, .infer_region = infer_region, .dim_op = dim_op,
-    .dim_equal = dim_equal,       .broadcast = broadcast,
+    .complain = complain,
+    .input_value = input_value,
+    .input_elements = input_elements,
+    .output_elements = output_elements,
+    .infer_region = infer_region,
+    .dim_op = dim_op,
+    .dim_equal = dim_equal,
+    .broadcast = broadcast,
 };

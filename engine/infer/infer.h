@@ -18,10 +18,11 @@ extern const tn_host tn_infer_host;
  * gives. Indexed by tn_slot_of(value). */
 typedef struct tn_shapes {
     uint32_t count;
-    tn_type *types;         /* kind, dtype, rank -1 where unknown */
+    tn_type *types;          /* kind, dtype, rank -1 where unknown */
     int64_t *element_counts; /* -1: unknown */
     const tn_dim **elements; /* owned by `pool` or the graph */
-    const tn_tensor **values; /* contents that are known while binding (an input's, a constant's); NULL */
+    const tn_tensor *
+        *values; /* contents that are known while binding (an input's, a constant's); NULL */
     tn_pool pool;
 } tn_shapes;
 /* Starts from what is written in the graph. */
@@ -37,25 +38,36 @@ tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostic
  * warning; dtype against dtype is an error). Writes into the graph. */
 tn_status tn_infer_graph(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics);
 /* After edits: infers `nodes` and what follows from changes. Used by the pass manager. */
-tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes, uint32_t count);
+tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes,
+                           uint32_t count);
 /* Resolves and checks one node that a pass added (schema, attributes, defaults). */
-tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node, tn_diagnostics *diagnostics);
+tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node,
+                                tn_diagnostics *diagnostics);
 /* Replaces nodes whose operator is a function (model-local, a schema's body or expand) by its
  * body, unless `offers` says that a listed backend has a kernel for it. */
 typedef bool (*tn_offers_fn)(void *user, const tn_operator *op);
-tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user, const tn_limits *limits, tn_diagnostics *diagnostics);
+tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user,
+                          const tn_limits *limits, tn_diagnostics *diagnostics);
 
 /* Binding: infers one region into `shapes`, in which its inputs (and captured outer values) have
  * been set; nothing is written to the graph; any thread. Errors carry the node. */
-tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region, tn_shapes *shapes, tn_diagnostics *diagnostics);
+tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region,
+                               tn_shapes *shapes, tn_diagnostics *diagnostics);
 /* One node with actual types and values (values[k] NULL: unknown), for late nodes at run time. */
-tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_node_id node, const tn_type *const *inputs, const tn_tensor *const *values, tn_type *outputs);
+tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                            const tn_type *const *inputs, const tn_tensor *const *values,
+                            tn_type *outputs);
 
 /* Costs of a node with known shapes: multiply-adds and so on; a default where its schema has none. */
-tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id node, const tn_shapes *shapes, tn_cost *out);
+tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                        const tn_shapes *shapes, tn_cost *out);
 /* Its windows; answers how many axes, 0 for none. */
-int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id node, const tn_shapes *shapes, tn_window *out);
+int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                         const tn_shapes *shapes, tn_window *out);
 /* The operator behind a node. */
-static inline const tn_operator *tn_operator_of(const tn_graph *graph, tn_node_id node) { return (const tn_operator *)tn_graph_schema(graph, node); }
+static inline const tn_operator *tn_operator_of(const tn_graph *graph, tn_node_id node)
+{
+    return (const tn_operator *)tn_graph_schema(graph, node);
+}
 
 #endif

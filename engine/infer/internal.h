@@ -16,15 +16,20 @@ typedef struct driver {
     tn_graph *graph; /* written only without `shapes` */
     tn_shapes *shapes;
     tn_diagnostics *diagnostics;
-    bool strict;      /* reading a model: constraints and declarations are checked, all errors collected */
+    bool
+        strict; /* reading a model: constraints and declarations are checked, all errors collected */
     const tn_graph *functions; /* whose functions a node may call; NULL: the graph's own */
-    bool newest;      /* nodes that an upgrade, a function or a pass put in: no import is asked */
-    bool kept;        /* a node stayed at an old version */
-    bool *inferred;   /* [value slots] by this driver already: what is there is no declaration; NULL: all */
+    bool newest; /* nodes that an upgrade, a function or a pass put in: no import is asked */
+    bool kept;   /* a node stayed at an old version */
+    bool *
+        inferred; /* [value slots] by this driver already: what is there is no declaration; NULL: all */
     bool *poisoned;   /* [value slots] an error was reported for it: nothing about what follows */
     tn_status status; /* the first error */
     uint32_t depth;   /* of bodies */
-    struct { tn_value_id *items; uint32_t count, capacity; } *changed; /* values whose type became another; NULL */
+    struct {
+        tn_value_id *items;
+        uint32_t count, capacity;
+    } * changed; /* values whose type became another; NULL */
 } driver;
 
 /* One node being inferred: what stands behind the frame of tn_infer. */
@@ -37,14 +42,17 @@ typedef struct node_call {
     bool complained;
     uint64_t bodies_done; /* bit k: attribute k's body was inferred by the operator itself */
     const tn_tensor *const *values; /* [input_count] actual values; NULL: only constants */
-    struct { int64_t count; tn_dim items[MAX_ELEMENTS]; } *elements; /* [output_count] */
+    struct {
+        int64_t count;
+        tn_dim items[MAX_ELEMENTS];
+    } * elements; /* [output_count] */
 } node_call;
 
 const tn_type *driver_type(const driver *d, tn_value_id value);
 int64_t driver_elements(const driver *d, tn_value_id value, const tn_dim **out);
 /* Complains about a node: locates it, words it, remembers the first. */
-void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t severity, const char *part,
-                     const char *about, const char *suggestion, const char *text);
+void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t severity,
+                     const char *part, const char *about, const char *suggestion, const char *text);
 /* Infers the nodes of a region in their order. */
 tn_status driver_region(driver *d, tn_region_id region);
 tn_status driver_node(driver *d, tn_node_id node);

@@ -9,7 +9,10 @@
 #define MAX_FUNCTION_DEPTH 64
 #define MAX_NODES 1000000
 
-static const char *domain_text(const char *domain) { return *domain ? domain : "ai.onnx"; }
+static const char *domain_text(const char *domain)
+{
+    return *domain ? domain : "ai.onnx";
+}
 
 static int64_t opset_of(const tn_graph *graph, const char *domain)
 {
@@ -23,16 +26,23 @@ static int64_t opset_of(const tn_graph *graph, const char *domain)
 
 /* ---- finding the schema --------------------------------------------------------------------------------- */
 
-static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *view, int64_t opset, uint32_t newest)
+static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *view, int64_t opset,
+                             uint32_t newest)
 {
     char text[400], suggestion[160] = "";
-    const char *near = newest ? NULL : tn_registry_nearest_operator(d->registry, view->domain, view->op);
-    const char *near_domain = newest || near ? NULL : tn_registry_nearest_domain(d->registry, view->domain);
+    const char *near = newest ? NULL
+                              : tn_registry_nearest_operator(d->registry, view->domain, view->op);
+    const char *near_domain = newest || near
+                                  ? NULL
+                                  : tn_registry_nearest_domain(d->registry, view->domain);
     if (newest)
-        snprintf(text, sizeof text, "operator '%s' of operator set %" PRId64 " of %s is not held: the versions held begin later, up to %u",
+        snprintf(text, sizeof text,
+                 "operator '%s' of operator set %" PRId64
+                 " of %s is not held: the versions held begin later, up to %u",
                  view->op, opset, domain_text(view->domain), newest);
     else
-        snprintf(text, sizeof text, "no plugin brings operator '%s' of domain %s", view->op, domain_text(view->domain));
+        snprintf(text, sizeof text, "no plugin brings operator '%s' of domain %s", view->op,
+                 domain_text(view->domain));
     if (near)
         snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
     else if (near_domain)
@@ -51,7 +61,8 @@ static const tn_operator *find_schema(driver *d, tn_node_id node, const tn_node_
                         "the graph imports no operator set of ai.onnx: \"opset\" is missing");
         return NULL;
     }
-    const tn_operator *op = tn_registry_operator(d->registry, view->domain, view->op, opset, &newest);
+    const tn_operator *op = tn_registry_operator(d->registry, view->domain, view->op, opset,
+                                                 &newest);
     if (!op)
         complain_unknown(d, node, view, opset, newest);
     return op;
@@ -61,8 +72,9 @@ static const tn_operator *find_schema(driver *d, tn_node_id node, const tn_node_
 
 static const char *attribute_type_name(uint32_t type)
 {
-    static const char *const names[] = { "undefined", "float", "int", "string", "tensor", "graph", "floats", "ints",
-                                         "strings", "tensors", "graphs", "?", "?", "type", "types" };
+    static const char *const names[] = { "undefined", "float",  "int",  "string",  "tensor",
+                                         "graph",     "floats", "ints", "strings", "tensors",
+                                         "graphs",    "?",      "?",    "type",    "types" };
     return type < TN_COUNT(names) ? names[type] : type == TN_ATTR_REF ? "ref" : "?";
 }
 
@@ -77,12 +89,16 @@ static const tn_attribute_def *find_attribute(const tn_operator_def *def, const 
 /* JSON writes 1 for 1.0, and an empty list has no type of its own. */
 static bool same_kind(const tn_attribute *given, const tn_attribute_def *def)
 {
-    const bool list = def->type == TN_ATTR_FLOATS || def->type == TN_ATTR_INTS || def->type == TN_ATTR_STRINGS;
+    const bool list = def->type == TN_ATTR_FLOATS || def->type == TN_ATTR_INTS ||
+                      def->type == TN_ATTR_STRINGS;
     return given->type == def->type || given->type == TN_ATTR_REF ||
-           (list && given->count == 0 && (given->type == TN_ATTR_FLOATS || given->type == TN_ATTR_INTS || given->type == TN_ATTR_STRINGS));
+           (list && given->count == 0 &&
+            (given->type == TN_ATTR_FLOATS || given->type == TN_ATTR_INTS ||
+             given->type == TN_ATTR_STRINGS));
 }
 
-static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *def, const tn_attribute *given)
+static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *def,
+                            const tn_attribute *given)
 {
     const tn_attribute_def *known = find_attribute(def, given->name);
     char text[300], part[128], suggestion[160] = "";
@@ -91,8 +107,8 @@ static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *d
     if (known && same_kind(given, known))
         return;
     if (known) {
-        snprintf(text, sizeof text, "attribute '%s' is of type %s: expected %s", given->name, attribute_type_name(given->type),
-                 attribute_type_name(known->type));
+        snprintf(text, sizeof text, "attribute '%s' is of type %s: expected %s", given->name,
+                 attribute_type_name(given->type), attribute_type_name(known->type));
     } else {
         uint32_t count = 0;
         for (; count < def->attribute_count && count < TN_COUNT(names); count++)
@@ -102,13 +118,19 @@ static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *d
         if (near)
             snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
     }
-    driver_complain(d, node, TN_ERR_ATTRIBUTE, TN_SEVERITY_ERROR, part, given->name, suggestion, text);
+    driver_complain(d, node, TN_ERR_ATTRIBUTE, TN_SEVERITY_ERROR, part, given->name, suggestion,
+                    text);
 }
 
 static tn_status set_default(tn_graph *graph, tn_node_id node, const tn_attribute_def *def)
 {
-    tn_attribute made = { .size = sizeof made, .type = def->type, .name = def->name, .i = def->i, .f = (double)def->f,
-                          .count = def->ints_count, .ints = def->ints };
+    tn_attribute made = { .size = sizeof made,
+                          .type = def->type,
+                          .name = def->name,
+                          .i = def->i,
+                          .f = (double)def->f,
+                          .count = def->ints_count,
+                          .ints = def->ints };
     made.s = (tn_text){ def->s ? def->s : "", def->s ? strlen(def->s) : 0 };
     return tn_graph_set_default_attribute(graph, node, &made);
 }
@@ -126,35 +148,42 @@ static tn_status fill_attributes(driver *d, tn_node_id node, const tn_operator_d
             TN_TRY(set_default(d->graph, node, a));
         if (!(a->flags & TN_ATTR_REQUIRED))
             continue;
-        snprintf(text, sizeof text, "attribute '%s' (%s) is missing", a->name, attribute_type_name(a->type));
-        driver_complain(d, node, TN_ERR_ATTRIBUTE, TN_SEVERITY_ERROR, "/attributes", a->name, NULL, text);
+        snprintf(text, sizeof text, "attribute '%s' (%s) is missing", a->name,
+                 attribute_type_name(a->type));
+        driver_complain(d, node, TN_ERR_ATTRIBUTE, TN_SEVERITY_ERROR, "/attributes", a->name, NULL,
+                        text);
     }
     return TN_OK;
 }
 
 /* What may stand and what must: optional ones may be absent, in the middle too. */
-static void check_params(driver *d, tn_node_id node, const char *what, const tn_param_def *params, uint32_t count,
-                         const tn_value_id *given, uint32_t given_count)
+static void check_params(driver *d, tn_node_id node, const char *what, const tn_param_def *params,
+                         uint32_t count, const tn_value_id *given, uint32_t given_count)
 {
-    const bool inputs = what[0] == 'i', variadic = count && (params[count - 1].flags & TN_PARAM_VARIADIC);
+    const bool inputs = what[0] == 'i',
+               variadic = count && (params[count - 1].flags & TN_PARAM_VARIADIC);
     char text[240], part[32];
     snprintf(part, sizeof part, "/%ss", what);
     if (given_count > count && !variadic) {
-        snprintf(text, sizeof text, "%u %ss are given: expected at most %u", given_count, what, count);
+        snprintf(text, sizeof text, "%u %ss are given: expected at most %u", given_count, what,
+                 count);
         driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, NULL, NULL, text);
     }
     for (uint32_t k = 0; k < count; k++) {
         const bool present = k < given_count && given[k] != TN_NONE;
         const bool last = variadic && k == count - 1;
-        if (present || (params[k].flags & TN_PARAM_OPTIONAL) || (!inputs && k) || (last && params[k].minimum == 0))
+        if (present || (params[k].flags & TN_PARAM_OPTIONAL) || (!inputs && k) ||
+            (last && params[k].minimum == 0))
             continue;
         snprintf(text, sizeof text, "%s '%s' is missing", what, params[k].name);
-        driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, params[k].name, NULL, text);
+        driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, params[k].name, NULL,
+                        text);
     }
     if (variadic && given_count < count - 1 + params[count - 1].minimum && given_count >= count) {
-        snprintf(text, sizeof text, "%s '%s' stands %u times: expected at least %u", what, params[count - 1].name,
-                 given_count - (count - 1), params[count - 1].minimum);
-        driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, params[count - 1].name, NULL, text);
+        snprintf(text, sizeof text, "%s '%s' stands %u times: expected at least %u", what,
+                 params[count - 1].name, given_count - (count - 1), params[count - 1].minimum);
+        driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, params[count - 1].name,
+                        NULL, text);
     }
 }
 
@@ -162,8 +191,10 @@ static tn_status adopt(driver *d, tn_node_id node, const tn_operator *op)
 {
     const tn_node_view *view = tn_graph_node(d->graph, node);
     tn_graph_set_schema(d->graph, node, op, op->def.since);
-    check_params(d, node, "input", op->def.inputs, op->def.input_count, view->inputs, view->input_count);
-    check_params(d, node, "output", op->def.outputs, op->def.output_count, view->outputs, view->output_count);
+    check_params(d, node, "input", op->def.inputs, op->def.input_count, view->inputs,
+                 view->input_count);
+    check_params(d, node, "output", op->def.outputs, op->def.output_count, view->outputs,
+                 view->output_count);
     return fill_attributes(d, node, &op->def);
 }
 
@@ -176,7 +207,8 @@ static const tn_graph *find_function(const tn_graph *graph, const tn_node_view *
     const char *domain, *name, *overload;
     const tn_graph *found;
     for (uint32_t k = 0; (found = tn_graph_function(graph, k, &domain, &name, &overload)); k++)
-        if (strcmp(domain, view->domain) == 0 && strcmp(name, view->op) == 0 && strcmp(overload, view->overload) == 0)
+        if (strcmp(domain, view->domain) == 0 && strcmp(name, view->op) == 0 &&
+            strcmp(overload, view->overload) == 0)
             return found;
     return NULL;
 }
@@ -188,7 +220,8 @@ tn_status tn_infer_put_body(tn_graph *graph, tn_node_id node, const tn_graph *bo
     tn_value_id *made = tn_alloc(outputs + 1, sizeof *made);
     if (!made)
         return tn_raise_memory();
-    tn_status status = tn_graph_inline(graph, node, body, TN_TOP_REGION, view->inputs, inputs, made, outputs);
+    tn_status status = tn_graph_inline(graph, node, body, TN_TOP_REGION, view->inputs, inputs, made,
+                                       outputs);
     for (uint32_t k = 0; k < outputs && status == TN_OK; k++) {
         const tn_value_id old = tn_graph_node(graph, node)->outputs[k];
         if (old != TN_NONE && made[k] != TN_NONE)
@@ -205,7 +238,11 @@ static tn_status resolve_bodies(driver *d)
 {
     tn_graph *body;
     for (uint32_t k = 0; (body = tn_graph_function(d->graph, k, NULL, NULL, NULL)); k++) {
-        driver inner = { .registry = d->registry, .graph = body, .functions = d->graph, .diagnostics = d->diagnostics, .strict = true };
+        driver inner = { .registry = d->registry,
+                         .graph = body,
+                         .functions = d->graph,
+                         .diagnostics = d->diagnostics,
+                         .strict = true };
         for (tn_region_id r = 0; r < tn_graph_region_count(body); r++)
             if (tn_graph_region_alive(body, r))
                 TN_TRY(resolve_region(&inner, r));
@@ -243,8 +280,9 @@ static tn_status put_functions(driver *d)
         return d->status;
     for (uint32_t depth = 0; again; depth++) {
         if (depth >= MAX_FUNCTION_DEPTH || tn_graph_node_count(d->graph) > MAX_NODES) {
-            driver_complain(d, TN_NONE, TN_ERR_LIMIT, TN_SEVERITY_ERROR, NULL, NULL, NULL,
-                            "the model's functions are nested without end: one of them calls itself");
+            driver_complain(
+                d, TN_NONE, TN_ERR_LIMIT, TN_SEVERITY_ERROR, NULL, NULL, NULL,
+                "the model's functions are nested without end: one of them calls itself");
             return d->status;
         }
         TN_TRY(expand_functions(d, &again));
@@ -264,7 +302,8 @@ static tn_status upgrade_once(driver *d, tn_node_id node, const tn_operator *new
     tn_status status = TN_OK;
     *kept = false;
     if (newer->def.upgrade) {
-        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_REWRITE, newer->plugin, newer->def.user, d);
+        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_REWRITE, newer->plugin,
+                      newer->def.user, d);
         TN_TRY(tn_graph_begin(d->graph));
         status = newer->def.upgrade(&call.ctx, node);
         if (status == TN_OK)
@@ -314,7 +353,8 @@ static tn_status upgrade(driver *d, tn_node_id node, const tn_operator *op)
 
 static tn_status resolve_node(driver *d, tn_node_id node)
 {
-    if (tn_graph_schema(d->graph, node) || find_function(d->functions ? d->functions : d->graph, tn_graph_node(d->graph, node)))
+    if (tn_graph_schema(d->graph, node) ||
+        find_function(d->functions ? d->functions : d->graph, tn_graph_node(d->graph, node)))
         return TN_OK;
     const tn_operator *op = find_schema(d, node, tn_graph_node(d->graph, node));
     if (!op)
@@ -343,7 +383,10 @@ static void warn_newer(driver *d)
         char text[200];
         if (!newest || version <= 27 || *domain || version <= newest)
             continue;
-        snprintf(text, sizeof text, "the graph imports operator set %" PRId64 " of ai.onnx; operators are held up to set 27", version);
+        snprintf(text, sizeof text,
+                 "the graph imports operator set %" PRId64
+                 " of ai.onnx; operators are held up to set 27",
+                 version);
         driver_complain(d, TN_NONE, TN_ERR_OPERATOR, TN_SEVERITY_WARNING, NULL, NULL, NULL, text);
     }
 }
@@ -388,16 +431,22 @@ tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostic
     if (d.status == TN_OK)
         TN_TRY(put_functions(&d));
     d.newest = true;
-    for (uint32_t round = 0; round < MAX_UPGRADES && d.status == TN_OK && !all_resolved(graph); round++)
+    for (uint32_t round = 0; round < MAX_UPGRADES && d.status == TN_OK && !all_resolved(graph);
+         round++)
         TN_TRY(resolve_all(&d));
     if (d.status == TN_OK)
         TN_TRY(raise_imports(&d));
     return d.status;
 }
 
-tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node, tn_diagnostics *diagnostics)
+tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node,
+                                tn_diagnostics *diagnostics)
 {
-    driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true, .newest = true };
+    driver d = { .registry = registry,
+                 .graph = graph,
+                 .diagnostics = diagnostics,
+                 .strict = true,
+                 .newest = true };
     if (!tn_graph_node(graph, node))
         return TN_OK;
     const tn_operator *op = tn_operator_of(graph, node);

@@ -37,11 +37,18 @@ static void locate(tn_reader *r, const tn_place *at, tn_diagnostic *d)
     tn_builder_fini(&path);
 }
 
-static void diagnose(tn_reader *r, const tn_place *at, tn_status status, const char *suggestion, const char *message)
+static void diagnose(tn_reader *r, const tn_place *at, tn_status status, const char *suggestion,
+                     const char *message)
 {
-    tn_diagnostic d = { .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status,
-                        .file = r->path, .node = r->node, .op = r->op, .message = message,
-                        .region = tn_builder_text(&r->region), .suggestion = suggestion };
+    tn_diagnostic d = { .size = sizeof d,
+                        .severity = TN_SEVERITY_ERROR,
+                        .status = status,
+                        .file = r->path,
+                        .node = r->node,
+                        .op = r->op,
+                        .message = message,
+                        .region = tn_builder_text(&r->region),
+                        .suggestion = suggestion };
     if (r->errors < MOST)
         locate(r, at, &d);
     if (r->errors++ == 0)
@@ -49,7 +56,8 @@ static void diagnose(tn_reader *r, const tn_place *at, tn_status status, const c
     tn_diagnose(r->diagnostics, &d);
 }
 
-void tn_json_complain(tn_reader *r, const tn_place *at, tn_status status, const char *suggestion, const char *format, ...)
+void tn_json_complain(tn_reader *r, const tn_place *at, tn_status status, const char *suggestion,
+                      const char *format, ...)
 {
     char message[800];
     va_list args;
@@ -62,7 +70,8 @@ void tn_json_complain(tn_reader *r, const tn_place *at, tn_status status, const 
 void tn_json_complain_message(tn_reader *r, const tn_place *at, tn_status status, const char *about)
 {
     char message[800];
-    snprintf(message, sizeof message, "%s%s%s", about ? about : "", about ? ": " : "", tn_error_message());
+    snprintf(message, sizeof message, "%s%s%s", about ? about : "", about ? ": " : "",
+             tn_error_message());
     diagnose(r, at, status, "", message);
 }
 
@@ -112,7 +121,8 @@ const char *tn_json_found(tn_reader *r, const json_t *value)
     return copy ? copy : "this";
 }
 
-const char *tn_json_did_you_mean(tn_reader *r, const char *name, const char *const *names, size_t count)
+const char *tn_json_did_you_mean(tn_reader *r, const char *name, const char *const *names,
+                                 size_t count)
 {
     const char *near = r->errors < MOST ? tn_nearest(name, names, count) : NULL;
     tn_builder text = { 0 };

@@ -29,7 +29,8 @@ double tn_float_below(uint32_t dtype, double value);
 
 /* Base64 (RFC 4648, padded). The decoder answers false for anything else; *out is in the pool. */
 void tn_add_base64(tn_builder *builder, const void *bytes, size_t count);
-tn_status tn_base64_decode(tn_pool *pool, const char *text, size_t count, const char **out, size_t *bytes, bool *valid);
+tn_status tn_base64_decode(tn_pool *pool, const char *text, size_t count, const char **out,
+                           size_t *bytes, bool *valid);
 
 /* UTF-8 without a zero byte. */
 bool tn_is_utf8(const char *text, size_t count);

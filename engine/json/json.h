@@ -10,17 +10,24 @@
  * be named); bytes is its text. Attributes are typed by the registry's schemas where these know
  * them (registry may be NULL: JSON's own types decide). All complaints in one go; *out only on
  * success. Limits as tn_limits. */
-tn_status tn_json_read(const tn_registry *registry, const char *path, const void *bytes, size_t count,
-                       const tn_limits *limits, tn_diagnostics *diagnostics, tn_graph **out);
+tn_status tn_json_read(const tn_registry *registry, const char *path, const void *bytes,
+                       size_t count, const tn_limits *limits, tn_diagnostics *diagnostics,
+                       tn_graph **out);
 /* Writes path and, when constants need it, the .safetensors beside it. */
-tn_status tn_json_write(const tn_registry *registry, const tn_graph *graph, const char *path, tn_diagnostics *diagnostics);
+tn_status tn_json_write(const tn_registry *registry, const tn_graph *graph, const char *path,
+                        tn_diagnostics *diagnostics);
 /* A function body: {"inputs": ["X"], "outputs": ["Y"], "opset": …, "attributes": …, "nodes": […]}. */
-tn_status tn_json_read_body(const tn_registry *registry, const char *text, tn_diagnostics *diagnostics, tn_graph **out);
+tn_status tn_json_read_body(const tn_registry *registry, const char *text,
+                            tn_diagnostics *diagnostics, tn_graph **out);
 
 /* `random` constants: numbers by Philox4x32-10 from (name, seed, element), the same everywhere;
  * docs/json_format.md has the recipe, a test its checksums. TN_ERR_ARGUMENT, TN_ERR_TYPE: these
  * numbers do not go together. random.c */
-typedef struct tn_random_spec { const char *distribution; double mean, std, low, high; uint64_t seed; } tn_random_spec;
+typedef struct tn_random_spec {
+    const char *distribution;
+    double mean, std, low, high;
+    uint64_t seed;
+} tn_random_spec;
 tn_status tn_random_check(const tn_random_spec *spec, uint32_t dtype);
 tn_status tn_random_fill(const tn_random_spec *spec, const char *name, const tn_tensor *out);
 /* Four 32-bit random numbers for a counter and key (Salmon et al., SC 2011). */
@@ -36,7 +43,8 @@ bool tn_recipe_of(const tn_constant *constant, const char *name, tn_random_spec 
 /* safetensors.c: a mapped file's directory; `file` names it in messages. Checks all of it: sizes,
  * offsets, overlaps, holes. Takes a reference to the buffer. */
 typedef struct tn_safetensors tn_safetensors;
-tn_status tn_safetensors_open(tn_buffer *buffer, const char *file, tn_diagnostics *diagnostics, tn_safetensors **out);
+tn_status tn_safetensors_open(tn_buffer *buffer, const char *file, tn_diagnostics *diagnostics,
+                              tn_safetensors **out);
 void tn_safetensors_close(tn_safetensors *file);
 /* The tensor of that name: dtype as stored, data inside the buffer, dims of the file's. false: none. */
 bool tn_safetensors_get(const tn_safetensors *file, const char *name, tn_tensor *out);

@@ -22,7 +22,8 @@ uint32_t tn_json_kind(const json_t *value)
 enum { MOST_KEYS = 24 };
 
 /* Marks the key that was meant, whose lack is then no complaint of its own. */
-static void unknown_key(tn_reader *r, const tn_place *at, const char *what, const char *key, const tn_key *keys, size_t count, bool *meant)
+static void unknown_key(tn_reader *r, const tn_place *at, const char *what, const char *key,
+                        const tn_key *keys, size_t count, bool *meant)
 {
     const char *names[MOST_KEYS];
     tn_builder all = { 0 };
@@ -35,11 +36,13 @@ static void unknown_key(tn_reader *r, const tn_place *at, const char *what, cons
     for (size_t k = 0; k < count; k++)
         meant[k] = meant[k] || names[k] == nearest;
     const tn_place here = { .up = at, .key = key, .at_key = true };
-    tn_json_complain(r, &here, TN_ERR_FORMAT, *near ? near : tn_builder_text(&all), "\"%s\" is no key of %s", key, what);
+    tn_json_complain(r, &here, TN_ERR_FORMAT, *near ? near : tn_builder_text(&all),
+                     "\"%s\" is no key of %s", key, what);
     tn_builder_fini(&all);
 }
 
-bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, const char *what, const tn_key *keys, size_t count, const json_t **members)
+bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, const char *what,
+                     const tn_key *keys, size_t count, const json_t **members)
 {
     const char *name;
     json_t *member;
@@ -47,10 +50,12 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
     assert(count <= MOST_KEYS);
     memset(members, 0, count * sizeof *members);
     if (!json_is_object(value)) {
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s is an object with keys: found %s", what, tn_json_found(r, value));
+        tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s is an object with keys: found %s", what,
+                         tn_json_found(r, value));
         return false;
     }
-    json_object_foreach((json_t *)(uintptr_t)value, name, member) {
+    json_object_foreach((json_t *)(uintptr_t)value, name, member)
+    {
         size_t k = 0;
         while (k < count && strcmp(name, keys[k].name) != 0)
             k++;
@@ -58,7 +63,8 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
         if (k == count) {
             unknown_key(r, at, what, name, keys, count, meant);
         } else if (!(tn_json_kind(member) & keys[k].kinds)) {
-            tn_json_complain(r, &here, TN_ERR_FORMAT, "", "\"%s\" is %s: expected %s", name, tn_json_found(r, member), keys[k].expected);
+            tn_json_complain(r, &here, TN_ERR_FORMAT, "", "\"%s\" is %s: expected %s", name,
+                             tn_json_found(r, member), keys[k].expected);
             whole = whole && !keys[k].required;
         } else {
             members[k] = member;
@@ -67,13 +73,15 @@ bool tn_json_members(tn_reader *r, const tn_place *at, const json_t *value, cons
     for (size_t k = 0; k < count; k++)
         if (keys[k].required && !json_object_get(value, keys[k].name)) {
             if (!meant[k])
-                tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s needs \"%s\": %s", what, keys[k].name, keys[k].expected);
+                tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s needs \"%s\": %s", what,
+                                 keys[k].name, keys[k].expected);
             whole = false;
         }
     return whole;
 }
 
-tn_status tn_json_text(tn_reader *r, const tn_place *at, const json_t *value, const char *about, tn_text *out, bool *good)
+tn_status tn_json_text(tn_reader *r, const tn_place *at, const json_t *value, const char *about,
+                       tn_text *out, bool *good)
 {
     *good = json_is_string(value);
     if (*good) {
@@ -83,22 +91,29 @@ tn_status tn_json_text(tn_reader *r, const tn_place *at, const json_t *value, co
     static const tn_key keys[] = { { "base64", TN_J_STRING, true, "bytes in base64" } };
     const json_t *member;
     if (!json_is_object(value)) {
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s is %s: expected a text or {\"base64\": its bytes}", about, tn_json_found(r, value));
+        tn_json_complain(r, at, TN_ERR_FORMAT, "",
+                         "%s is %s: expected a text or {\"base64\": its bytes}", about,
+                         tn_json_found(r, value));
         return TN_OK;
     }
     if (!tn_json_members(r, at, value, "a text in base64", keys, 1, &member))
         return TN_OK;
-    TN_TRY(tn_base64_decode(&r->pool, json_string_value(member), json_string_length(member), &out->bytes, &out->count, good));
+    TN_TRY(tn_base64_decode(&r->pool, json_string_value(member), json_string_length(member),
+                            &out->bytes, &out->count, good));
     const tn_place here = { .up = at, .key = "base64" };
     if (!*good)
-        tn_json_complain(r, &here, TN_ERR_FORMAT, "", "%s is not base64: expected letters, digits, + and / in groups of four, = at the end", tn_json_found(r, member));
+        tn_json_complain(
+            r, &here, TN_ERR_FORMAT, "",
+            "%s is not base64: expected letters, digits, + and / in groups of four, = at the end",
+            tn_json_found(r, member));
     return TN_OK;
 }
 
 const char *tn_json_name(tn_reader *r, const tn_place *at, const json_t *value, const char *about)
 {
     if (!json_is_string(value)) {
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s is %s: expected a name", about, tn_json_found(r, value));
+        tn_json_complain(r, at, TN_ERR_FORMAT, "", "%s is %s: expected a name", about,
+                         tn_json_found(r, value));
         return NULL;
     }
     if (json_string_length(value) == 0) {
@@ -112,7 +127,8 @@ tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value
 {
     const char *key;
     json_t *member;
-    json_object_foreach((json_t *)(uintptr_t)value, key, member) {
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
         const tn_place here = { .up = at, .key = key };
         tn_text text;
         bool good;
@@ -125,14 +141,19 @@ tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value
     return TN_OK;
 }
 
-static tn_status import(tn_reader *r, const tn_place *at, const json_t *version, const char *domain, tn_graph *graph)
+static tn_status import(tn_reader *r, const tn_place *at, const json_t *version, const char *domain,
+                        tn_graph *graph)
 {
     uint64_t number;
     if (!tn_json_integer(version, 1, INT32_MAX, &number)) {
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "the operator set is %s: expected a number from 1, such as 21", tn_json_found(r, version));
+        tn_json_complain(r, at, TN_ERR_FORMAT, "",
+                         "the operator set is %s: expected a number from 1, such as 21",
+                         tn_json_found(r, version));
         return TN_OK;
     }
-    return tn_json_settle(r, at, tn_graph_set_opset(graph, strcmp(domain, "ai.onnx") == 0 ? "" : domain, (int64_t)number));
+    return tn_json_settle(
+        r, at,
+        tn_graph_set_opset(graph, strcmp(domain, "ai.onnx") == 0 ? "" : domain, (int64_t)number));
 }
 
 tn_status tn_json_opset(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph)
@@ -142,10 +163,14 @@ tn_status tn_json_opset(tn_reader *r, const tn_place *at, const json_t *value, t
     if (!json_is_object(value))
         return import(r, at, value, "", graph);
     if (json_object_get(value, "") && json_object_get(value, "ai.onnx"))
-        tn_json_complain(r, at, TN_ERR_DUPLICATE, "", "\"\" and \"ai.onnx\" are the same domain: expected one of them");
+        tn_json_complain(r, at, TN_ERR_DUPLICATE, "",
+                         "\"\" and \"ai.onnx\" are the same domain: expected one of them");
     if (json_object_size(value) == 0)
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "\"opset\" is an empty object: expected a number for each domain, such as {\"ai.onnx\": 21}");
-    json_object_foreach((json_t *)(uintptr_t)value, domain, version) {
+        tn_json_complain(
+            r, at, TN_ERR_FORMAT, "",
+            "\"opset\" is an empty object: expected a number for each domain, such as {\"ai.onnx\": 21}");
+    json_object_foreach((json_t *)(uintptr_t)value, domain, version)
+    {
         const tn_place here = { .up = at, .key = domain };
         TN_TRY(import(r, &here, version, domain, graph));
     }

@@ -61,7 +61,8 @@ static void skip_value(cursor *c)
     } while (depth > 0 && c->at < c->count);
 }
 
-void tn_json_position(const char *text, size_t count, size_t offset, uint32_t *line, uint32_t *column)
+void tn_json_position(const char *text, size_t count, size_t offset, uint32_t *line,
+                      uint32_t *column)
 {
     const size_t end = offset < count ? offset : count;
     size_t lines = 1, start = 0;

@@ -14,11 +14,13 @@ enum { TN_JSON_DEEPEST = 2000 }; /* brackets within brackets; Jansson itself giv
  * the text, the last thing that is there; false then. `text` is JSON. */
 bool tn_json_find(const char *text, size_t count, const char *path, bool key, size_t *offset);
 /* Line and column, from 1, the column in bytes. */
-void tn_json_position(const char *text, size_t count, size_t offset, uint32_t *line, uint32_t *column);
+void tn_json_position(const char *text, size_t count, size_t offset, uint32_t *line,
+                      uint32_t *column);
 /* How deep brackets nest. */
 size_t tn_json_depth(const char *text, size_t count);
 /* The first thing that is no JSON: where, and a message. false: nothing was found. */
-bool tn_json_fault(const char *text, size_t count, size_t deepest, size_t *offset, char *message, size_t bytes);
+bool tn_json_fault(const char *text, size_t count, size_t deepest, size_t *offset, char *message,
+                   size_t bytes);
 /* Where the token starts that `end` is the end of, or lies in. */
 size_t tn_json_token(const char *text, size_t count, size_t end);
 

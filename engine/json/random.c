@@ -37,7 +37,8 @@ void tn_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
     uint32_t a = counter[0], b = counter[1], c = counter[2], d = counter[3];
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
-        const uint64_t p = (uint64_t)a * UINT32_C(0xd2511f53), q = (uint64_t)c * UINT32_C(0xcd9e8d57);
+        const uint64_t p = (uint64_t)a * UINT32_C(0xd2511f53),
+                       q = (uint64_t)c * UINT32_C(0xcd9e8d57);
         a = (uint32_t)(q >> 32) ^ b ^ k0;
         b = (uint32_t)q;
         c = (uint32_t)(p >> 32) ^ d ^ k1;
@@ -82,10 +83,10 @@ static void fill_bits(uint64_t hash, uint64_t seed, uint64_t block, size_t count
 
 /* The inverse of the normal distribution function by P. J. Acklam's rational approximation:
  * relative error below 1.2e-9, far below what float32 keeps. */
-static const double A[] = { -3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
+static const double A[] = { -3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
                             1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00 };
 static const double B[] = { -5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
-                            6.680131188771972e+01,  -1.328068155288572e+01 };
+                            6.680131188771972e+01, -1.328068155288572e+01 };
 static const double C[] = { -7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
                             -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00 };
 static const double D[] = { 7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
@@ -178,12 +179,14 @@ static void store_floats(uint32_t dtype, const double *value, void *data, size_t
     } else {
         for (size_t k = 0; k < count; k++)
             if (tn_float_set(dtype, data, at + k, value[k]))
-                tn_float_set(dtype, data, at + k, value[k] < 0 ? -__builtin_inf() : __builtin_inf());
+                tn_float_set(dtype, data, at + k,
+                             value[k] < 0 ? -__builtin_inf() : __builtin_inf());
     }
 }
 
 /* low + (bits * span) / 2^32, for a span of up to 2^32: every number of [low, high] comes up. */
-static void store_integers(const filler *f, const uint32_t *bits, void *data, size_t at, size_t count)
+static void store_integers(const filler *f, const uint32_t *bits, void *data, size_t at,
+                           size_t count)
 {
     const int64_t low = (int64_t)f->spec->low;
     const uint64_t span = (uint64_t)((int64_t)f->spec->high - low) + 1;
@@ -213,9 +216,11 @@ static tn_status check_integers(const tn_random_spec *spec, uint32_t dtype)
     uint64_t most;
     tn_integer_bounds(dtype, &least, &most);
     /* 2^53: every number up to there is a double, so that low and high mean what they say. */
-    const bool fit = low >= (double)least && high <= (double)most && low >= -0x1p53 && high <= 0x1p53;
+    const bool fit = low >= (double)least && high <= (double)most && low >= -0x1p53 &&
+                     high <= 0x1p53;
     if (!fit || !(low <= high))
-        return refuse("low", low, "high", high, "integers of the type and up to 2^53, low at most high");
+        return refuse("low", low, "high", high,
+                      "integers of the type and up to 2^53, low at most high");
     if ((double)(int64_t)low != low || (double)(int64_t)high != high)
         return refuse("low", low, "high", high, "integers, as the type is one of integers");
     if (high - low >= 0x1p32)
@@ -228,12 +233,15 @@ static tn_status check_floats(const tn_random_spec *spec, uint32_t dtype, bool i
     const double low = spec->low, high = spec->high;
     unsigned char element[8];
     if (!(TN_MASK_FLOAT >> dtype & 1))
-        return tn_raise(TN_ERR_TYPE, "there are no random numbers of type %s", tn_dtype_name(dtype));
-    if (is_normal && !(spec->std >= 0 && spec->std < __builtin_inf() && spec->mean - spec->mean == 0))
+        return tn_raise(TN_ERR_TYPE, "there are no random numbers of type %s",
+                        tn_dtype_name(dtype));
+    if (is_normal &&
+        !(spec->std >= 0 && spec->std < __builtin_inf() && spec->mean - spec->mean == 0))
         return refuse("mean", spec->mean, "std", spec->std, "finite numbers, std at least 0");
     if (!is_normal && !(low < high && high - low < __builtin_inf()))
         return refuse("low", low, "high", high, "finite numbers, low the lesser");
-    if (!is_normal && (tn_float_set(dtype, element, 0, low) || tn_float_set(dtype, element, 0, high)))
+    if (!is_normal &&
+        (tn_float_set(dtype, element, 0, low) || tn_float_set(dtype, element, 0, high)))
         return refuse("low", low, "high", high, "numbers of the type");
     return TN_OK;
 }
@@ -247,9 +255,13 @@ tn_status tn_random_check(const tn_random_spec *spec, uint32_t dtype)
 {
     const bool is_normal = strcmp(spec->distribution, "normal") == 0;
     if (!is_normal && strcmp(spec->distribution, "uniform") != 0)
-        return tn_raise(TN_ERR_ARGUMENT, "there is no distribution \"%s\": expected \"normal\" or \"uniform\"", spec->distribution);
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "there is no distribution \"%s\": expected \"normal\" or \"uniform\"",
+                        spec->distribution);
     if (is_whole(dtype) && is_normal)
-        return tn_raise(TN_ERR_TYPE, "there are no normal random numbers of type %s: expected \"uniform\"", tn_dtype_name(dtype));
+        return tn_raise(TN_ERR_TYPE,
+                        "there are no normal random numbers of type %s: expected \"uniform\"",
+                        tn_dtype_name(dtype));
     return is_whole(dtype) ? check_integers(spec, dtype) : check_floats(spec, dtype, is_normal);
 }
 

@@ -20,7 +20,11 @@
 
 static void complain_at(tn_reader *r, size_t offset, tn_status status, const char *message)
 {
-    tn_diagnostic d = { .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status, .file = r->path, .message = message };
+    tn_diagnostic d = { .size = sizeof d,
+                        .severity = TN_SEVERITY_ERROR,
+                        .status = status,
+                        .file = r->path,
+                        .message = message };
     tn_json_position(r->text, r->count, offset, &d.line, &d.column);
     r->errors++;
     r->status = status;
@@ -31,10 +35,12 @@ static void complain_at(tn_reader *r, size_t offset, tn_status status, const cha
 static void duplicate_key(tn_reader *r, size_t position)
 {
     char message[200];
-    const size_t start = tn_json_token(r->text, r->count, position), end = position < r->count ? position : r->count;
+    const size_t start = tn_json_token(r->text, r->count, position),
+                 end = position < r->count ? position : r->count;
     size_t shown = end > start ? end - start : 0;
     shown = shown < 80 ? shown : 80;
-    snprintf(message, sizeof message, "the key %.*s stands here a second time in one object", (int)shown, r->text + start);
+    snprintf(message, sizeof message, "the key %.*s stands here a second time in one object",
+             (int)shown, r->text + start);
     complain_at(r, start, TN_ERR_DUPLICATE, message);
 }
 
@@ -52,9 +58,12 @@ static tn_status syntax_error(tn_reader *r, const json_error_t *error)
     }
     const size_t token = tn_json_token(r->text, r->count, offset);
     if (code == json_error_numeric_overflow)
-        complain_at(r, token, TN_ERR_SYNTAX, "the number is too large: expected an integer within 64 bits (as a text where it has no sign), or a number within float64");
+        complain_at(
+            r, token, TN_ERR_SYNTAX,
+            "the number is too large: expected an integer within 64 bits (as a text where it has no sign), or a number within float64");
     else if (code == json_error_invalid_utf8)
-        complain_at(r, offset, TN_ERR_SYNTAX, "the text is not UTF-8 here: expected {\"base64\": …} for other bytes");
+        complain_at(r, offset, TN_ERR_SYNTAX,
+                    "the text is not UTF-8 here: expected {\"base64\": …} for other bytes");
     else if (code == json_error_null_character || code == json_error_null_byte_in_key)
         complain_at(r, token, TN_ERR_SYNTAX, "a text holds \\u0000: expected {\"base64\": …}");
     else if (tn_json_fault(r->text, r->count, TN_JSON_DEEPEST, &offset, message, sizeof message))
@@ -70,9 +79,11 @@ static bool check_depth(tn_reader *r)
     char message[200];
     size_t deepest = 24 + (size_t)6 * r->limits.nesting, offset;
     deepest = deepest < TN_JSON_DEEPEST ? deepest : TN_JSON_DEEPEST;
-    if (tn_json_depth(r->text, r->count) <= deepest || !tn_json_fault(r->text, r->count, deepest, &offset, message, sizeof message))
+    if (tn_json_depth(r->text, r->count) <= deepest ||
+        !tn_json_fault(r->text, r->count, deepest, &offset, message, sizeof message))
         return true;
-    complain_at(r, offset, strncmp(message, "brackets", 8) == 0 ? TN_ERR_LIMIT : TN_ERR_SYNTAX, message);
+    complain_at(r, offset, strncmp(message, "brackets", 8) == 0 ? TN_ERR_LIMIT : TN_ERR_SYNTAX,
+                message);
     return false;
 }
 
@@ -82,7 +93,9 @@ static tn_status parse(tn_reader *r, json_t **root)
 {
     json_error_t error = { .position = 0 };
     if (r->count > r->limits.file_bytes) {
-        tn_json_complain(r, NULL, TN_ERR_LIMIT, "", "the graph has %zu bytes: the limit is %" PRIu64, r->count, r->limits.file_bytes);
+        tn_json_complain(r, NULL, TN_ERR_LIMIT, "",
+                         "the graph has %zu bytes: the limit is %" PRIu64, r->count,
+                         r->limits.file_bytes);
         return TN_OK;
     }
     if (r->count >= 3 && memcmp(r->text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
@@ -103,13 +116,30 @@ static tn_status parse(tn_reader *r, json_t **root)
 
 /* ---- the graph ---------------------------------------------------------------------------------- */
 
-enum { TENON, OPSET, INPUTS, OUTPUTS, NODES, NAME, DOC, METADATA, WEIGHTS, CONSTANTS, FUNCTIONS, SCHEMA, KEYS };
+enum {
+    TENON,
+    OPSET,
+    INPUTS,
+    OUTPUTS,
+    NODES,
+    NAME,
+    DOC,
+    METADATA,
+    WEIGHTS,
+    CONSTANTS,
+    FUNCTIONS,
+    SCHEMA,
+    KEYS
+};
 static const tn_key graph_keys[KEYS] = {
     { "tenon", TN_J_ANY, true, "the version of the format, 1" },
-    { "opset", TN_J_INTEGER | TN_J_OBJECT, true, "a number such as 21, or {\"ai.onnx\": 21, \"com.example\": 1}" },
-    { "inputs", TN_J_ARRAY, true, "a list of inputs such as {\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\", 4]}" },
+    { "opset", TN_J_INTEGER | TN_J_OBJECT, true,
+      "a number such as 21, or {\"ai.onnx\": 21, \"com.example\": 1}" },
+    { "inputs", TN_J_ARRAY, true,
+      "a list of inputs such as {\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\", 4]}" },
     { "outputs", TN_J_ARRAY, true, "a list of names of values" },
-    { "nodes", TN_J_ARRAY, true, "a list of nodes such as {\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}" },
+    { "nodes", TN_J_ARRAY, true,
+      "a list of nodes such as {\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}" },
     { "name", TN_J_STRING, false, "a name" },
     { "doc", TN_J_STRING, false, "a text" },
     { "metadata", TN_J_OBJECT, false, "an object of texts" },
@@ -125,20 +155,26 @@ static bool check_version(tn_reader *r, const json_t *root)
     const json_t *version = json_object_get(root, "tenon");
     const tn_place top = { 0 }, here = { .up = &top, .key = "tenon" };
     if (!version && !json_object_get(root, "nodes")) {
-        tn_json_complain(r, &top, TN_ERR_FORMAT, "", "this is no graph in Tenon's format: expected \"tenon\": 1, \"opset\", \"inputs\", \"outputs\" and \"nodes\"");
+        tn_json_complain(
+            r, &top, TN_ERR_FORMAT, "",
+            "this is no graph in Tenon's format: expected \"tenon\": 1, \"opset\", \"inputs\", \"outputs\" and \"nodes\"");
         return false;
     }
     if (!version || (json_is_integer(version) && json_integer_value(version) == 1))
         return true;
-    tn_json_complain(r, &here, TN_ERR_FORMAT, "", "\"tenon\" is %s: expected 1, the one version of the format there is", tn_json_found(r, version));
+    tn_json_complain(r, &here, TN_ERR_FORMAT, "",
+                     "\"tenon\" is %s: expected 1, the one version of the format there is",
+                     tn_json_found(r, version));
     return false;
 }
 
 static tn_status read_graph(tn_reader *r, const json_t *root)
 {
     const tn_place at = { 0 };
-    const tn_place at_metadata = { .up = &at, .key = "metadata" }, at_opset = { .up = &at, .key = "opset" };
-    const tn_place at_weights = { .up = &at, .key = "weights" }, at_functions = { .up = &at, .key = "functions" };
+    const tn_place at_metadata = { .up = &at, .key = "metadata" },
+                   at_opset = { .up = &at, .key = "opset" };
+    const tn_place at_weights = { .up = &at, .key = "weights" },
+                   at_functions = { .up = &at, .key = "functions" };
     const tn_scope scope = { .graph = r->model, .region = TN_TOP_REGION };
     const json_t *m[KEYS];
     if (json_is_object(root) && !check_version(r, root))
@@ -146,14 +182,19 @@ static tn_status read_graph(tn_reader *r, const json_t *root)
     tn_json_members(r, &at, root, "a graph", graph_keys, KEYS, m);
     if (!json_is_object(root))
         return TN_OK;
-    TN_TRY(tn_graph_set_name(r->model, m[NAME] ? json_string_value(m[NAME]) : "", m[DOC] ? json_string_value(m[DOC]) : NULL));
+    TN_TRY(tn_graph_set_name(r->model, m[NAME] ? json_string_value(m[NAME]) : "",
+                             m[DOC] ? json_string_value(m[DOC]) : NULL));
     TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], r->model));
     if (m[OPSET])
         TN_TRY(tn_json_opset(r, &at_opset, m[OPSET], r->model));
     if (m[WEIGHTS])
         TN_TRY(tn_json_weights(r, &at_weights, m[WEIGHTS]));
     TN_TRY(tn_json_functions(r, &at_functions, m[FUNCTIONS]));
-    const tn_body body = { .inputs = m[INPUTS], .outputs = m[OUTPUTS], .constants = m[CONSTANTS], .nodes = m[NODES], .kind = TN_BODY_GRAPH };
+    const tn_body body = { .inputs = m[INPUTS],
+                           .outputs = m[OUTPUTS],
+                           .constants = m[CONSTANTS],
+                           .nodes = m[NODES],
+                           .kind = TN_BODY_GRAPH };
     return tn_json_body(r, &at, &scope, &body);
 }
 
@@ -161,7 +202,10 @@ static tn_status read_graph(tn_reader *r, const json_t *root)
 
 static tn_limits limits_of(const tn_limits *given)
 {
-    tn_limits limits = { .nesting = 64, .file_bytes = UINT64_C(2) << 30, .weight_bytes = UINT64_C(64) << 30, .nodes = 1000000 };
+    tn_limits limits = { .nesting = 64,
+                         .file_bytes = UINT64_C(2) << 30,
+                         .weight_bytes = UINT64_C(64) << 30,
+                         .nodes = 1000000 };
     if (given && TN_HAS(given, nesting) && given->nesting)
         limits.nesting = given->nesting;
     if (given && TN_HAS(given, file_bytes) && given->file_bytes)
@@ -226,19 +270,30 @@ static tn_status run(tn_reader *r, read_fn read, tn_graph **out)
     return status;
 }
 
-tn_status tn_json_read(const tn_registry *registry, const char *path, const void *bytes, size_t count, const tn_limits *limits, tn_diagnostics *diagnostics,
+tn_status tn_json_read(const tn_registry *registry, const char *path, const void *bytes,
+                       size_t count, const tn_limits *limits, tn_diagnostics *diagnostics,
                        tn_graph **out)
 {
     if ((!bytes && count) || !out)
         return tn_raise(TN_ERR_ARGUMENT, "an argument is NULL");
-    tn_reader r = { .registry = registry, .path = path, .text = count ? bytes : "", .count = count, .limits = limits_of(limits), .diagnostics = diagnostics };
+    tn_reader r = { .registry = registry,
+                    .path = path,
+                    .text = count ? bytes : "",
+                    .count = count,
+                    .limits = limits_of(limits),
+                    .diagnostics = diagnostics };
     return run(&r, read_graph, out);
 }
 
-tn_status tn_json_read_body(const tn_registry *registry, const char *text, tn_diagnostics *diagnostics, tn_graph **out)
+tn_status tn_json_read_body(const tn_registry *registry, const char *text,
+                            tn_diagnostics *diagnostics, tn_graph **out)
 {
     if (!text || !out)
         return tn_raise(TN_ERR_ARGUMENT, "an argument is NULL");
-    tn_reader r = { .registry = registry, .text = text, .count = strlen(text), .limits = limits_of(NULL), .diagnostics = diagnostics };
+    tn_reader r = { .registry = registry,
+                    .text = text,
+                    .count = strlen(text),
+                    .limits = limits_of(NULL),
+                    .diagnostics = diagnostics };
     return run(&r, tn_json_lone_function, out);
 }

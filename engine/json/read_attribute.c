@@ -23,8 +23,10 @@ static const struct row {
     { "float", TN_ATTR_FLOAT, TN_ATTR_FLOAT, "a number" },
     { "int", TN_ATTR_INT, TN_ATTR_INT, "an integer" },
     { "string", TN_ATTR_STRING, TN_ATTR_STRING, "a text" },
-    { "tensor", TN_ATTR_TENSOR, TN_ATTR_TENSOR, "{\"tensor\": {\"dtype\": \"float32\", \"shape\": [], \"data\": [0]}}" },
-    { "graph", TN_ATTR_GRAPH, TN_ATTR_GRAPH, "{\"graph\": {\"inputs\": [], \"outputs\": [], \"nodes\": []}}" },
+    { "tensor", TN_ATTR_TENSOR, TN_ATTR_TENSOR,
+      "{\"tensor\": {\"dtype\": \"float32\", \"shape\": [], \"data\": [0]}}" },
+    { "graph", TN_ATTR_GRAPH, TN_ATTR_GRAPH,
+      "{\"graph\": {\"inputs\": [], \"outputs\": [], \"nodes\": []}}" },
     { "type", TN_ATTR_TYPE, TN_ATTR_TYPE, "{\"type\": \"tensor(float32)\"}" },
     { "floats", TN_ATTR_FLOATS, TN_ATTR_FLOAT, "a list of numbers" },
     { "ints", TN_ATTR_INTS, TN_ATTR_INT, "a list of integers" },
@@ -46,18 +48,22 @@ static const struct row *row_of(uint32_t type)
 static void refuse(maker *k, const tn_place *at, const json_t *value, const char *expected)
 {
     *k->good = false;
-    tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" is %s: expected %s", k->name, tn_json_found(k->r, value), expected);
+    tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" is %s: expected %s",
+                     k->name, tn_json_found(k->r, value), expected);
 }
 
 /* A value, or one of a list. */
-static void refuse_one(maker *k, const tn_place *at, const json_t *value, const char *one, const char *several, bool in_list)
+static void refuse_one(maker *k, const tn_place *at, const json_t *value, const char *one,
+                       const char *several, bool in_list)
 {
     if (!in_list) {
         refuse(k, at, value, one);
         return;
     }
     *k->good = false;
-    tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" holds %s: expected a list of %s", k->name, tn_json_found(k->r, value), several);
+    tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "",
+                     "attribute \"%.100s\" holds %s: expected a list of %s", k->name,
+                     tn_json_found(k->r, value), several);
 }
 
 /* ---- single values ----------------------------------------------------------------------------- */
@@ -83,7 +89,8 @@ static int64_t read_int(maker *k, const tn_place *at, const json_t *value, bool 
     return result;
 }
 
-static tn_status read_text(maker *k, const tn_place *at, const json_t *value, bool in_list, tn_text *out)
+static tn_status read_text(maker *k, const tn_place *at, const json_t *value, bool in_list,
+                           tn_text *out)
 {
     bool good = true;
     if (!json_is_string(value) && !json_is_object(value)) {
@@ -102,7 +109,10 @@ static tn_status read_tensor(maker *k, const tn_place *at, const json_t *value, 
     bool good;
     tn_contents *contents = tn_pool_alloc(&k->r->pool, sizeof *contents);
     tn_add(&key, "%s/%s", k->r->node ? k->r->node : "", k->name); /* keys random numbers */
-    tn_status status = contents && !key.failed ? tn_json_constant(k->r, at, value, tn_builder_text(&key), true, NULL, contents, &good) : tn_raise_memory();
+    tn_status status = contents && !key.failed
+                           ? tn_json_constant(k->r, at, value, tn_builder_text(&key), true, NULL,
+                                              contents, &good)
+                           : tn_raise_memory();
     tn_builder_fini(&key);
     TN_TRY(status);
     *k->good = *k->good && good;
@@ -115,7 +125,8 @@ static tn_status read_tensor(maker *k, const tn_place *at, const json_t *value, 
 }
 
 /* One value of `type` into place `index` of the attribute's list of that type. */
-static tn_status read_one(maker *k, const tn_place *at, const json_t *value, uint32_t type, void *list, size_t index, bool in_list)
+static tn_status read_one(maker *k, const tn_place *at, const json_t *value, uint32_t type,
+                          void *list, size_t index, bool in_list)
 {
     bool good = true;
     switch (type) {
@@ -123,8 +134,14 @@ static tn_status read_one(maker *k, const tn_place *at, const json_t *value, uin
     case TN_ATTR_INT: ((int64_t *)list)[index] = read_int(k, at, value, in_list); return TN_OK;
     case TN_ATTR_STRING: return read_text(k, at, value, in_list, (tn_text *)list + index);
     case TN_ATTR_TENSOR: return read_tensor(k, at, value, (tn_tensor *)list + index);
-    case TN_ATTR_GRAPH: TN_TRY(tn_json_region(k->r, at, k->scope, k->name, value, (tn_region_id *)list + index, &good)); break;
-    default: TN_TRY(tn_json_type_value(k->r, at, k->scope->graph, value, (tn_type *)list + index, &good)); break;
+    case TN_ATTR_GRAPH:
+        TN_TRY(tn_json_region(k->r, at, k->scope, k->name, value, (tn_region_id *)list + index,
+                              &good));
+        break;
+    default:
+        TN_TRY(
+            tn_json_type_value(k->r, at, k->scope->graph, value, (tn_type *)list + index, &good));
+        break;
     }
     *k->good = *k->good && good;
     return TN_OK;
@@ -162,7 +179,10 @@ static tn_status read_ref(maker *k, const tn_place *at, const json_t *value)
     if (!json_is_string(value) || json_string_length(value) == 0)
         refuse(k, at, value, "the name of an attribute of the function");
     else if (!k->r->is_function)
-        tn_json_complain(k->r, at, TN_ERR_ATTRIBUTE, "", "attribute \"%.100s\" refers to an attribute of a function, but stands in none", k->name);
+        tn_json_complain(
+            k->r, at, TN_ERR_ATTRIBUTE, "",
+            "attribute \"%.100s\" refers to an attribute of a function, but stands in none",
+            k->name);
     else
         k->out->s = (tn_text){ json_string_value(value), json_string_length(value) };
     *k->good = k->out->s.bytes != NULL;
@@ -170,7 +190,8 @@ static tn_status read_ref(maker *k, const tn_place *at, const json_t *value)
 }
 
 /* A value of this very type, not wrapped in an object that names it. */
-static tn_status read_typed(maker *k, const tn_place *at, const json_t *value, const struct row *row)
+static tn_status read_typed(maker *k, const tn_place *at, const json_t *value,
+                            const struct row *row)
 {
     const bool in_list = row->element != row->type;
     const size_t count = in_list ? json_array_size(value) : 1;
@@ -186,7 +207,8 @@ static tn_status read_typed(maker *k, const tn_place *at, const json_t *value, c
         return tn_raise_memory();
     for (size_t j = 0; j < count; j++) {
         const tn_place item = { .up = at, .index = j };
-        TN_TRY(read_one(k, in_list ? &item : at, in_list ? json_array_get(value, j) : value, row->element, list, j, in_list));
+        TN_TRY(read_one(k, in_list ? &item : at, in_list ? json_array_get(value, j) : value,
+                        row->element, list, j, in_list));
     }
     k->out->count = in_list ? count : 0;
     if (row->type == TN_ATTR_FLOAT)
@@ -236,10 +258,13 @@ static uint32_t type_by_kind(const json_t *value)
     if (kinds && !(kinds & ~(uint32_t)(TN_J_INTEGER | TN_J_REAL)))
         return TN_ATTR_FLOATS;
     const bool texts = kinds && !(kinds & ~(uint32_t)(TN_J_STRING | TN_J_OBJECT));
-    return texts && (json_is_string(first) || json_object_get(first, "base64")) ? TN_ATTR_STRINGS : TN_ATTR_UNDEFINED;
+    return texts && (json_is_string(first) || json_object_get(first, "base64")) ? TN_ATTR_STRINGS
+                                                                                : TN_ATTR_UNDEFINED;
 }
 
-tn_status tn_json_attribute(tn_reader *r, const tn_place *at, const tn_scope *scope, const char *name, const json_t *value, uint32_t wanted, tn_attribute *out, bool *good)
+tn_status tn_json_attribute(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                            const char *name, const json_t *value, uint32_t wanted,
+                            tn_attribute *out, bool *good)
 {
     maker k = { .r = r, .scope = scope, .name = name, .out = out, .good = good };
     *out = (tn_attribute){ .size = sizeof *out, .name = name };
@@ -251,11 +276,15 @@ tn_status tn_json_attribute(tn_reader *r, const tn_place *at, const tn_scope *sc
         wanted = is_text ? TN_ATTR_STRING : type_by_kind(value);
     const struct row *row = row_of(wanted);
     if (!row) {
-        refuse(&k, at, value, json_is_array(value) ? "a list of one kind of values, or its type written out, such as {\"ints\": []}"
-                                                   : "a number, a text, a list, or an object with its type, such as {\"float\": 1}");
+        refuse(
+            &k, at, value,
+            json_is_array(value)
+                ? "a list of one kind of values, or its type written out, such as {\"ints\": []}"
+                : "a number, a text, a list, or an object with its type, such as {\"float\": 1}");
         return TN_OK;
     }
-    const bool must_be_object = row->element == TN_ATTR_TENSOR || row->element == TN_ATTR_GRAPH || row->element == TN_ATTR_TYPE;
+    const bool must_be_object = row->element == TN_ATTR_TENSOR || row->element == TN_ATTR_GRAPH ||
+                                row->element == TN_ATTR_TYPE;
     if (must_be_object) {
         refuse(&k, at, value, row->expected);
         return TN_OK;

@@ -31,7 +31,8 @@ static bool parse_integer(const char *text, bool *minus, uint64_t *magnitude)
     if (!*text)
         return false;
     for (; *text; text++)
-        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*magnitude, UINT64_C(10), magnitude) ||
+        if (*text < '0' || *text > '9' ||
+            __builtin_mul_overflow(*magnitude, UINT64_C(10), magnitude) ||
             __builtin_add_overflow(*magnitude, (uint64_t)(*text - '0'), magnitude))
             return false;
     return true;
@@ -43,8 +44,10 @@ bool tn_json_integer(const json_t *value, int64_t low, uint64_t high, uint64_t *
     uint64_t magnitude = 0;
     if (json_is_integer(value)) {
         minus = json_integer_value(value) < 0;
-        magnitude = minus ? 0 - (uint64_t)json_integer_value(value) : (uint64_t)json_integer_value(value);
-    } else if (!json_is_string(value) || !parse_integer(json_string_value(value), &minus, &magnitude)) {
+        magnitude = minus ? 0 - (uint64_t)json_integer_value(value)
+                          : (uint64_t)json_integer_value(value);
+    } else if (!json_is_string(value) ||
+               !parse_integer(json_string_value(value), &minus, &magnitude)) {
         return false;
     }
     *out = minus ? 0 - magnitude : magnitude;
@@ -64,10 +67,12 @@ typedef struct filler {
 static void wrong(filler *f, const tn_place *at, const json_t *value, const char *expected)
 {
     *f->good = false;
-    tn_json_complain(f->r, at, TN_ERR_VALUE, "", "element %zu is %s: expected %s", f->next, tn_json_found(f->r, value), expected);
+    tn_json_complain(f->r, at, TN_ERR_VALUE, "", "element %zu is %s: expected %s", f->next,
+                     tn_json_found(f->r, value), expected);
 }
 
-static void set_float(filler *f, const tn_place *at, const json_t *value, uint32_t dtype, size_t index)
+static void set_float(filler *f, const tn_place *at, const json_t *value, uint32_t dtype,
+                      size_t index)
 {
     double number;
     if (!tn_json_number(value, &number)) {
@@ -77,7 +82,8 @@ static void set_float(filler *f, const tn_place *at, const json_t *value, uint32
     const char *why = tn_float_set(dtype, f->tensor->data, index, number);
     if (why) {
         *f->good = false;
-        tn_json_complain(f->r, at, TN_ERR_VALUE, "", "element %zu is %s, which no %s is: %s", f->next, tn_json_found(f->r, value), f->dtype, why);
+        tn_json_complain(f->r, at, TN_ERR_VALUE, "", "element %zu is %s, which no %s is: %s",
+                         f->next, tn_json_found(f->r, value), f->dtype, why);
     }
 }
 
@@ -91,7 +97,8 @@ static void set_integer(filler *f, const tn_place *at, const json_t *value)
         tn_integer_set(f->tensor->dtype, f->tensor->data, f->next, number);
         return;
     }
-    snprintf(range, sizeof range, "an integer of %s, from %" PRId64 " to %" PRIu64, f->dtype, low, high);
+    snprintf(range, sizeof range, "an integer of %s, from %" PRId64 " to %" PRIu64, f->dtype, low,
+             high);
     wrong(f, at, value, range);
 }
 
@@ -123,7 +130,8 @@ static tn_status set_element(filler *f, const tn_place *at, const json_t *value)
     } else {
         for (size_t k = 0; k < 2; k++) {
             const tn_place part = { .up = at, .index = k };
-            set_float(f, &part, json_array_get(value, k), dtype == TN_COMPLEX64 ? TN_FLOAT32 : TN_FLOAT64, 2 * f->next + k);
+            set_float(f, &part, json_array_get(value, k),
+                      dtype == TN_COMPLEX64 ? TN_FLOAT32 : TN_FLOAT64, 2 * f->next + k);
         }
     }
     f->next++;
@@ -146,8 +154,10 @@ static tn_status fill_nested(filler *f, const tn_place *at, const json_t *list, 
         char found[48];
         snprintf(found, sizeof found, "a list of %zu", json_array_size(list));
         *f->good = false;
-        tn_json_complain(f->r, at, TN_ERR_SHAPE, "", "on axis %d of \"data\" stands %s: expected a list of %" PRId64 ", as the shape says", axis,
-                         json_is_array(list) ? found : tn_json_found(f->r, list), extent);
+        tn_json_complain(f->r, at, TN_ERR_SHAPE, "",
+                         "on axis %d of \"data\" stands %s: expected a list of %" PRId64
+                         ", as the shape says",
+                         axis, json_is_array(list) ? found : tn_json_found(f->r, list), extent);
         return TN_OK;
     }
     if (axis == f->tensor->rank - 1)
@@ -166,7 +176,8 @@ static bool is_nested(const json_t *list, uint32_t dtype)
     return json_is_array(tn_dtype_is_complex(dtype) ? json_array_get(first, 0) : first);
 }
 
-tn_status tn_json_data(tn_reader *r, const tn_place *at, const json_t *value, const tn_tensor *tensor, bool *good)
+tn_status tn_json_data(tn_reader *r, const tn_place *at, const json_t *value,
+                       const tn_tensor *tensor, bool *good)
 {
     filler f = { .r = r, .tensor = tensor, .dtype = tn_dtype_name(tensor->dtype), .good = good };
     int64_t count;
@@ -176,15 +187,18 @@ tn_status tn_json_data(tn_reader *r, const tn_place *at, const json_t *value, co
         return set_element(&f, at, value);
     if (!json_is_array(value)) {
         *good = false;
-        tn_json_complain(r, at, TN_ERR_FORMAT, "", "\"data\" is %s: expected a list of %" PRId64 " elements", tn_json_found(r, value), count);
+        tn_json_complain(r, at, TN_ERR_FORMAT, "",
+                         "\"data\" is %s: expected a list of %" PRId64 " elements",
+                         tn_json_found(r, value), count);
         return TN_OK;
     }
     if (tensor->rank > 1 && is_nested(value, tensor->dtype))
         return fill_nested(&f, at, value, 0);
     if ((uint64_t)json_array_size(value) != (uint64_t)count) {
         *good = false;
-        tn_json_complain(r, at, TN_ERR_SHAPE, "", "\"data\" has %zu element%s: expected %" PRId64 ", as the shape says", json_array_size(value),
-                         json_array_size(value) == 1 ? "" : "s", count);
+        tn_json_complain(r, at, TN_ERR_SHAPE, "",
+                         "\"data\" has %zu element%s: expected %" PRId64 ", as the shape says",
+                         json_array_size(value), json_array_size(value) == 1 ? "" : "s", count);
         return TN_OK;
     }
     return fill_flat(&f, at, value);

@@ -6,20 +6,34 @@
  * SPDX-License-Identifier: MIT */
 #include "engine/json/function.h"
 
-enum { NAME, DOMAIN, OVERLOAD, INPUTS, OUTPUTS, NODES, ATTRIBUTES, OPSET, CONSTANTS, DOC, METADATA, KEYS };
+enum {
+    NAME,
+    DOMAIN,
+    OVERLOAD,
+    INPUTS,
+    OUTPUTS,
+    NODES,
+    ATTRIBUTES,
+    OPSET,
+    CONSTANTS,
+    DOC,
+    METADATA,
+    KEYS
+};
 #define KEY_TABLE(named)                                                                           \
     {                                                                                              \
         { "name", TN_J_STRING, named, "a name, which nodes write as \"op\"" },                     \
-        { "domain", TN_J_STRING, named, "a domain such as \"com.example\"" },                      \
-        { "overload", TN_J_STRING, false, "a text" },                                              \
-        { "inputs", TN_J_ARRAY, true, "a list of names" },                                         \
-        { "outputs", TN_J_ARRAY, true, "a list of names of values" },                              \
-        { "nodes", TN_J_ARRAY, true, "a list of nodes" },                                          \
-        { "attributes", TN_J_ARRAY, false, "a list of names, or of {\"name\", \"default\"}" },     \
-        { "opset", TN_J_INTEGER | TN_J_OBJECT, false, "a number such as 21, or {\"ai.onnx\": 21}" }, \
-        { "constants", TN_J_OBJECT, false, "an object of constants by name" },                     \
-        { "doc", TN_J_STRING, false, "a text" },                                                   \
-        { "metadata", TN_J_OBJECT, false, "an object of texts" },                                  \
+            { "domain", TN_J_STRING, named, "a domain such as \"com.example\"" },                  \
+            { "overload", TN_J_STRING, false, "a text" },                                          \
+            { "inputs", TN_J_ARRAY, true, "a list of names" },                                     \
+            { "outputs", TN_J_ARRAY, true, "a list of names of values" },                          \
+            { "nodes", TN_J_ARRAY, true, "a list of nodes" },                                      \
+            { "attributes", TN_J_ARRAY, false, "a list of names, or of {\"name\", \"default\"}" }, \
+            { "opset", TN_J_INTEGER | TN_J_OBJECT, false,                                          \
+              "a number such as 21, or {\"ai.onnx\": 21}" },                                       \
+            { "constants", TN_J_OBJECT, false, "an object of constants by name" },                 \
+            { "doc", TN_J_STRING, false, "a text" },                                               \
+            { "metadata", TN_J_OBJECT, false, "an object of texts" },                              \
     }
 static const tn_key function_keys[KEYS] = KEY_TABLE(true), body_keys[KEYS] = KEY_TABLE(false);
 
@@ -31,7 +45,8 @@ static const char *text_of(const json_t *value)
 /* ---- attributes --------------------------------------------------------------------------------- */
 
 /* "alpha", or {"name": "alpha", "default": {"float": 1}, "required": false} */
-static tn_status read_parameter(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *function)
+static tn_status read_parameter(tn_reader *r, const tn_place *at, const json_t *value,
+                                tn_graph *function)
 {
     enum { P_NAME, P_DEFAULT, P_REQUIRED, P_KEYS };
     static const tn_key keys[P_KEYS] = {
@@ -39,7 +54,8 @@ static tn_status read_parameter(tn_reader *r, const tn_place *at, const json_t *
         { "default", TN_J_ANY, false, "a value such as {\"float\": 1}" },
         { "required", TN_J_BOOL, false, "true or false" },
     };
-    const tn_place at_name = { .up = at, .key = "name" }, at_default = { .up = at, .key = "default" };
+    const tn_place at_name = { .up = at, .key = "name" },
+                   at_default = { .up = at, .key = "default" };
     const tn_scope scope = { .graph = function, .region = TN_TOP_REGION };
     const json_t *m[P_KEYS] = { value };
     tn_attribute attribute = { .size = sizeof attribute };
@@ -47,22 +63,28 @@ static tn_status read_parameter(tn_reader *r, const tn_place *at, const json_t *
     bool good = true;
     if (!plain && !tn_json_members(r, at, value, "an attribute of a function", keys, P_KEYS, m))
         return TN_OK;
-    const char *name = m[P_NAME] ? tn_json_name(r, plain ? at : &at_name, m[P_NAME], "an attribute") : NULL;
+    const char *name = m[P_NAME] ? tn_json_name(r, plain ? at : &at_name, m[P_NAME], "an attribute")
+                                 : NULL;
     if (!name)
         return TN_OK;
     if (m[P_DEFAULT])
-        TN_TRY(tn_json_attribute(r, &at_default, &scope, name, m[P_DEFAULT], TN_ATTR_UNDEFINED, &attribute, &good));
+        TN_TRY(tn_json_attribute(r, &at_default, &scope, name, m[P_DEFAULT], TN_ATTR_UNDEFINED,
+                                 &attribute, &good));
     if (!good)
         return TN_OK;
     if (attribute.type == TN_ATTR_GRAPH || attribute.type == TN_ATTR_GRAPHS) {
-        tn_json_complain(r, &at_default, TN_ERR_ATTRIBUTE, "", "a graph cannot be the default of an attribute");
+        tn_json_complain(r, &at_default, TN_ERR_ATTRIBUTE, "",
+                         "a graph cannot be the default of an attribute");
         return TN_OK;
     }
     attribute.name = name;
-    return tn_json_settle(r, at, tn_graph_add_function_attribute(function, &attribute, m[P_REQUIRED] && json_is_true(m[P_REQUIRED])));
+    return tn_json_settle(r, at,
+                          tn_graph_add_function_attribute(
+                              function, &attribute, m[P_REQUIRED] && json_is_true(m[P_REQUIRED])));
 }
 
-static tn_status read_parameters(tn_reader *r, const tn_place *at, const json_t *list, tn_graph *function)
+static tn_status read_parameters(tn_reader *r, const tn_place *at, const json_t *list,
+                                 tn_graph *function)
 {
     const tn_place at_list = { .up = at, .key = "attributes" };
     for (size_t k = 0; k < json_array_size(list); k++) {
@@ -83,9 +105,11 @@ static tn_status copy_opsets(const tn_graph *from, tn_graph *to)
     return TN_OK;
 }
 
-static tn_status read_head(tn_reader *r, const tn_place *at, const json_t *const *m, tn_graph *function)
+static tn_status read_head(tn_reader *r, const tn_place *at, const json_t *const *m,
+                           tn_graph *function)
 {
-    const tn_place at_opset = { .up = at, .key = "opset" }, at_metadata = { .up = at, .key = "metadata" };
+    const tn_place at_opset = { .up = at, .key = "opset" },
+                   at_metadata = { .up = at, .key = "metadata" };
     TN_TRY(tn_graph_set_name(function, text_of(m[NAME]), text_of(m[DOC])));
     TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], function));
     if (m[OPSET])
@@ -95,17 +119,23 @@ static tn_status read_head(tn_reader *r, const tn_place *at, const json_t *const
     return read_parameters(r, at, m[ATTRIBUTES], function);
 }
 
-static tn_status read_body(tn_reader *r, const tn_place *at, const json_t *const *m, tn_graph *function)
+static tn_status read_body(tn_reader *r, const tn_place *at, const json_t *const *m,
+                           tn_graph *function)
 {
     const tn_scope scope = { .graph = function, .region = TN_TOP_REGION };
-    const tn_body body = { .inputs = m[INPUTS], .outputs = m[OUTPUTS], .constants = m[CONSTANTS], .nodes = m[NODES], .kind = TN_BODY_FUNCTION };
+    const tn_body body = { .inputs = m[INPUTS],
+                           .outputs = m[OUTPUTS],
+                           .constants = m[CONSTANTS],
+                           .nodes = m[NODES],
+                           .kind = TN_BODY_FUNCTION };
     r->is_function = true;
     const tn_status status = tn_json_body(r, at, &scope, &body);
     r->is_function = false;
     return status;
 }
 
-static tn_status register_function(tn_reader *r, const tn_place *at, const char *domain, const char *name, const char *overload, tn_graph **out)
+static tn_status register_function(tn_reader *r, const tn_place *at, const char *domain,
+                                   const char *name, const char *overload, tn_graph **out)
 {
     tn_builder key = { 0 };
     *out = NULL;
@@ -113,7 +143,9 @@ static tn_status register_function(tn_reader *r, const tn_place *at, const char 
     if (!*out)
         return TN_OK;
     tn_add(&key, "%s\n%s\n%s", domain, name, overload);
-    const tn_status status = key.failed ? tn_raise_memory() : tn_map_put(&r->functions, tn_builder_text(&key), tn_graph_function_count(r->model) - 1);
+    const tn_status status = key.failed ? tn_raise_memory()
+                                        : tn_map_put(&r->functions, tn_builder_text(&key),
+                                                     tn_graph_function_count(r->model) - 1);
     tn_builder_fini(&key);
     return status;
 }
@@ -127,11 +159,14 @@ typedef struct declared {
 static tn_status declare(tn_reader *r, const tn_place *at, const json_t *value, declared *f)
 {
     const tn_place at_name = { .up = at, .key = "name" };
-    if (!tn_json_members(r, at, value, "a function", function_keys, KEYS, f->members) || !f->members[NAME] || !f->members[DOMAIN] ||
+    if (!tn_json_members(r, at, value, "a function", function_keys, KEYS, f->members) ||
+        !f->members[NAME] || !f->members[DOMAIN] ||
         !tn_json_name(r, &at_name, f->members[NAME], "a function"))
         return TN_OK;
-    const char *domain = text_of(f->members[DOMAIN]), *overload = f->members[OVERLOAD] ? text_of(f->members[OVERLOAD]) : "";
-    TN_TRY(register_function(r, &at_name, strcmp(domain, "ai.onnx") == 0 ? "" : domain, text_of(f->members[NAME]), overload, &f->graph));
+    const char *domain = text_of(f->members[DOMAIN]),
+               *overload = f->members[OVERLOAD] ? text_of(f->members[OVERLOAD]) : "";
+    TN_TRY(register_function(r, &at_name, strcmp(domain, "ai.onnx") == 0 ? "" : domain,
+                             text_of(f->members[NAME]), overload, &f->graph));
     return f->graph ? read_head(r, at, f->members, f->graph) : TN_OK;
 }
 

@@ -51,7 +51,8 @@ typedef struct oracle {
     const tn_operator *schema;
 } oracle;
 
-static tn_status find_oracle(tn_reader *r, const tn_scope *scope, const char *domain, const char *op, const char *overload, oracle *out)
+static tn_status find_oracle(tn_reader *r, const tn_scope *scope, const char *domain,
+                             const char *op, const char *overload, oracle *out)
 {
     tn_builder key = { 0 };
     uint32_t index;
@@ -62,7 +63,8 @@ static tn_status find_oracle(tn_reader *r, const tn_scope *scope, const char *do
     if (tn_map_get(&r->functions, tn_builder_text(&key), &index))
         out->function = tn_graph_function(r->model, index, NULL, NULL, NULL);
     else if (r->registry)
-        out->schema = tn_registry_operator(r->registry, domain, op, opset_of(scope->graph, domain), NULL);
+        out->schema = tn_registry_operator(r->registry, domain, op, opset_of(scope->graph, domain),
+                                           NULL);
     tn_builder_fini(&key);
     return TN_OK;
 }
@@ -80,7 +82,8 @@ static uint32_t wanted_type(const oracle *o, const char *name)
 /* ---- a node -------------------------------------------------------------------------------------- */
 
 /* Handles of the values that a list names; "" is TN_NONE. NULL when memory is short. */
-static tn_value_id *read_names(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *list, const char *what)
+static tn_value_id *read_names(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                               const json_t *list, const char *what)
 {
     char about[48];
     tn_value_id *ids = tn_pool_alloc(&r->pool, (json_array_size(list) + 1) * sizeof *ids);
@@ -90,14 +93,17 @@ static tn_value_id *read_names(tn_reader *r, const tn_place *at, const tn_scope 
         ids[k] = TN_NONE;
         snprintf(about, sizeof about, "%s %zu", what, k);
         if (!json_is_string(name))
-            tn_json_complain(r, &here, TN_ERR_FORMAT, "", "%s is %s: expected a name, or \"\" for none", about, tn_json_found(r, name));
+            tn_json_complain(r, &here, TN_ERR_FORMAT, "",
+                             "%s is %s: expected a name, or \"\" for none", about,
+                             tn_json_found(r, name));
         else if (json_string_length(name) > 0)
             ids[k] = tn_json_value(r, &here, scope, json_string_value(name), about);
     }
     return ids;
 }
 
-static tn_status read_attributes(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *attributes, const oracle *o, tn_node_desc *desc)
+static tn_status read_attributes(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                                 const json_t *attributes, const oracle *o, tn_node_desc *desc)
 {
     tn_attribute *list = tn_pool_alloc(&r->pool, (json_object_size(attributes) + 1) * sizeof *list);
     const char *name;
@@ -105,19 +111,22 @@ static tn_status read_attributes(tn_reader *r, const tn_place *at, const tn_scop
     if (!list)
         return tn_raise_memory();
     desc->attributes = list;
-    json_object_foreach((json_t *)(uintptr_t)attributes, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)attributes, name, value)
+    {
         const tn_place here = { .up = at, .key = name };
         bool good = *name != 0;
         if (!good)
             tn_json_complain(r, &here, TN_ERR_ATTRIBUTE, "", "an attribute has an empty name");
         else
-            TN_TRY(tn_json_attribute(r, &here, scope, name, value, wanted_type(o, name), &list[desc->attribute_count], &good));
+            TN_TRY(tn_json_attribute(r, &here, scope, name, value, wanted_type(o, name),
+                                     &list[desc->attribute_count], &good));
         desc->attribute_count += good;
     }
     return TN_OK;
 }
 
-static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scope, tn_node_desc *desc)
+static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                          tn_node_desc *desc)
 {
     tn_builder origin = { 0 };
     tn_node_id node;
@@ -125,7 +134,8 @@ static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scop
         return TN_OK;
     tn_json_add_path(&origin, at);
     desc->origin = tn_builder_text(&origin);
-    tn_status status = origin.failed ? tn_raise_memory() : tn_graph_add_node(scope->graph, desc, &node);
+    tn_status status = origin.failed ? tn_raise_memory()
+                                     : tn_graph_add_node(scope->graph, desc, &node);
     tn_builder_fini(&origin);
     return tn_json_settle(r, at, status);
 }
@@ -143,15 +153,24 @@ static tn_status split_operator(tn_reader *r, tn_node_desc *desc)
     return desc->domain ? TN_OK : tn_raise_memory();
 }
 
-static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *const *m)
+static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                              const json_t *const *m)
 {
-    const tn_place at_inputs = { .up = at, .key = "inputs" }, at_outputs = { .up = at, .key = "outputs" };
-    const tn_place at_attributes = { .up = at, .key = "attributes" }, at_metadata = { .up = at, .key = "metadata" };
+    const tn_place at_inputs = { .up = at, .key = "inputs" },
+                   at_outputs = { .up = at, .key = "outputs" };
+    const tn_place at_attributes = { .up = at, .key = "attributes" },
+                   at_metadata = { .up = at, .key = "metadata" };
     const tn_place at_op = { .up = at, .key = "op" };
     const char *domain = strcmp(text_of(m[DOMAIN]), "ai.onnx") == 0 ? "" : text_of(m[DOMAIN]);
-    tn_node_desc desc = { .size = sizeof desc, .region = scope->region, .name = m[NAME] && *text_of(m[NAME]) ? text_of(m[NAME]) : NULL,
-                          .domain = domain, .op = text_of(m[OP]), .overload = text_of(m[OVERLOAD]), .doc = m[DOC] ? text_of(m[DOC]) : NULL,
-                          .before = TN_NONE, .trace = TN_NONE };
+    tn_node_desc desc = { .size = sizeof desc,
+                          .region = scope->region,
+                          .name = m[NAME] && *text_of(m[NAME]) ? text_of(m[NAME]) : NULL,
+                          .domain = domain,
+                          .op = text_of(m[OP]),
+                          .overload = text_of(m[OVERLOAD]),
+                          .doc = m[DOC] ? text_of(m[DOC]) : NULL,
+                          .before = TN_NONE,
+                          .trace = TN_NONE };
     oracle o;
     if (!tn_json_name(r, &at_op, m[OP], "an operator"))
         return TN_OK;
@@ -175,7 +194,8 @@ tn_status tn_json_node(tn_reader *r, const tn_place *at, const tn_scope *scope, 
     tn_status status = TN_OK;
     r->node = json_string_value(json_object_get(value, "name"));
     r->op = json_string_value(json_object_get(value, "op"));
-    if (tn_json_members(r, at, value, "a node", node_keys, NODE_KEYS, m) && m[OP] && m[INPUTS] && m[OUTPUTS])
+    if (tn_json_members(r, at, value, "a node", node_keys, NODE_KEYS, m) && m[OP] && m[INPUTS] &&
+        m[OUTPUTS])
         status = read_members(r, at, scope, m);
     r->node = node;
     r->op = op;
@@ -195,7 +215,8 @@ static const tn_key region_keys[REGION_KEYS] = {
     { "nodes", TN_J_ARRAY, true, "a list of nodes" },
 };
 
-static tn_status fill_region(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *value, bool *good)
+static tn_status fill_region(tn_reader *r, const tn_place *at, const tn_scope *scope,
+                             const json_t *value, bool *good)
 {
     const tn_place at_metadata = { .up = at, .key = "metadata" };
     const json_t *m[REGION_KEYS];
@@ -203,18 +224,24 @@ static tn_status fill_region(tn_reader *r, const tn_place *at, const tn_scope *s
     if (!*good)
         return TN_OK;
     TN_TRY(tn_json_metadata(r, &at_metadata, m[R_METADATA], NULL));
-    const tn_body body = { .inputs = m[R_INPUTS], .outputs = m[R_OUTPUTS], .constants = m[R_CONSTANTS], .nodes = m[R_NODES], .kind = TN_BODY_REGION };
+    const tn_body body = { .inputs = m[R_INPUTS],
+                           .outputs = m[R_OUTPUTS],
+                           .constants = m[R_CONSTANTS],
+                           .nodes = m[R_NODES],
+                           .kind = TN_BODY_REGION };
     return tn_json_body(r, at, scope, &body);
 }
 
-tn_status tn_json_region(tn_reader *r, const tn_place *at, const tn_scope *outer, const char *attribute, const json_t *value, tn_region_id *out, bool *good)
+tn_status tn_json_region(tn_reader *r, const tn_place *at, const tn_scope *outer,
+                         const char *attribute, const json_t *value, tn_region_id *out, bool *good)
 {
     tn_scope inner = { .graph = outer->graph, .depth = outer->depth + 1 };
     const char *node = r->node, *op = r->op;
     const size_t path = r->region.count;
     *good = false;
     if (inner.depth > r->limits.nesting) {
-        tn_json_complain(r, at, TN_ERR_LIMIT, "", "graphs nest deeper than %" PRIu32, r->limits.nesting);
+        tn_json_complain(r, at, TN_ERR_LIMIT, "", "graphs nest deeper than %" PRIu32,
+                         r->limits.nesting);
         return TN_OK;
     }
     const uint32_t errors = r->errors;

@@ -23,8 +23,12 @@ tn_status tn_recipe_buffer(size_t bytes, const tn_random_spec *spec, tn_buffer *
     if (!tn_size_add(bytes, sizeof(recipe) + 64, &size))
         return tn_raise(TN_ERR_LIMIT, "a constant of %zu bytes does not fit memory", bytes);
     TN_TRY(tn_buffer_create(tn_align(bytes, 64) + sizeof(recipe), out));
-    recipe end = { .is_normal = strcmp(spec->distribution, "normal") == 0, .mean = spec->mean, .std = spec->std,
-                   .low = spec->low, .high = spec->high, .seed = spec->seed };
+    recipe end = { .is_normal = strcmp(spec->distribution, "normal") == 0,
+                   .mean = spec->mean,
+                   .std = spec->std,
+                   .low = spec->low,
+                   .high = spec->high,
+                   .seed = spec->seed };
     memcpy(end.magic, magic, sizeof magic);
     memcpy((char *)tn_buffer_bytes(*out) + tn_align(bytes, 64), &end, sizeof end);
     return TN_OK;
@@ -35,7 +39,8 @@ static bool holds(const tn_constant *constant, const tn_random_spec *spec, const
 {
     tn_buffer *again;
     tn_tensor tensor = constant->tensor;
-    if (tn_random_check(spec, tensor.dtype) != TN_OK || tn_buffer_create(tensor.bytes, &again) != TN_OK)
+    if (tn_random_check(spec, tensor.dtype) != TN_OK ||
+        tn_buffer_create(tensor.bytes, &again) != TN_OK)
         return false;
     tensor.data = tn_buffer_bytes(again);
     const bool same = tn_random_fill(spec, name, &tensor) == TN_OK &&
@@ -49,12 +54,18 @@ bool tn_recipe_of(const tn_constant *constant, const char *name, tn_random_spec 
     recipe end;
     tn_buffer *buffer = constant->buffer;
     size_t bytes;
-    if (!buffer || tn_buffer_is_mapped(buffer) || constant->tensor.data != tn_buffer_bytes(buffer) ||
-        tn_shape_bytes(constant->tensor.dtype, constant->tensor.rank, constant->tensor.dims, &bytes) != TN_OK ||
+    if (!buffer || tn_buffer_is_mapped(buffer) ||
+        constant->tensor.data != tn_buffer_bytes(buffer) ||
+        tn_shape_bytes(constant->tensor.dtype, constant->tensor.rank, constant->tensor.dims,
+                       &bytes) != TN_OK ||
         tn_buffer_size(buffer) != tn_align(bytes, 64) + sizeof end)
         return false;
     memcpy(&end, (const char *)tn_buffer_bytes(buffer) + tn_align(bytes, 64), sizeof end);
-    *out = (tn_random_spec){ .distribution = end.is_normal ? "normal" : "uniform", .mean = end.mean, .std = end.std,
-                             .low = end.low, .high = end.high, .seed = end.seed };
+    *out = (tn_random_spec){ .distribution = end.is_normal ? "normal" : "uniform",
+                             .mean = end.mean,
+                             .std = end.std,
+                             .low = end.low,
+                             .high = end.high,
+                             .seed = end.seed };
     return memcmp(end.magic, magic, sizeof magic) == 0 && holds(constant, out, name);
 }

@@ -28,15 +28,22 @@ struct tn_safetensors {
     tn_map names;
     entry *entries;
     uint32_t count;
-    size_t data; /* offset of the first byte behind the header */
+    size_t data;      /* offset of the first byte behind the header */
     tn_status status; /* of the first complaint */
 };
 
-static const struct { const char *name; uint32_t dtype; } dtypes[] = {
-    { "F64", TN_FLOAT64 }, { "F32", TN_FLOAT32 },         { "F16", TN_FLOAT16 },     { "BF16", TN_BFLOAT16 },
-    { "I64", TN_INT64 },   { "I32", TN_INT32 },           { "I16", TN_INT16 },       { "I8", TN_INT8 },
-    { "U8", TN_UINT8 },    { "U16", TN_UINT16 },          { "U32", TN_UINT32 },      { "U64", TN_UINT64 },
-    { "BOOL", TN_BOOL },   { "F8_E4M3", TN_FLOAT8E4M3FN }, { "F8_E5M2", TN_FLOAT8E5M2 },
+static const struct {
+    const char *name;
+    uint32_t dtype;
+} dtypes[] = {
+    { "F64", TN_FLOAT64 },        { "F32", TN_FLOAT32 },
+    { "F16", TN_FLOAT16 },        { "BF16", TN_BFLOAT16 },
+    { "I64", TN_INT64 },          { "I32", TN_INT32 },
+    { "I16", TN_INT16 },          { "I8", TN_INT8 },
+    { "U8", TN_UINT8 },           { "U16", TN_UINT16 },
+    { "U32", TN_UINT32 },         { "U64", TN_UINT64 },
+    { "BOOL", TN_BOOL },          { "F8_E4M3", TN_FLOAT8E4M3FN },
+    { "F8_E5M2", TN_FLOAT8E5M2 },
 };
 
 const char *tn_safetensors_dtype(uint32_t dtype)
@@ -48,7 +55,8 @@ const char *tn_safetensors_dtype(uint32_t dtype)
 }
 
 /* `name` is the tensor's, or NULL. */
-static void complain(tn_safetensors *s, tn_status status, const char *name, const char *format, ...) TN_PRINTF(4, 5);
+static void complain(tn_safetensors *s, tn_status status, const char *name, const char *format, ...)
+    TN_PRINTF(4, 5);
 
 static void complain(tn_safetensors *s, tn_status status, const char *name, const char *format, ...)
 {
@@ -58,8 +66,12 @@ static void complain(tn_safetensors *s, tn_status status, const char *name, cons
     va_start(args, format);
     vsnprintf(message + count, sizeof message - (size_t)count, format, args);
     va_end(args);
-    const tn_diagnostic d = { .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status, .file = s->file,
-                              .about = name ? name : "", .message = message };
+    const tn_diagnostic d = { .size = sizeof d,
+                              .severity = TN_SEVERITY_ERROR,
+                              .status = status,
+                              .file = s->file,
+                              .about = name ? name : "",
+                              .message = message };
     tn_diagnose(s->diagnostics, &d);
     if (s->status == TN_OK)
         s->status = status;
@@ -75,8 +87,10 @@ static bool read_dtype(tn_safetensors *s, const json_t *value, entry *e)
             e->dtype = dtypes[k].dtype;
             return true;
         }
-    complain(s, TN_ERR_TYPE, e->name, "dtype is \"%.40s\": expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, F8_E4M3, F8_E5M2",
-             name ? name : "");
+    complain(
+        s, TN_ERR_TYPE, e->name,
+        "dtype is \"%.40s\": expected one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, F8_E4M3, F8_E5M2",
+        name ? name : "");
     return false;
 }
 
@@ -87,7 +101,8 @@ static bool read_shape(tn_safetensors *s, const json_t *value, entry *e)
         return false;
     }
     if (json_array_size(value) > TN_MAX_RANK) {
-        complain(s, TN_ERR_LIMIT, e->name, "the shape has %zu extents: expected at most %d", json_array_size(value), TN_MAX_RANK);
+        complain(s, TN_ERR_LIMIT, e->name, "the shape has %zu extents: expected at most %d",
+                 json_array_size(value), TN_MAX_RANK);
         return false;
     }
     e->rank = (int32_t)json_array_size(value);
@@ -107,11 +122,14 @@ static bool read_offsets(tn_safetensors *s, const json_t *value, size_t room, en
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
     if (json_array_size(value) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
         json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin)) {
-        complain(s, TN_ERR_FORMAT, e->name, "data_offsets is no [begin, end] with 0 <= begin <= end");
+        complain(s, TN_ERR_FORMAT, e->name,
+                 "data_offsets is no [begin, end] with 0 <= begin <= end");
         return false;
     }
     if ((uint64_t)json_integer_value(end) > room) {
-        complain(s, TN_ERR_FORMAT, e->name, "its bytes are [%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT ") behind the header, where the file has %zu: the file is too short",
+        complain(s, TN_ERR_FORMAT, e->name,
+                 "its bytes are [%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+                 ") behind the header, where the file has %zu: the file is too short",
                  json_integer_value(begin), json_integer_value(end), room);
         return false;
     }
@@ -127,19 +145,25 @@ static void read_entry(tn_safetensors *s, const json_t *value, size_t room, entr
     json_t *member;
     size_t bytes;
     if (!json_is_object(value)) {
-        complain(s, TN_ERR_FORMAT, e->name, "expected an object with dtype, shape and data_offsets");
+        complain(s, TN_ERR_FORMAT, e->name,
+                 "expected an object with dtype, shape and data_offsets");
         return;
     }
-    json_object_foreach((json_t *)(uintptr_t)value, key, member)
-        if (strcmp(key, keys[0]) != 0 && strcmp(key, keys[1]) != 0 && strcmp(key, keys[2]) != 0)
-            complain(s, TN_ERR_FORMAT, e->name, "there is no key \"%.60s\": expected dtype, shape and data_offsets", key);
-    if (!read_dtype(s, json_object_get(value, keys[0]), e) || !read_shape(s, json_object_get(value, keys[1]), e) ||
+    json_object_foreach((json_t *)(uintptr_t)value, key, member) if (strcmp(key, keys[0]) != 0 &&
+                                                                     strcmp(key, keys[1]) != 0 &&
+                                                                     strcmp(key, keys[2]) != 0)
+        complain(s, TN_ERR_FORMAT, e->name,
+                 "there is no key \"%.60s\": expected dtype, shape and data_offsets", key);
+    if (!read_dtype(s, json_object_get(value, keys[0]), e) ||
+        !read_shape(s, json_object_get(value, keys[1]), e) ||
         !read_offsets(s, json_object_get(value, keys[2]), room, e))
         return;
     if (tn_shape_bytes(e->dtype, e->rank, e->dims, &bytes) != TN_OK)
         complain(s, TN_ERR_LIMIT, e->name, "%s", tn_error_message());
     else if (bytes != e->end - e->begin)
-        complain(s, TN_ERR_SHAPE, e->name, "its data_offsets leave %zu bytes: expected %zu, by its dtype and shape", e->end - e->begin, bytes);
+        complain(s, TN_ERR_SHAPE, e->name,
+                 "its data_offsets leave %zu bytes: expected %zu, by its dtype and shape",
+                 e->end - e->begin, bytes);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -165,13 +189,18 @@ static tn_status check_order(tn_safetensors *s, size_t room)
     for (uint32_t k = 0; k < s->count; k++) {
         const entry *e = order[k];
         if (e->begin < end)
-            complain(s, TN_ERR_FORMAT, e->name, "it begins at byte %zu, within '%.200s', which ends at %zu", e->begin, order[k - 1]->name, end);
+            complain(s, TN_ERR_FORMAT, e->name,
+                     "it begins at byte %zu, within '%.200s', which ends at %zu", e->begin,
+                     order[k - 1]->name, end);
         else if (e->begin > end)
-            complain(s, TN_ERR_FORMAT, e->name, "it begins at byte %zu, but the one before it ends at %zu: expected no gap", e->begin, end);
+            complain(s, TN_ERR_FORMAT, e->name,
+                     "it begins at byte %zu, but the one before it ends at %zu: expected no gap",
+                     e->begin, end);
         end = e->end > end ? e->end : end;
     }
     if (end < room && s->status == TN_OK)
-        complain(s, TN_ERR_FORMAT, NULL, "%zu bytes behind the last tensor belong to none", room - end);
+        complain(s, TN_ERR_FORMAT, NULL, "%zu bytes behind the last tensor belong to none",
+                 room - end);
     return TN_OK;
 }
 
@@ -181,9 +210,8 @@ static void check_metadata(tn_safetensors *s, const json_t *metadata)
     json_t *value;
     if (!json_is_object(metadata))
         complain(s, TN_ERR_FORMAT, NULL, "__metadata__ is no object");
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
-        if (!json_is_string(value))
-            complain(s, TN_ERR_FORMAT, NULL, "__metadata__ \"%.60s\" is no text", key);
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) if (!json_is_string(value))
+        complain(s, TN_ERR_FORMAT, NULL, "__metadata__ \"%.60s\" is no text", key);
 }
 
 static tn_status read_directory(tn_safetensors *s, const json_t *root, size_t room)
@@ -193,7 +221,8 @@ static tn_status read_directory(tn_safetensors *s, const json_t *root, size_t ro
     s->entries = tn_pool_alloc(&s->pool, (json_object_size(root) + 1) * sizeof *s->entries);
     if (!s->entries)
         return tn_raise_memory();
-    json_object_foreach((json_t *)(uintptr_t)root, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)root, name, value)
+    {
         if (strcmp(name, "__metadata__") == 0) {
             check_metadata(s, value);
             continue;
@@ -214,15 +243,23 @@ static bool find_header(tn_safetensors *s, size_t size, uint64_t *length)
     const unsigned char *bytes = tn_buffer_bytes(s->buffer);
     *length = 0;
     if (size < 8) {
-        complain(s, TN_ERR_FORMAT, NULL, "the file has %zu bytes: expected 8 with the length of the header, and the header", size);
+        complain(s, TN_ERR_FORMAT, NULL,
+                 "the file has %zu bytes: expected 8 with the length of the header, and the header",
+                 size);
         return false;
     }
     for (int k = 7; k >= 0; k--)
         *length = *length << 8 | bytes[k];
     if (*length > MOST_HEADER)
-        complain(s, TN_ERR_LIMIT, NULL, "the header has %" PRIu64 " bytes: expected at most %d (is this a safetensors file?)", *length, MOST_HEADER);
+        complain(s, TN_ERR_LIMIT, NULL,
+                 "the header has %" PRIu64
+                 " bytes: expected at most %d (is this a safetensors file?)",
+                 *length, MOST_HEADER);
     else if (*length > size - 8)
-        complain(s, TN_ERR_FORMAT, NULL, "the header has %" PRIu64 " bytes, but the file ends after %zu: the file is too short", *length, size - 8);
+        complain(s, TN_ERR_FORMAT, NULL,
+                 "the header has %" PRIu64
+                 " bytes, but the file ends after %zu: the file is too short",
+                 *length, size - 8);
     return s->status == TN_OK;
 }
 
@@ -234,12 +271,14 @@ static tn_status read_file(tn_safetensors *s)
     if (!find_header(s, size, &length))
         return TN_OK;
     s->data = 8 + (size_t)length;
-    json_t *root = json_loadb((const char *)tn_buffer_bytes(s->buffer) + 8, (size_t)length, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_loadb((const char *)tn_buffer_bytes(s->buffer) + 8, (size_t)length,
+                              JSON_REJECT_DUPLICATES, &error);
     if (!root && json_error_code(&error) == json_error_out_of_memory)
         return tn_raise_memory();
     tn_status status = TN_OK;
     if (!root)
-        complain(s, TN_ERR_SYNTAX, NULL, "the header is no JSON: %s, at its byte %d", error.text, error.position);
+        complain(s, TN_ERR_SYNTAX, NULL, "the header is no JSON: %s, at its byte %d", error.text,
+                 error.position);
     else if (!json_is_object(root))
         complain(s, TN_ERR_FORMAT, NULL, "the header is no object of tensors");
     else
@@ -248,7 +287,8 @@ static tn_status read_file(tn_safetensors *s)
     return status;
 }
 
-tn_status tn_safetensors_open(tn_buffer *buffer, const char *file, tn_diagnostics *diagnostics, tn_safetensors **out)
+tn_status tn_safetensors_open(tn_buffer *buffer, const char *file, tn_diagnostics *diagnostics,
+                              tn_safetensors **out)
 {
     tn_safetensors *s = tn_alloc(1, sizeof *s);
     if (!s)
@@ -283,7 +323,11 @@ bool tn_safetensors_get(const tn_safetensors *file, const char *name, tn_tensor 
     if (!tn_map_get(&file->names, name, &k))
         return false;
     const entry *e = &file->entries[k];
-    *out = (tn_tensor){ .size = sizeof *out, .dtype = e->dtype, .rank = e->rank, .dims = e->dims, .bytes = e->end - e->begin,
+    *out = (tn_tensor){ .size = sizeof *out,
+                        .dtype = e->dtype,
+                        .rank = e->rank,
+                        .dims = e->dims,
+                        .bytes = e->end - e->begin,
                         .data = (char *)tn_buffer_bytes(file->buffer) + file->data + e->begin };
     return true;
 }

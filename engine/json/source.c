@@ -14,7 +14,8 @@ typedef struct source {
     size_t count;
 } source;
 
-static void find(const char *text, size_t count, const char *origin, const char *part, uint32_t *line, uint32_t *column)
+static void find(const char *text, size_t count, const char *origin, const char *part,
+                 uint32_t *line, uint32_t *column)
 {
     tn_builder path = { 0 };
     size_t offset;
@@ -28,7 +29,8 @@ static void find(const char *text, size_t count, const char *origin, const char 
     tn_builder_fini(&path);
 }
 
-static void locate(void *user, const char *origin, const char *part, uint32_t *line, uint32_t *column)
+static void locate(void *user, const char *origin, const char *part, uint32_t *line,
+                   uint32_t *column)
 {
     const source *s = user;
     tn_buffer *file;

@@ -12,7 +12,10 @@ typedef struct checker {
     size_t depth, deepest;
     char *message;
     size_t bytes;
-    struct { char open; size_t at; } stack[TN_JSON_DEEPEST + 1];
+    struct {
+        char open;
+        size_t at;
+    } stack[TN_JSON_DEEPEST + 1];
 } checker;
 
 static char peek(const checker *c)
@@ -39,7 +42,8 @@ static const char *found(const checker *c, char *out, size_t bytes)
         n = 1;
     bool plain = n > 0;
     for (size_t k = 0; k < n; k++)
-        plain = plain && (unsigned char)c->text[c->at + k] >= 0x20 && (unsigned char)c->text[c->at + k] < 0x7f;
+        plain = plain && (unsigned char)c->text[c->at + k] >= 0x20 &&
+                (unsigned char)c->text[c->at + k] < 0x7f;
     if (plain)
         snprintf(out, bytes, "%.*s", (int)n, c->text + c->at);
     else
@@ -54,7 +58,8 @@ static bool fault(checker *c, const char *expected)
     if (c->at >= c->count && c->depth > 0) {
         uint32_t line, column;
         tn_json_position(c->text, c->count, c->stack[c->depth - 1].at, &line, &column);
-        snprintf(c->message, c->bytes, "the text ends, but the %s of line %u is still open", c->stack[c->depth - 1].open == '{' ? "object" : "list", line);
+        snprintf(c->message, c->bytes, "the text ends, but the %s of line %u is still open",
+                 c->stack[c->depth - 1].open == '{' ? "object" : "list", line);
     } else if (peek(c) == '/' || peek(c) == '#') {
         snprintf(c->message, c->bytes, "found %s: JSON has no comments", what);
     } else if (peek(c) == '\'') {
@@ -85,7 +90,9 @@ static bool check_escape(checker *c)
         return true;
     }
     c->at -= 2;
-    return said(c, "a backslash in a text is followed by one of \" \\ / b f n r t or u and four hexadecimal digits");
+    return said(
+        c,
+        "a backslash in a text is followed by one of \" \\ / b f n r t or u and four hexadecimal digits");
 }
 
 static bool check_string(checker *c)
@@ -103,7 +110,9 @@ static bool check_string(checker *c)
             return said(c, "the text that begins here has no closing quote on its line");
         }
         if (ch < 0x20)
-            return said(c, "a control character stands in a text: write it as \\u and four hexadecimal digits");
+            return said(
+                c,
+                "a control character stands in a text: write it as \\u and four hexadecimal digits");
         c->at++;
     }
     if (c->at >= c->count) {
@@ -173,7 +182,8 @@ static bool check_value(checker *c)
             c->at += strlen(word);
             return true;
         }
-    if (c->at < c->count && (!strcmp(word, "NaN") || !strcmp(word, "Infinity") || !strcmp(word, "-Infinity")))
+    if (c->at < c->count &&
+        (!strcmp(word, "NaN") || !strcmp(word, "Infinity") || !strcmp(word, "-Infinity")))
         return fault(c, "it in quotes: \"NaN\", \"Infinity\", \"-Infinity\"");
     return fault(c, "a value");
 }
@@ -198,7 +208,9 @@ static bool check_between(checker *c, bool *done)
         c->at++;
         skip_space(c);
         if (peek(c) == close)
-            return said(c, open == '{' ? "found } behind a comma: JSON has no comma at the end of an object" : "found ] behind a comma: JSON has no comma at the end of a list");
+            return said(c, open == '{'
+                               ? "found } behind a comma: JSON has no comma at the end of an object"
+                               : "found ] behind a comma: JSON has no comma at the end of a list");
         return true;
     }
 }
@@ -242,7 +254,8 @@ static bool check(checker *c)
     return true;
 }
 
-bool tn_json_fault(const char *text, size_t count, size_t deepest, size_t *offset, char *message, size_t bytes)
+bool tn_json_fault(const char *text, size_t count, size_t deepest, size_t *offset, char *message,
+                   size_t bytes)
 {
     checker *c = tn_alloc(1, sizeof *c);
     if (!c)

@@ -50,7 +50,8 @@ static bool decode(const char *text, size_t digits, unsigned char *out)
     return word == 0;
 }
 
-tn_status tn_base64_decode(tn_pool *pool, const char *text, size_t count, const char **out, size_t *bytes, bool *valid)
+tn_status tn_base64_decode(tn_pool *pool, const char *text, size_t count, const char **out,
+                           size_t *bytes, bool *valid)
 {
     size_t digits = count;
     while (digits > 0 && count - digits < 2 && text[digits - 1] == '=')

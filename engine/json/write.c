@@ -16,7 +16,12 @@ void tn_write_complain(tn_writer *w, tn_status status, const char *node, const c
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    const tn_diagnostic d = { .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status, .file = w->path, .node = node, .message = message };
+    const tn_diagnostic d = { .size = sizeof d,
+                              .severity = TN_SEVERITY_ERROR,
+                              .status = status,
+                              .file = w->path,
+                              .node = node,
+                              .message = message };
     if (w->status == TN_OK)
         w->status = status;
     tn_diagnose(w->diagnostics, &d);
@@ -119,14 +124,16 @@ static void write_parameters(tn_writer *w, const tn_graph *function)
     tn_write_line(w);
     tn_add(&w->out, "\"attributes\": [");
     for (uint32_t k = 0; k < count; k++) {
-        const bool has_default = attributes[k].type != TN_ATTR_UNDEFINED, required = tn_graph_function_attribute_required(function, k);
+        const bool has_default = attributes[k].type != TN_ATTR_UNDEFINED,
+                   required = tn_graph_function_attribute_required(function, k);
         tn_add(&w->out, "%s%s", k ? ", " : "", has_default || required ? "{\"name\": " : "");
         tn_write_name(w, attributes[k].name, "the name of an attribute");
         if (has_default) {
             tn_add(&w->out, ", \"default\": ");
             tn_write_attribute(w, NULL, &attributes[k]);
         }
-        tn_add(&w->out, "%s%s", required ? ", \"required\": true" : "", has_default || required ? "}" : "");
+        tn_add(&w->out, "%s%s", required ? ", \"required\": true" : "",
+               has_default || required ? "}" : "");
     }
     tn_add(&w->out, "]");
 }
@@ -198,7 +205,8 @@ static tn_status write_graph(tn_writer *w, const char *weights)
     w->graph = w->model;
     w->indent = 2;
     if (tn_graph_opset_count(w->model) == 0)
-        tn_write_complain(w, TN_ERR_FORMAT, NULL, "the graph imports no operator set, which a JSON graph must say");
+        tn_write_complain(w, TN_ERR_FORMAT, NULL,
+                          "the graph imports no operator set, which a JSON graph must say");
     TN_TRY(find_constants(w));
     tn_add(&w->out, "{\n  \"tenon\": 1");
     write_member(w, "name", name);
@@ -216,7 +224,8 @@ static tn_status write_graph(tn_writer *w, const char *weights)
     tn_add(&member, ",\n  \"weights\": ");
     tn_add_quoted(&member, weights, strlen(weights));
     if (!tn_is_utf8(weights, strlen(weights)))
-        tn_write_complain(w, TN_ERR_FORMAT, NULL, "the file's name is not UTF-8, which JSON must be");
+        tn_write_complain(w, TN_ERR_FORMAT, NULL,
+                          "the file's name is not UTF-8, which JSON must be");
     insert(&w->out, at, tn_builder_text(&member));
     w->out.failed = w->out.failed || member.failed;
     tn_builder_fini(&member);
@@ -253,21 +262,41 @@ static tn_status write_files(tn_writer *w)
     return status;
 }
 
-tn_status tn_json_write(const tn_registry *registry, const tn_graph *graph, const char *path, tn_diagnostics *diagnostics)
+/* A failure that was no complaint about the graph: a file that cannot be written. */
+static void diagnose_failure(tn_writer *w, tn_status status)
 {
+    char message[600];
+    snprintf(message, sizeof message, "%s", tn_error_message());
+    const tn_diagnostic d = {
+        .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status, .message = message
+    };
+    tn_diagnose(w->diagnostics, &d);
+}
+
+tn_status tn_json_write(const tn_registry *registry, const tn_graph *graph, const char *path,
+                        tn_diagnostics *diagnostics)
+{
+    tn_diagnostics *own = NULL;
     if (!graph || !path)
         return tn_raise(TN_ERR_ARGUMENT, "an argument is NULL");
-    tn_writer w = { .registry = registry, .model = graph, .graph = graph, .path = path, .diagnostics = diagnostics };
+    if (!diagnostics) /* so that the thread's message is the first complaint */
+        TN_TRY(tn_diagnostics_create(&own));
+    tn_writer w = { .registry = registry,
+                    .model = graph,
+                    .graph = graph,
+                    .path = path,
+                    .diagnostics = diagnostics ? diagnostics : own };
+    const size_t before = tn_diagnostics_count(w.diagnostics);
     const tn_status status = write_files(&w);
-    if (status != TN_OK && w.status == TN_OK && diagnostics && status != TN_ERR_MEMORY) {
-        char message[600];
-        snprintf(message, sizeof message, "%s", tn_error_message());
-        const tn_diagnostic d = { .size = sizeof d, .severity = TN_SEVERITY_ERROR, .status = status, .message = message };
-        tn_diagnose(diagnostics, &d);
-    }
+    if (status != TN_OK && w.status == TN_OK && status != TN_ERR_MEMORY)
+        diagnose_failure(&w, status);
+    const tn_diagnostic *first = tn_diagnostics_get(w.diagnostics, before);
+    if (status != TN_OK && first)
+        tn_raise(status, "%s", first->text);
     tn_builder_fini(&w.out);
     tn_free(w.stored.items);
     tn_map_fini(&w.stored_names);
     tn_pool_fini(&w.pool);
+    tn_diagnostics_destroy(own);
     return status;
 }

@@ -75,29 +75,39 @@ static bool is_function(const tn_writer *w, const tn_node_view *node)
 {
     const char *domain, *name, *overload;
     for (uint32_t k = 0; node && tn_graph_function(w->model, k, &domain, &name, &overload); k++)
-        if (strcmp(domain, node->domain) == 0 && strcmp(name, node->op) == 0 && strcmp(overload, node->overload) == 0)
+        if (strcmp(domain, node->domain) == 0 && strcmp(name, node->op) == 0 &&
+            strcmp(overload, node->overload) == 0)
             return true;
     return false;
 }
 
 void tn_write_attribute(tn_writer *w, const tn_node_view *node, const tn_attribute *a)
 {
-    static const struct { uint32_t type; const char *key; bool is_list, may_be_plain; } rows[] = {
-        { TN_ATTR_FLOAT, "float", false, true },     { TN_ATTR_INT, "int", false, true },       { TN_ATTR_STRING, "string", false, true },
-        { TN_ATTR_FLOATS, "floats", true, true },    { TN_ATTR_INTS, "ints", true, true },      { TN_ATTR_STRINGS, "strings", true, true },
-        { TN_ATTR_TENSOR, "tensor", false, false },  { TN_ATTR_GRAPH, "graph", false, false },  { TN_ATTR_TYPE, "type", false, false },
-        { TN_ATTR_TENSORS, "tensors", true, false }, { TN_ATTR_GRAPHS, "graphs", true, false }, { TN_ATTR_TYPES, "types", true, false },
+    static const struct {
+        uint32_t type;
+        const char *key;
+        bool is_list, may_be_plain;
+    } rows[] = {
+        { TN_ATTR_FLOAT, "float", false, true },    { TN_ATTR_INT, "int", false, true },
+        { TN_ATTR_STRING, "string", false, true },  { TN_ATTR_FLOATS, "floats", true, true },
+        { TN_ATTR_INTS, "ints", true, true },       { TN_ATTR_STRINGS, "strings", true, true },
+        { TN_ATTR_TENSOR, "tensor", false, false }, { TN_ATTR_GRAPH, "graph", false, false },
+        { TN_ATTR_TYPE, "type", false, false },     { TN_ATTR_TENSORS, "tensors", true, false },
+        { TN_ATTR_GRAPHS, "graphs", true, false },  { TN_ATTR_TYPES, "types", true, false },
         { TN_ATTR_REF, "ref", false, false },
     };
     size_t row = 0;
     while (row < TN_COUNT(rows) && rows[row].type != a->type)
         row++;
     if (row == TN_COUNT(rows)) {
-        tn_write_complain(w, TN_ERR_FORMAT, node ? node->name : NULL, "attribute '%s' is of type %" PRIu32 ", which JSON graphs do not have", a->name, a->type);
+        tn_write_complain(w, TN_ERR_FORMAT, node ? node->name : NULL,
+                          "attribute '%s' is of type %" PRIu32 ", which JSON graphs do not have",
+                          a->name, a->type);
         return;
     }
     const bool empty = rows[row].is_list && a->count == 0;
-    const bool plain = rows[row].may_be_plain && !empty && schema_says(w, node, a) && !is_function(w, node);
+    const bool plain = rows[row].may_be_plain && !empty && schema_says(w, node, a) &&
+                       !is_function(w, node);
     if (!plain)
         tn_add(&w->out, "{\"%s\": ", rows[row].key);
     switch (a->type) {

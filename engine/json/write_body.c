@@ -49,13 +49,16 @@ static void write_input(tn_writer *w, tn_value_id value, bool is_top, bool is_fu
         return;
     }
     if (is_top && view->type->dtype == TN_UNDEFINED)
-        tn_write_complain(w, TN_ERR_TYPE, NULL, "input '%s' has no element type, which a JSON graph must say", view->name);
+        tn_write_complain(w, TN_ERR_TYPE, NULL,
+                          "input '%s' has no element type, which a JSON graph must say",
+                          view->name);
     tn_add(&w->out, "{\"name\": ");
     tn_write_name(w, view->name, "the name of an input");
     tn_write_type(w, view->type, ", ");
     if (is_top && view->constant) {
         tn_add(&w->out, ", \"default\": ");
-        tn_write_tensor(w, view->constant, tn_graph_constant(w->graph, value), view->name, view->name);
+        tn_write_tensor(w, view->constant, tn_graph_constant(w->graph, value), view->name,
+                        view->name);
     }
     tn_add(&w->out, "}");
 }
@@ -78,7 +81,9 @@ static void write_output(tn_writer *w, const char *name, tn_value_id value, bool
     const tn_value_view *view = tn_graph_value(w->graph, value);
     const bool same = strcmp(name, view->name) == 0;
     if (is_function && !same)
-        tn_write_complain(w, TN_ERR_FORMAT, NULL, "output '%s' of a function shows value '%s': expected one name for both", name, view->name);
+        tn_write_complain(w, TN_ERR_FORMAT, NULL,
+                          "output '%s' of a function shows value '%s': expected one name for both",
+                          name, view->name);
     if (is_function || (same && !is_typed(view->type))) {
         tn_write_name(w, name, "the name of an output");
         return;
@@ -135,7 +140,8 @@ static void write_constants(tn_writer *w, tn_region_id region)
         next_item(w, &first);
         tn_write_name(w, view->name, "the name of a constant");
         tn_add(&w->out, ": ");
-        tn_write_tensor(w, view->constant, tn_graph_constant(w->graph, w->constants[k].value), view->name, view->name);
+        tn_write_tensor(w, view->constant, tn_graph_constant(w->graph, w->constants[k].value),
+                        view->name, view->name);
     }
     if (!first)
         close_list(w, false, '}');
@@ -197,7 +203,8 @@ void tn_write_body(tn_writer *w, tn_region_id region, bool is_function)
     write_constants(w, region);
     tn_add(&w->out, ",");
     open_list(w, "nodes", '[');
-    for (tn_node_id node = tn_graph_first_node(w->graph, region); node != TN_NONE; node = tn_graph_next_node(w->graph, node)) {
+    for (tn_node_id node = tn_graph_first_node(w->graph, region); node != TN_NONE;
+         node = tn_graph_next_node(w->graph, node)) {
         next_item(w, &first);
         write_node(w, node);
     }

@@ -8,7 +8,8 @@
 void tn_write_name(tn_writer *w, const char *text, const char *what)
 {
     if (!tn_is_utf8(text, strlen(text)))
-        tn_write_complain(w, TN_ERR_FORMAT, NULL, "%s is not UTF-8, which a name in JSON must be", what);
+        tn_write_complain(w, TN_ERR_FORMAT, NULL, "%s is not UTF-8, which a name in JSON must be",
+                          what);
     else
         tn_add_quoted(&w->out, text, strlen(text));
 }
@@ -100,7 +101,8 @@ static void write_element(tn_writer *w, const tn_tensor *tensor, size_t k)
     } else if (tn_dtype_is_float(dtype)) {
         /* Every smaller float is a float32, whose shortest decimal is enough; but powers of two that
          * are read without rounding want all digits. */
-        tn_write_float(w, tn_float_get(dtype, tensor->data, k), dtype != TN_FLOAT64 && dtype != TN_FLOAT8E8M0);
+        tn_write_float(w, tn_float_get(dtype, tensor->data, k),
+                       dtype != TN_FLOAT64 && dtype != TN_FLOAT8E8M0);
     } else {
         int64_t low;
         uint64_t high;
@@ -112,7 +114,9 @@ static void write_element(tn_writer *w, const tn_tensor *tensor, size_t k)
 /* Whether decimals keep all bits: not those of a NaN that carries something. */
 static bool is_plain(const tn_tensor *tensor, size_t count)
 {
-    const uint32_t dtype = tensor->dtype, part = dtype == TN_COMPLEX64 ? TN_FLOAT32 : dtype == TN_COMPLEX128 ? TN_FLOAT64 : dtype;
+    const uint32_t dtype = tensor->dtype, part = dtype == TN_COMPLEX64    ? TN_FLOAT32
+                                                 : dtype == TN_COMPLEX128 ? TN_FLOAT64
+                                                                          : dtype;
     const size_t parts = tn_dtype_is_complex(dtype) ? 2 * count : count;
     for (size_t k = 0; tn_dtype_is_float(part) && k < parts; k++)
         if (!tn_float_is_plain(part, tensor->data, k))
@@ -139,7 +143,8 @@ static void write_data(tn_writer *w, const tn_tensor *tensor, size_t count, size
 static void write_recipe(tn_writer *w, const tn_random_spec *spec)
 {
     const bool normal = strcmp(spec->distribution, "normal") == 0;
-    tn_add(&w->out, ", \"random\": {\"distribution\": \"%s\", \"%s\": ", spec->distribution, normal ? "mean" : "low");
+    tn_add(&w->out, ", \"random\": {\"distribution\": \"%s\", \"%s\": ", spec->distribution,
+           normal ? "mean" : "low");
     tn_write_float(w, normal ? spec->mean : spec->low, false);
     tn_add(&w->out, ", \"%s\": ", normal ? "std" : "high");
     tn_write_float(w, normal ? spec->std : spec->high, false);
@@ -155,7 +160,10 @@ static const char *unique_name(tn_writer *w, const char *wanted)
 {
     tn_builder name = { 0 };
     tn_add(&name, "%s", wanted);
-    for (uint32_t k = 2; !name.failed && (tn_map_get(&w->stored_names, tn_builder_text(&name), NULL) || strcmp(tn_builder_text(&name), "__metadata__") == 0); k++) {
+    for (uint32_t k = 2;
+         !name.failed && (tn_map_get(&w->stored_names, tn_builder_text(&name), NULL) ||
+                          strcmp(tn_builder_text(&name), "__metadata__") == 0);
+         k++) {
         name.count = 0;
         tn_add(&name, "%s#%" PRIu32, wanted, k);
     }
@@ -171,17 +179,20 @@ static void store(tn_writer *w, const tn_tensor *tensor, size_t bytes, const cha
         w->out.failed = true;
         return;
     }
-    w->stored.items[w->stored.count++] = (tn_stored){ .name = name, .tensor = tensor, .bytes = bytes };
+    w->stored.items[w->stored.count++] =
+        (tn_stored){ .name = name, .tensor = tensor, .bytes = bytes };
     tn_add(&w->out, ", \"tensor\": ");
     tn_write_name(w, name, "the name of a constant");
 }
 
-void tn_write_tensor(tn_writer *w, const tn_tensor *tensor, const tn_constant *constant, const char *name, const char *store_as)
+void tn_write_tensor(tn_writer *w, const tn_tensor *tensor, const tn_constant *constant,
+                     const char *name, const char *store_as)
 {
     tn_random_spec spec;
     int64_t count = 0;
     size_t bytes = 0;
-    if (tn_shape_count(tensor->rank, tensor->dims, &count) != TN_OK || tn_shape_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes) != TN_OK) {
+    if (tn_shape_count(tensor->rank, tensor->dims, &count) != TN_OK ||
+        tn_shape_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes) != TN_OK) {
         tn_write_complain(w, TN_ERR_SHAPE, NULL, "constant '%s': %s", store_as, tn_error_message());
         return;
     }

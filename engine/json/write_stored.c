@@ -67,7 +67,8 @@ tn_status tn_write_stored(tn_writer *w, const char *file)
         fits = fits && tn_size_add(data, items[k].bytes, &data);
     }
     add_header(w, &text);
-    char *bytes = !text.failed && fits && tn_size_add(text.count, data, &total) ? tn_alloc(total, 1) : NULL;
+    char *bytes = !text.failed && fits && tn_size_add(text.count, data, &total) ? tn_alloc(total, 1)
+                                                                                : NULL;
     tn_status status = bytes ? TN_OK : tn_raise_memory();
     if (status == TN_OK) {
         memcpy(bytes, text.text, text.count);

@@ -99,13 +99,16 @@ static void open_once(tn_registry *registry, tn_backend *backend, uint32_t threa
     if (backend->def.open)
         status = backend->def.open(&call.ctx);
     if (status == TN_OK) {
-        const char *text = call.ctx.description ? tn_pool_copy(&registry->pool, call.ctx.description) : NULL;
+        const char *text = call.ctx.description
+                               ? tn_pool_copy(&registry->pool, call.ctx.description)
+                               : NULL;
         backend->instance = call.ctx.instance;
         backend->description = tn_text_or(text, "");
         if (text && !*slot->plugin.info.message)
             slot->plugin.info.message = text;
     } else {
-        const char *text = call.frame.message[0] ? tn_pool_copy(&registry->pool, call.frame.message) : NULL;
+        const char *text = call.frame.message[0] ? tn_pool_copy(&registry->pool, call.frame.message)
+                                                 : NULL;
         backend->reason = tn_text_or(text, "it gives no reason");
         tn_slot_refuse(registry, slot, TN_ERR_BACKEND, "%s", backend->reason);
         status = TN_ERR_BACKEND;
@@ -116,7 +119,8 @@ static void open_once(tn_registry *registry, tn_backend *backend, uint32_t threa
 }
 
 /* Under `opening`. */
-static tn_status open_backend(tn_registry *registry, const char *name, uint32_t threads, tn_backend **out)
+static tn_status open_backend(tn_registry *registry, const char *name, uint32_t threads,
+                              tn_backend **out)
 {
     tn_backend *backend = registered(registry, name);
     tn_plugin_slot *slot = noted(registry, name);
@@ -129,8 +133,8 @@ static tn_status open_backend(tn_registry *registry, const char *name, uint32_t 
             return tn_raise(TN_ERR_BACKEND, "backend '%s': %s", name, slot->plugin.info.message);
         backend = registered(registry, name);
         if (!backend)
-            return tn_raise(TN_ERR_BACKEND, "backend '%s': %s registers no backend of that name", name,
-                            slot->plugin.info.file);
+            return tn_raise(TN_ERR_BACKEND, "backend '%s': %s registers no backend of that name",
+                            name, slot->plugin.info.file);
     }
     if (!backend)
         return unknown_name(registry, name);
@@ -141,7 +145,8 @@ static tn_status open_backend(tn_registry *registry, const char *name, uint32_t 
     return TN_OK;
 }
 
-tn_status tn_registry_backend(tn_registry *registry, const char *name, uint32_t threads, tn_backend **out)
+tn_status tn_registry_backend(tn_registry *registry, const char *name, uint32_t threads,
+                              tn_backend **out)
 {
     if (!name || !*name)
         return tn_raise(TN_ERR_ARGUMENT, "no backend is named");

@@ -15,18 +15,26 @@ typedef struct word {
 } word;
 
 static const word traits[] = {
-    { TN_ELEMENTWISE, "elementwise" },      { TN_COMMUTATIVE, "commutative" },
-    { TN_NONDETERMINISTIC, "nondeterministic" }, { TN_MAY_FAIL, "may fail" },
-    { TN_SIDE_EFFECT, "side effect" },      { TN_MOVES_BYTES, "moves bytes only" },
-    { TN_REGIONS, "runs bodies" },          { TN_RESHAPES, "a view of input 0" },
+    { TN_ELEMENTWISE, "elementwise" },
+    { TN_COMMUTATIVE, "commutative" },
+    { TN_NONDETERMINISTIC, "nondeterministic" },
+    { TN_MAY_FAIL, "may fail" },
+    { TN_SIDE_EFFECT, "side effect" },
+    { TN_MOVES_BYTES, "moves bytes only" },
+    { TN_REGIONS, "runs bodies" },
+    { TN_RESHAPES, "a view of input 0" },
 };
 static const word flags[] = {
-    { TN_PARAM_OPTIONAL, "optional" },           { TN_PARAM_VARIADIC, "variadic" },
-    { TN_PARAM_HETEROGENEOUS, "heterogeneous" }, { TN_PARAM_SEQUENCE, "or a sequence" },
-    { TN_PARAM_OPTIONAL_TYPE, "or an optional" }, { TN_PARAM_NOT_TENSOR, "no bare tensor" },
+    { TN_PARAM_OPTIONAL, "optional" },
+    { TN_PARAM_VARIADIC, "variadic" },
+    { TN_PARAM_HETEROGENEOUS, "heterogeneous" },
+    { TN_PARAM_SEQUENCE, "or a sequence" },
+    { TN_PARAM_OPTIONAL_TYPE, "or an optional" },
+    { TN_PARAM_NOT_TENSOR, "no bare tensor" },
 };
 
-static void add_words(tn_builder *out, const word *words, size_t count, uint32_t bits, const char *first)
+static void add_words(tn_builder *out, const word *words, size_t count, uint32_t bits,
+                      const char *first)
 {
     for (size_t k = 0; k < count; k++)
         if (bits & words[k].bit) {
@@ -37,8 +45,9 @@ static void add_words(tn_builder *out, const word *words, size_t count, uint32_t
 
 static const char *attribute_type(uint32_t type)
 {
-    static const char *const names[] = { "any", "float", "int", "string", "tensor", "graph", "floats", "ints",
-                                         "strings", "tensors", "graphs", "?", "?", "type", "types" };
+    static const char *const names[] = { "any",    "float",  "int",  "string",  "tensor",
+                                         "graph",  "floats", "ints", "strings", "tensors",
+                                         "graphs", "?",      "?",    "type",    "types" };
     return type < TN_COUNT(names) ? names[type] : "?";
 }
 
@@ -54,9 +63,14 @@ static void add_types(tn_builder *out, uint64_t types)
         uint64_t mask;
         const char *name;
     } sets[] = {
-        { TN_MASK_ALL, "all types" },       { TN_MASK_NUMERIC, "numbers" },  { TN_MASK_FLOAT, "floats" },
-        { TN_MASK_INTEGER, "integers" },    { TN_MASK_FLOAT8, "float8" },    { TN_MASK_SIGNED, "signed integers" },
-        { TN_MASK_UNSIGNED, "unsigned integers" }, { TN_MASK_SUB_BYTE, "2- and 4-bit types" },
+        { TN_MASK_ALL, "all types" },
+        { TN_MASK_NUMERIC, "numbers" },
+        { TN_MASK_FLOAT, "floats" },
+        { TN_MASK_INTEGER, "integers" },
+        { TN_MASK_FLOAT8, "float8" },
+        { TN_MASK_SIGNED, "signed integers" },
+        { TN_MASK_UNSIGNED, "unsigned integers" },
+        { TN_MASK_SUB_BYTE, "2- and 4-bit types" },
         { TN_MASK_COMPLEX, "complex" },
     };
     const char *between = "";
@@ -91,7 +105,8 @@ static void add_doc(tn_builder *out, const char *doc)
     tn_add(out, "\n");
 }
 
-static void add_params(tn_builder *out, const char *title, const tn_param_def *params, uint32_t count)
+static void add_params(tn_builder *out, const char *title, const tn_param_def *params,
+                       uint32_t count)
 {
     if (count)
         tn_add(out, "  %s\n", title);
@@ -143,8 +158,8 @@ static void add_attributes(tn_builder *out, const tn_operator_def *def)
 static bool serves(const tn_kernel *kernel, const tn_operator_def *def)
 {
     const tn_kernel_def *k = &kernel->def;
-    return strcmp(k->op, def->name) == 0 && strcmp(k->domain, def->domain) == 0 && def->since >= k->since &&
-           (!k->until || def->since <= k->until);
+    return strcmp(k->op, def->name) == 0 && strcmp(k->domain, def->domain) == 0 &&
+           def->since >= k->since && (!k->until || def->since <= k->until);
 }
 
 static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_operator_def *def)
@@ -160,7 +175,8 @@ static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_o
             add_types(out, kernel->def.types);
         else
             tn_add(out, "decides by itself");
-        tn_add(out, "  (%s%s)\n", kernel->plugin->info.name, kernel->backend ? "" : "; that backend is not opened yet");
+        tn_add(out, "  (%s%s)\n", kernel->plugin->info.name,
+               kernel->backend ? "" : "; that backend is not opened yet");
         title = "";
     }
     pthread_rwlock_unlock((pthread_rwlock_t *)&registry->tables);
@@ -213,17 +229,23 @@ static void split_name(const char *name, char *domain, size_t bytes, const char 
 static tn_status unknown_operator(const tn_registry *registry, const char *domain, const char *op)
 {
     const char *near = tn_registry_nearest_operator(registry, domain, op);
-    const char *near_domain = tn_registry_newest(registry, domain) ? NULL : tn_registry_nearest_domain(registry, domain);
+    const char *near_domain = tn_registry_newest(registry, domain)
+                                  ? NULL
+                                  : tn_registry_nearest_domain(registry, domain);
     const char *shown = *domain ? domain : "ai.onnx";
     if (near)
-        return tn_raise(TN_ERR_NAME, "no plugin brings operator '%s' of domain %s; did you mean '%s'?", op, shown, near);
+        return tn_raise(TN_ERR_NAME,
+                        "no plugin brings operator '%s' of domain %s; did you mean '%s'?", op,
+                        shown, near);
     if (near_domain)
-        return tn_raise(TN_ERR_NAME, "no plugin brings operator '%s' of domain %s; did you mean domain '%s'?", op,
-                        shown, near_domain);
+        return tn_raise(TN_ERR_NAME,
+                        "no plugin brings operator '%s' of domain %s; did you mean domain '%s'?",
+                        op, shown, near_domain);
     return tn_raise(TN_ERR_NAME, "no plugin brings operator '%s' of domain %s", op, shown);
 }
 
-tn_status tn_registry_print_operator(const tn_registry *registry, const char *name, tn_print_fn print, void *user)
+tn_status tn_registry_print_operator(const tn_registry *registry, const char *name,
+                                     tn_print_fn print, void *user)
 {
     char domain[256];
     const char *op_name;
@@ -233,7 +255,8 @@ tn_status tn_registry_print_operator(const tn_registry *registry, const char *na
         return tn_raise(TN_ERR_ARGUMENT, "no operator is named");
     split_name(name, domain, sizeof domain, &op_name);
     /* The newest first: it is what a reader most likely wants. */
-    for (int64_t opset = INT64_MAX; (op = tn_registry_operator(registry, domain, op_name, opset, NULL)) != NULL;) {
+    for (int64_t opset = INT64_MAX;
+         (op = tn_registry_operator(registry, domain, op_name, opset, NULL)) != NULL;) {
         if (out.count)
             tn_add(&out, "\n");
         add_operator(&out, registry, op);

@@ -26,8 +26,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static tn_status take_file(tn_registry *registry, const char *folder, const char *name, uint32_t rank,
-                           bool is_backend, tn_diagnostics *diagnostics)
+static tn_status take_file(tn_registry *registry, const char *folder, const char *name,
+                           uint32_t rank, bool is_backend, tn_diagnostics *diagnostics)
 {
     char *file = tn_file_join(folder, name);
     tn_plugin_slot *slot = file ? tn_slot_add(registry, file, rank) : NULL;
@@ -56,8 +56,8 @@ static tn_status walk(tn_registry *registry, const char *folder, const char *kin
         *found = true;
     for (int k = 0; k < count; k++) {
         if (status == TN_OK)
-            status = take_file(registry, path, entries[k]->d_name, rank, strcmp(kind, "backends") == 0,
-                               diagnostics);
+            status = take_file(registry, path, entries[k]->d_name, rank,
+                               strcmp(kind, "backends") == 0, diagnostics);
         free(entries[k]);
     }
     free(entries);
@@ -86,13 +86,18 @@ static bool is_new(seen_folders *seen, const struct stat *s)
     return true;
 }
 
-static void warn(tn_diagnostics *diagnostics, const char *format, const char *folder, const char *why)
+static void warn(tn_diagnostics *diagnostics, const char *format, const char *folder,
+                 const char *why)
 {
     tn_builder text = { 0 };
-    tn_add(&text, format[0] == 'c' ? "cannot look for plugins in '%s': %s"
-                                   : "there are neither plugins/ nor backends/ in '%s'%s", folder, why);
-    tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .severity = TN_SEVERITY_WARNING,
-                                               .status = TN_ERR_IO, .message = tn_builder_text(&text) });
+    tn_add(&text,
+           format[0] == 'c' ? "cannot look for plugins in '%s': %s"
+                            : "there are neither plugins/ nor backends/ in '%s'%s",
+           folder, why);
+    tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                               .severity = TN_SEVERITY_WARNING,
+                                               .status = TN_ERR_IO,
+                                               .message = tn_builder_text(&text) });
     tn_builder_fini(&text);
 }
 
@@ -129,7 +134,8 @@ static tn_status search_path(tn_registry *registry, const char *path, seen_folde
 
 /* The library's (or, linked statically, the program's) own place: <libdir>/tenon beside it, or
  * lib/tenon beside its folder. */
-static tn_status search_install(tn_registry *registry, seen_folders *seen, tn_diagnostics *diagnostics)
+static tn_status search_install(tn_registry *registry, seen_folders *seen,
+                                tn_diagnostics *diagnostics)
 {
     static const char *const places[] = { "tenon", "../lib/tenon" };
     Dl_info info;
@@ -147,7 +153,8 @@ static tn_status search_install(tn_registry *registry, seen_folders *seen, tn_di
     return status;
 }
 
-tn_status tn_discover(tn_registry *registry, const tn_runtime_options *options, tn_diagnostics *diagnostics)
+tn_status tn_discover(tn_registry *registry, const tn_runtime_options *options,
+                      tn_diagnostics *diagnostics)
 {
     seen_folders seen = { .count = 0 };
     if (options)

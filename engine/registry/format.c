@@ -35,14 +35,18 @@ static void format_complain(tn_call *call, tn_status status, uint32_t where, uin
         status = TN_ERR_FORMAT;
     if (room->complained == TN_OK)
         room->complained = status;
-    tn_diagnose(room->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = status,
-                                                     .file = room->path, .about = name, .message = text });
+    tn_diagnose(room->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                     .status = status,
+                                                     .file = room->path,
+                                                     .about = name,
+                                                     .message = text });
 }
 
 /* A host function's own error: the thread's message goes into the frame. */
 static tn_status pass_on(tn_call *call, tn_status status)
 {
-    return status == TN_OK ? TN_OK : tn_frame_fail(tn_frame_of(call), status, "%s", tn_error_message());
+    return status == TN_OK ? TN_OK
+                           : tn_frame_fail(tn_frame_of(call), status, "%s", tn_error_message());
 }
 
 static tn_status format_map_file(tn_call *call, const char *relative_path, tn_buffer **out)
@@ -50,7 +54,8 @@ static tn_status format_map_file(tn_call *call, const char *relative_path, tn_bu
     const format_room *room = tn_frame_of(call)->room;
     if (!*room->path)
         return tn_frame_fail(tn_frame_of(call), TN_ERR_IO,
-                             "'%s' stands beside the model, but the model came from memory", relative_path);
+                             "'%s' stands beside the model, but the model came from memory",
+                             relative_path);
     char *folder = tn_file_folder(room->path);
     if (!folder)
         return pass_on(call, tn_raise_memory());
@@ -65,15 +70,18 @@ static tn_status format_buffer_create(tn_call *call, size_t bytes, tn_buffer **o
 }
 
 /* Beside the target only: no folder of its own, nothing above. */
-static tn_status format_write_file(tn_call *call, const char *relative_path, const void *bytes, size_t count)
+static tn_status format_write_file(tn_call *call, const char *relative_path, const void *bytes,
+                                   size_t count)
 {
     const format_room *room = tn_frame_of(call)->room;
     if (!room->writes)
-        return tn_frame_fail(tn_frame_of(call), TN_ERR_STATE, "host->write_file is not for reading");
+        return tn_frame_fail(tn_frame_of(call), TN_ERR_STATE,
+                             "host->write_file is not for reading");
     if (!relative_path)
         return pass_on(call, tn_file_write(room->path, bytes, count));
     if (strchr(relative_path, '/') || strcmp(relative_path, "..") == 0 || !*relative_path)
-        return tn_frame_fail(tn_frame_of(call), TN_ERR_IO, "'%s' is not a plain file name", relative_path);
+        return tn_frame_fail(tn_frame_of(call), TN_ERR_IO, "'%s' is not a plain file name",
+                             relative_path);
     char *folder = tn_file_folder(room->path);
     char *path = folder ? tn_file_join(folder, relative_path) : NULL;
     const tn_status status = path ? tn_file_write(path, bytes, count) : tn_raise_memory();
@@ -112,17 +120,24 @@ static tn_status settle(const format_frame *call, const format_room *room, tn_st
     if (!call->frame.message[0] && room->complained != TN_OK)
         return room->complained;
     char own[96];
-    snprintf(own, sizeof own, "format '%s' gives no reason (%s)", room->format->def.name, tn_status_name(status));
-    return tn_diagnose(room->diagnostics,
-                       &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = status, .file = room->path,
-                                         .message = call->frame.message[0] ? call->frame.message : own });
+    snprintf(own, sizeof own, "format '%s' gives no reason (%s)", room->format->def.name,
+             tn_status_name(status));
+    return tn_diagnose(
+        room->diagnostics,
+        &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                          .status = status,
+                          .file = room->path,
+                          .message = call->frame.message[0] ? call->frame.message : own });
 }
 
 tn_status tn_format_read(const tn_format *format, const char *path, tn_buffer *buffer,
                          tn_diagnostics *diagnostics, tn_graph **out)
 {
-    format_room room = { .format = format, .path = tn_text_or(path, ""), .diagnostics = diagnostics };
-    format_frame call = { .ctx = { .bytes = tn_buffer_bytes(buffer), .count = tn_buffer_size(buffer),
+    format_room room = { .format = format,
+                         .path = tn_text_or(path, ""),
+                         .diagnostics = diagnostics };
+    format_frame call = { .ctx = { .bytes = tn_buffer_bytes(buffer),
+                                   .count = tn_buffer_size(buffer),
                                    .buffer = buffer } };
     tn_graph *graph = NULL;
     if (!format->def.read)
@@ -143,7 +158,9 @@ tn_status tn_format_read(const tn_format *format, const char *path, tn_buffer *b
 tn_status tn_format_write(const tn_format *format, const char *path, tn_graph *graph,
                           tn_diagnostics *diagnostics)
 {
-    format_room room = { .format = format, .path = path, .diagnostics = diagnostics, .writes = true };
+    format_room room = {
+        .format = format, .path = path, .diagnostics = diagnostics, .writes = true
+    };
     format_frame call = { .ctx = { .graph = graph } };
     if (!format->def.write)
         return tn_raise(TN_ERR_ARGUMENT, "format '%s' is not for writing", format->def.name);

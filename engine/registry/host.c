@@ -81,7 +81,8 @@ tn_status tn_frame_fail(tn_frame *frame, tn_status status, const char *format, .
     return status;
 }
 
-static tn_status host_fail(tn_call *call, tn_status status, const char *format, ...) TN_PRINTF(3, 4);
+static tn_status host_fail(tn_call *call, tn_status status, const char *format, ...)
+    TN_PRINTF(3, 4);
 static tn_status host_fail(tn_call *call, tn_status status, const char *format, ...)
 {
     tn_frame *frame = tn_frame_of(call);
@@ -98,7 +99,8 @@ static tn_status host_fail(tn_call *call, tn_status status, const char *format, 
 
 /* The room's part when it has the function and its stage is running; else NULL, and the call has
  * failed with a message. */
-static const tn_host *part_for(tn_call *call, const tn_host *part, bool has, uint32_t stages, const char *name)
+static const tn_host *part_for(tn_call *call, const tn_host *part, bool has, uint32_t stages,
+                               const char *name)
 {
     tn_frame *frame = tn_frame_of(call);
     if (frame->magic != TN_FRAME_MAGIC)
@@ -115,7 +117,7 @@ static const tn_host_parts *parts_of(const tn_call *call)
 }
 
 #define PART(call, room, member, stages)                                                           \
-    part_for(call, parts_of(call)->room, parts_of(call)->room && parts_of(call)->room->member,     \
+    part_for(call, parts_of(call)->room, parts_of(call)->room &&parts_of(call)->room->member,      \
              stages, #member)
 /* A function that answers a status, void, or something else. */
 #define FORWARD(room, member, stages, ...)                                                         \
@@ -165,14 +167,17 @@ static int64_t host_input_elements(tn_call *call, uint32_t k, tn_dim *out, int64
 {
     FORWARD_ELSE(infer, input_elements, TN_STAGE_INFER, -1, k, out, capacity);
 }
-static tn_status host_output_elements(tn_call *call, uint32_t k, const tn_dim *elements, int64_t count)
+static tn_status host_output_elements(tn_call *call, uint32_t k, const tn_dim *elements,
+                                      int64_t count)
 {
     FORWARD(infer, output_elements, TN_STAGE_INFER, k, elements, count);
 }
-static tn_status host_infer_region(tn_call *call, const char *attribute, const tn_type *const *inputs,
-                                   uint32_t input_count, tn_type *outputs, uint32_t output_count)
+static tn_status host_infer_region(tn_call *call, const char *attribute,
+                                   const tn_type *const *inputs, uint32_t input_count,
+                                   tn_type *outputs, uint32_t output_count)
 {
-    FORWARD(infer, infer_region, TN_STAGE_INFER, attribute, inputs, input_count, outputs, output_count);
+    FORWARD(infer, infer_region, TN_STAGE_INFER, attribute, inputs, input_count, outputs,
+            output_count);
 }
 static tn_dim host_dim_op(tn_call *call, uint32_t op, tn_dim a, tn_dim b)
 {
@@ -182,7 +187,8 @@ static uint32_t host_dim_equal(tn_call *call, tn_dim a, tn_dim b)
 {
     FORWARD_ELSE(infer, dim_equal, TN_STAGE_INFER, TN_MAYBE, a, b);
 }
-static tn_status host_broadcast(tn_call *call, const tn_type *const *types, uint32_t count, tn_type *out)
+static tn_status host_broadcast(tn_call *call, const tn_type *const *types, uint32_t count,
+                                tn_type *out)
 {
     FORWARD(infer, broadcast, TN_STAGE_INFER, types, count, out);
 }
@@ -193,7 +199,8 @@ static tn_status host_output_alloc(tn_call *call, uint32_t k, int32_t rank, cons
 {
     FORWARD(run, output_alloc, TN_STAGE_RUN, k, rank, dims);
 }
-static tn_status host_parallel_for(tn_call *call, int64_t n, int64_t grain, tn_chunk_fn fn, void *user)
+static tn_status host_parallel_for(tn_call *call, int64_t n, int64_t grain, tn_chunk_fn fn,
+                                   void *user)
 {
     FORWARD(run, parallel_for, TN_STAGE_RUN, n, grain, fn, user);
 }
@@ -255,8 +262,8 @@ static void host_value_release(tn_call *call, const tn_tensor *value)
     if (part)
         part->value_release(call, value);
 }
-static tn_status host_value_slice(tn_call *call, const tn_tensor *value, int32_t axis, int64_t index,
-                                  const tn_tensor **out)
+static tn_status host_value_slice(tn_call *call, const tn_tensor *value, int32_t axis,
+                                  int64_t index, const tn_tensor **out)
 {
     FORWARD(run, value_slice, TN_STAGE_RUN, value, axis, index, out);
 }
@@ -272,7 +279,8 @@ static tn_status host_list_push(tn_call *call, uint32_t k, const tn_tensor *elem
 
 /* ---- compile --------------------------------------------------------------------------------------- */
 
-static tn_status host_layout(tn_call *call, const void *blob, size_t blob_bytes, size_t bytes, uint32_t *out)
+static tn_status host_layout(tn_call *call, const void *blob, size_t blob_bytes, size_t bytes,
+                             uint32_t *out)
 {
     FORWARD(compile, layout, TN_STAGE_COMPILE, blob, blob_bytes, bytes, out);
 }
@@ -303,7 +311,8 @@ static void *host_buffer_data(tn_buffer *buffer, size_t *bytes)
         *bytes = buffer ? tn_buffer_size(buffer) : 0;
     return buffer ? tn_buffer_bytes(buffer) : NULL;
 }
-static tn_status host_write_file(tn_call *call, const char *relative_path, const void *bytes, size_t count)
+static tn_status host_write_file(tn_call *call, const char *relative_path, const void *bytes,
+                                 size_t count)
 {
     FORWARD(format, write_file, TN_STAGE_FORMAT, relative_path, bytes, count);
 }

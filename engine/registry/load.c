@@ -17,7 +17,8 @@
 
 /* ---- status and message ------------------------------------------------------------------------ */
 
-tn_status tn_slot_refuse(tn_registry *registry, tn_plugin_slot *slot, tn_status status, const char *format, ...)
+tn_status tn_slot_refuse(tn_registry *registry, tn_plugin_slot *slot, tn_status status,
+                         const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -41,13 +42,16 @@ void tn_slot_note(tn_registry *registry, tn_plugin_slot *slot, const char *text)
     tn_builder_fini(&message);
 }
 
-tn_status tn_slot_diagnose(const tn_plugin_slot *slot, uint32_t severity, tn_diagnostics *diagnostics)
+tn_status tn_slot_diagnose(const tn_plugin_slot *slot, uint32_t severity,
+                           tn_diagnostics *diagnostics)
 {
     const tn_plugin_info *info = &slot->plugin.info;
     if (info->status == TN_OK)
         return TN_OK;
-    return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .severity = severity,
-                                                      .status = info->status, .message = info->message });
+    return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                      .severity = severity,
+                                                      .status = info->status,
+                                                      .message = info->message });
 }
 
 /* "onednn" of ".../backends/onednn.so"; NULL for what is no shared object. */
@@ -74,8 +78,13 @@ tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t ra
         slot->inode = s.st_ino;
     }
     slot->plugin.info = (tn_plugin_info){
-        .size = sizeof(tn_plugin_info), .name = "", .version = "", .licence = "", .description = "",
-        .file = name, .message = "",
+        .size = sizeof(tn_plugin_info),
+        .name = "",
+        .version = "",
+        .licence = "",
+        .description = "",
+        .file = name,
+        .message = "",
     };
     return slot;
 }
@@ -83,15 +92,18 @@ tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t ra
 /* ---- may it be opened? ------------------------------------------------------------------------- */
 
 /* Another user who can change a plugin or its folder could run code as this one. */
-static tn_status check_owner(tn_registry *registry, tn_plugin_slot *slot, const char *what, const char *path)
+static tn_status check_owner(tn_registry *registry, tn_plugin_slot *slot, const char *what,
+                             const char *path)
 {
     struct stat s;
     if (stat(path, &s) != 0)
-        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "cannot open '%s': %s", path, strerror(errno));
+        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "cannot open '%s': %s", path,
+                              strerror(errno));
     if (s.st_uid != 0 && s.st_uid != geteuid())
-        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
-                              "%s: refused, because its %s belongs to user %lu, neither root nor you",
-                              slot->plugin.info.file, what, (unsigned long)s.st_uid);
+        return tn_slot_refuse(
+            registry, slot, TN_ERR_PLUGIN,
+            "%s: refused, because its %s belongs to user %lu, neither root nor you",
+            slot->plugin.info.file, what, (unsigned long)s.st_uid);
     if (s.st_mode & (S_IWGRP | S_IWOTH))
         return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
                               "%s: refused, because others may write to its %s (mode %04o); "
@@ -105,7 +117,8 @@ static tn_status check_file(tn_registry *registry, tn_plugin_slot *slot)
     const char *file = slot->plugin.info.file;
     struct stat s;
     if (stat(file, &s) != 0)
-        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "cannot open '%s': %s", file, strerror(errno));
+        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "cannot open '%s': %s", file,
+                              strerror(errno));
     if (!S_ISREG(s.st_mode))
         return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "%s is no file", file);
     if (registry->flags & TN_RUNTIME_TRUST_FILES)
@@ -126,23 +139,27 @@ static tn_status check_file(tn_registry *registry, tn_plugin_slot *slot)
 /* Everything up to here is there in every entry that ever was, whatever its ABI. */
 static const size_t least_entry = offsetof(struct tn_plugin_entry, name);
 
-static tn_status check_entry(tn_registry *registry, tn_plugin_slot *slot, const struct tn_plugin_entry *entry)
+static tn_status check_entry(tn_registry *registry, tn_plugin_slot *slot,
+                             const struct tn_plugin_entry *entry)
 {
     const char *file = slot->plugin.info.file;
     slot->plugin.info.abi_major = 0;
     if (entry->magic != TN_ABI_MAGIC)
         return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
-                              "%s is no Tenon plugin: its magic is 0x%016" PRIx64 ", not 0x%016" PRIx64,
+                              "%s is no Tenon plugin: its magic is 0x%016" PRIx64
+                              ", not 0x%016" PRIx64,
                               file, entry->magic, TN_ABI_MAGIC);
     slot->plugin.info.abi_major = entry->abi_major;
     slot->plugin.info.abi_minor = entry->abi_minor;
     if (entry->abi_major != TN_ABI_MAJOR)
         return tn_slot_refuse(registry, slot, TN_ERR_ABI,
-                              "%s is of another ABI: its abi_major is %" PRIu32 ", this Tenon's is %u",
+                              "%s is of another ABI: its abi_major is %" PRIu32
+                              ", this Tenon's is %u",
                               file, entry->abi_major, TN_ABI_MAJOR);
     if (entry->size < sizeof *entry)
         return tn_slot_refuse(registry, slot, TN_ERR_ABI,
-                              "%s is of another ABI: its entry's size is %" PRIu32 ", ABI 1.0's is %zu",
+                              "%s is of another ABI: its entry's size is %" PRIu32
+                              ", ABI 1.0's is %zu",
                               file, entry->size, sizeof *entry);
     memcpy(&slot->entry, entry, sizeof slot->entry);
     slot->entry.name = tn_text_or(entry->name, "");
@@ -171,15 +188,16 @@ static tn_status call_load(tn_registry *registry, tn_plugin_slot *slot)
     } call;
     tn_batch batch = { .registry = registry, .slot = slot };
     call.registrar = tn_registrar_functions;
-    tn_frame_init(&call.frame, &call.registrar.call, sizeof call.registrar, TN_STAGE_LOAD, &slot->plugin,
-                  NULL, &batch);
+    tn_frame_init(&call.frame, &call.registrar.call, sizeof call.registrar, TN_STAGE_LOAD,
+                  &slot->plugin, NULL, &batch);
     tn_status status = slot->entry.load(slot->plugin.host, &call.registrar);
     if (status == TN_OK)
         status = call.frame.status; /* a refused definition counts, also when nobody looked */
     if (status == TN_OK)
         status = tn_batch_commit(&batch);
     else if (!call.frame.message[0])
-        tn_frame_fail(&call.frame, status, "its load() answered %s without a reason", tn_status_name(status));
+        tn_frame_fail(&call.frame, status, "its load() answered %s without a reason",
+                      tn_status_name(status));
     if (status != TN_OK)
         tn_slot_refuse(registry, slot, status, "%s: %s", slot->plugin.info.file,
                        call.frame.message[0] ? call.frame.message : "out of memory");
@@ -187,11 +205,13 @@ static tn_status call_load(tn_registry *registry, tn_plugin_slot *slot)
     return status;
 }
 
-tn_status tn_load_entry(tn_registry *registry, tn_plugin_slot *slot, const struct tn_plugin_entry *entry)
+tn_status tn_load_entry(tn_registry *registry, tn_plugin_slot *slot,
+                        const struct tn_plugin_entry *entry)
 {
     if (entry->magic == TN_ABI_MAGIC && entry->size < least_entry)
         return tn_slot_refuse(registry, slot, TN_ERR_ABI,
-                              "%s is of another ABI: its entry's size is %" PRIu32 ", ABI 1.0's is %zu",
+                              "%s is of another ABI: its entry's size is %" PRIu32
+                              ", ABI 1.0's is %zu",
                               slot->plugin.info.file, entry->size, sizeof *entry);
     TN_TRY(check_entry(registry, slot, entry));
     const uint32_t own = TN_ABI_MINOR;
@@ -264,7 +284,8 @@ static tn_status load_ahead(tn_registry *registry, const char *file, tn_plugin_s
     return tn_load_slot(registry, slot);
 }
 
-tn_status tn_registry_load_file(tn_registry *registry, const char *file, tn_diagnostics *diagnostics)
+tn_status tn_registry_load_file(tn_registry *registry, const char *file,
+                                tn_diagnostics *diagnostics)
 {
     tn_plugin_slot *slot;
     if (!file || !*file)
@@ -279,8 +300,8 @@ tn_status tn_registry_load_file(tn_registry *registry, const char *file, tn_diag
     return status;
 }
 
-tn_status tn_registry_add_entry(tn_registry *registry, const struct tn_plugin_entry *entry, const char *file,
-                                tn_diagnostics *diagnostics)
+tn_status tn_registry_add_entry(tn_registry *registry, const struct tn_plugin_entry *entry,
+                                const char *file, tn_diagnostics *diagnostics)
 {
     tn_status status;
     pthread_mutex_lock(&registry->opening);

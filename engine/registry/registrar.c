@@ -21,7 +21,8 @@ typedef struct kind {
     void (*describe)(const void *item, char *text, size_t bytes);
 } kind;
 
-static void add_qualified(char *text, size_t bytes, const char *prefix, const char *domain, const char *name)
+static void add_qualified(char *text, size_t bytes, const char *prefix, const char *domain,
+                          const char *name)
 {
     snprintf(text, bytes, "%s'%s%s%s'", prefix, domain, *domain ? "::" : "", name);
 }
@@ -45,7 +46,8 @@ static void describe_operator(const void *item, char *text, size_t bytes)
 static int order_kernels(const void *a, const void *b)
 {
     const tn_kernel_def *x = &((const tn_kernel *)a)->def, *y = &((const tn_kernel *)b)->def;
-    const uint32_t p = ((const tn_kernel *)a)->plugin->rank, q = ((const tn_kernel *)b)->plugin->rank;
+    const uint32_t p = ((const tn_kernel *)a)->plugin->rank,
+                   q = ((const tn_kernel *)b)->plugin->rank;
     int by = strcmp(x->domain, y->domain);
     by = by ? by : strcmp(x->op, y->op);
     by = by ? by : strcmp(x->backend, y->backend);
@@ -100,7 +102,8 @@ static void describe_pass(const void *item, char *text, size_t bytes)
 
 static int order_formats(const void *a, const void *b)
 {
-    const uint32_t p = ((const tn_format *)a)->plugin->rank, q = ((const tn_format *)b)->plugin->rank;
+    const uint32_t p = ((const tn_format *)a)->plugin->rank,
+                   q = ((const tn_format *)b)->plugin->rank;
     return (p > q) - (p < q);
 }
 static bool same_format(const void *a, const void *b)
@@ -114,9 +117,11 @@ static void describe_format(const void *item, char *text, size_t bytes)
 
 enum { OPERATORS, KERNELS, BACKENDS, PASSES, FORMATS, KINDS };
 #define KIND(table_name, type, word)                                                               \
-    { offsetof(tn_registry, table_name), offsetof(tn_batch, table_name),                           \
-      offsetof(tn_plugin_info, word##_count), offsetof(type, plugin), same_##word,                 \
-      order_##table_name, describe_##word }
+    {                                                                                              \
+        offsetof(tn_registry, table_name), offsetof(tn_batch, table_name),                         \
+            offsetof(tn_plugin_info, word##_count), offsetof(type, plugin), same_##word,           \
+            order_##table_name, describe_##word                                                    \
+    }
 static const kind kinds[KINDS] = {
     [OPERATORS] = KIND(operators, tn_operator, operator),
     [KERNELS] = KIND(kernels, tn_kernel, kernel),
@@ -154,7 +159,8 @@ static tn_status admit(tn_batch *batch, tn_call *call, const kind *k, void *item
     for (uint32_t i = 0; i < pending->count; i++)
         if (k->same(pending->items[i], item)) {
             k->describe(item, text, sizeof text);
-            return tn_frame_fail(tn_frame_of(call), TN_ERR_DUPLICATE, "%s is registered twice", text);
+            return tn_frame_fail(tn_frame_of(call), TN_ERR_DUPLICATE, "%s is registered twice",
+                                 text);
         }
     for (uint32_t i = 0; i < table->count; i++) {
         const tn_plugin_slot *other = owner_of(k, table->items[i]);
@@ -162,9 +168,10 @@ static tn_status admit(tn_batch *batch, tn_call *call, const kind *k, void *item
             continue;
         if (other->plugin.rank == batch->slot->plugin.rank) {
             k->describe(item, text, sizeof text);
-            return tn_frame_fail(tn_frame_of(call), TN_ERR_DUPLICATE,
-                                 "%s is in %s, too; a plugin in a folder named earlier would be ahead",
-                                 text, other->plugin.info.file);
+            return tn_frame_fail(
+                tn_frame_of(call), TN_ERR_DUPLICATE,
+                "%s is in %s, too; a plugin in a folder named earlier would be ahead", text,
+                other->plugin.info.file);
         }
         if (other->plugin.rank < batch->slot->plugin.rank) {
             leave_out(batch, k, item, other);
@@ -208,13 +215,15 @@ static bool is_word(const char *text)
 
 static const uint64_t all_types = TN_BIT(TN_DTYPE_COUNT) - TN_BIT(1);
 static const uint32_t param_flags = TN_PARAM_OPTIONAL | TN_PARAM_VARIADIC | TN_PARAM_HETEROGENEOUS |
-                                    TN_PARAM_SEQUENCE | TN_PARAM_OPTIONAL_TYPE | TN_PARAM_NOT_TENSOR;
+                                    TN_PARAM_SEQUENCE | TN_PARAM_OPTIONAL_TYPE |
+                                    TN_PARAM_NOT_TENSOR;
 
 static tn_status check_params(tn_registrar *registrar, const char *op, const char *what,
                               const tn_param_def *params, uint32_t count)
 {
     if (count && !params)
-        return REFUSE("operator '%s': %ss is NULL, but %s_count is %" PRIu32, op, what, what, count);
+        return REFUSE("operator '%s': %ss is NULL, but %s_count is %" PRIu32, op, what, what,
+                      count);
     for (uint32_t k = 0; k < count; k++) {
         const tn_param_def *p = &params[k];
         if (!p->name || !*p->name)
@@ -222,38 +231,48 @@ static tn_status check_params(tn_registrar *registrar, const char *op, const cha
         if (!p->types)
             return REFUSE("operator '%s': %s '%s' has no types", op, what, p->name);
         if (p->types & ~all_types)
-            return REFUSE("operator '%s': %s '%s' has unknown types 0x%" PRIx64 "; known are 0x%" PRIx64,
+            return REFUSE("operator '%s': %s '%s' has unknown types 0x%" PRIx64
+                          "; known are 0x%" PRIx64,
                           op, what, p->name, p->types & ~all_types, all_types);
         if (p->flags & ~param_flags)
             return REFUSE("operator '%s': %s '%s' has unknown flags 0x%" PRIx32, op, what, p->name,
                           p->flags & ~param_flags);
         if ((p->flags & TN_PARAM_VARIADIC) && k + 1 < count)
-            return REFUSE("operator '%s': %s '%s' is variadic, but not the last", op, what, p->name);
-        if ((p->flags & TN_PARAM_NOT_TENSOR) && !(p->flags & (TN_PARAM_SEQUENCE | TN_PARAM_OPTIONAL_TYPE)))
-            return REFUSE("operator '%s': %s '%s' is no tensor, no sequence and no optional", op, what, p->name);
+            return REFUSE("operator '%s': %s '%s' is variadic, but not the last", op, what,
+                          p->name);
+        if ((p->flags & TN_PARAM_NOT_TENSOR) &&
+            !(p->flags & (TN_PARAM_SEQUENCE | TN_PARAM_OPTIONAL_TYPE)))
+            return REFUSE("operator '%s': %s '%s' is no tensor, no sequence and no optional", op,
+                          what, p->name);
     }
     return TN_OK;
 }
 
 static bool is_attribute_type(uint32_t type)
 {
-    return (type >= TN_ATTR_FLOAT && type <= TN_ATTR_GRAPHS) || type == TN_ATTR_TYPE || type == TN_ATTR_TYPES;
+    return (type >= TN_ATTR_FLOAT && type <= TN_ATTR_GRAPHS) || type == TN_ATTR_TYPE ||
+           type == TN_ATTR_TYPES;
 }
 
-static tn_status check_attribute(tn_registrar *registrar, const char *op, const tn_attribute_def *a, uint32_t k)
+static tn_status check_attribute(tn_registrar *registrar, const char *op, const tn_attribute_def *a,
+                                 uint32_t k)
 {
     const bool has_default = a->flags & TN_ATTR_HAS_DEFAULT;
     if (!a->name || !*a->name)
         return REFUSE("operator '%s': attribute %" PRIu32 " has no name", op, k);
     if (!is_attribute_type(a->type))
-        return REFUSE("operator '%s': attribute '%s' has unknown type %" PRIu32, op, a->name, a->type);
+        return REFUSE("operator '%s': attribute '%s' has unknown type %" PRIu32, op, a->name,
+                      a->type);
     if (a->flags & ~(uint32_t)(TN_ATTR_REQUIRED | TN_ATTR_HAS_DEFAULT))
-        return REFUSE("operator '%s': attribute '%s' has unknown flags 0x%" PRIx32, op, a->name, a->flags);
+        return REFUSE("operator '%s': attribute '%s' has unknown flags 0x%" PRIx32, op, a->name,
+                      a->flags);
     if (has_default && (a->flags & TN_ATTR_REQUIRED))
         return REFUSE("operator '%s': attribute '%s' is required and has a default", op, a->name);
-    if (has_default && a->type != TN_ATTR_INT && a->type != TN_ATTR_FLOAT && a->type != TN_ATTR_STRING &&
-        a->type != TN_ATTR_INTS && a->type != TN_ATTR_FLOATS && a->type != TN_ATTR_STRINGS)
-        return REFUSE("operator '%s': attribute '%s' is of a type that has no default", op, a->name);
+    if (has_default && a->type != TN_ATTR_INT && a->type != TN_ATTR_FLOAT &&
+        a->type != TN_ATTR_STRING && a->type != TN_ATTR_INTS && a->type != TN_ATTR_FLOATS &&
+        a->type != TN_ATTR_STRINGS)
+        return REFUSE("operator '%s': attribute '%s' is of a type that has no default", op,
+                      a->name);
     if (has_default && a->type == TN_ATTR_STRING && !a->s)
         return REFUSE("operator '%s': attribute '%s' has a default, but s is NULL", op, a->name);
     if (has_default && a->type == TN_ATTR_INTS && a->ints_count && !a->ints)
@@ -336,10 +355,12 @@ static tn_status add_kernel(tn_registrar *registrar, const tn_kernel_def *def)
     if (!d->run)
         return REFUSE("kernel of '%s' on '%s': run is NULL", d->op, d->backend);
     if (d->until && d->until < d->since)
-        return REFUSE("kernel of '%s' on '%s': until is %" PRIu32 ", before since, which is %" PRIu32,
+        return REFUSE("kernel of '%s' on '%s': until is %" PRIu32
+                      ", before since, which is %" PRIu32,
                       d->op, d->backend, d->until, d->since);
     if (d->types & ~all_types)
-        return REFUSE("kernel of '%s' on '%s' has unknown types 0x%" PRIx64 "; known are 0x%" PRIx64,
+        return REFUSE("kernel of '%s' on '%s' has unknown types 0x%" PRIx64
+                      "; known are 0x%" PRIx64,
                       d->op, d->backend, d->types & ~all_types, all_types);
     item->plugin = &batch->slot->plugin;
     return admit(batch, &registrar->call, &kinds[KERNELS], item);
@@ -372,7 +393,8 @@ static tn_status add_pass(tn_registrar *registrar, const tn_pass_def *def)
         return REFUSE("a pass's name is '%s'; it may have letters, digits, '_', '-' and '.'",
                       tn_text_or(d->name, ""));
     if (d->phase < TN_PHASE_CLEAN || d->phase > TN_PHASE_LATE)
-        return REFUSE("pass '%s': phase is %" PRIu32 "; phases are 1 to %d", d->name, d->phase, TN_PHASE_LATE);
+        return REFUSE("pass '%s': phase is %" PRIu32 "; phases are 1 to %d", d->name, d->phase,
+                      TN_PHASE_LATE);
     if (d->exactness > TN_EXACT_APPROXIMATE)
         return REFUSE("pass '%s': exactness is %" PRIu32 "; it is 0 to %d", d->name, d->exactness,
                       TN_EXACT_APPROXIMATE);
@@ -392,9 +414,11 @@ static tn_status add_format(tn_registrar *registrar, const tn_format_def *def)
         return REFUSE("a format's name is '%s'; it may have letters, digits, '_', '-' and '.'",
                       tn_text_or(d->name, ""));
     if (!d->extension && !d->sniff)
-        return REFUSE("format '%s': extension and sniff are NULL: nothing tells its files", d->name);
+        return REFUSE("format '%s': extension and sniff are NULL: nothing tells its files",
+                      d->name);
     if (d->extension && (d->extension[0] != '.' || !d->extension[1]))
-        return REFUSE("format '%s': extension is '%s', which does not begin with '.'", d->name, d->extension);
+        return REFUSE("format '%s': extension is '%s', which does not begin with '.'", d->name,
+                      d->extension);
     if (!d->read && !d->write)
         return REFUSE("format '%s': read and write are NULL", d->name);
     item->plugin = &batch->slot->plugin;
@@ -414,7 +438,9 @@ const tn_registrar tn_registrar_functions = {
 /* Sessions may still use what leaves a table: operators by their bodies, opened backends. */
 static tn_list *retired_of(tn_registry *registry, const kind *k)
 {
-    return k == &kinds[OPERATORS] ? &registry->retired : k == &kinds[BACKENDS] ? &registry->closing : NULL;
+    return k == &kinds[OPERATORS]  ? &registry->retired
+           : k == &kinds[BACKENDS] ? &registry->closing
+                                   : NULL;
 }
 
 /* What others offer and this plugin, being ahead, offers instead leaves the table. */
@@ -433,7 +459,8 @@ static bool replace_others(tn_batch *batch, const kind *k, const void *item)
         tn_list_remove(table, i);
         k->describe(item, text, sizeof text);
         const size_t count = strlen(text);
-        snprintf(text + count, sizeof text - count, " (%s is ahead)", batch->slot->plugin.info.file);
+        snprintf(text + count, sizeof text - count, " (%s is ahead)",
+                 batch->slot->plugin.info.file);
         tn_slot_note(batch->registry, other, text);
         --*(uint32_t *)(void *)((char *)&other->plugin.info + k->counter);
     }
@@ -482,7 +509,8 @@ static bool reserve_all(tn_batch *batch)
     for (uint32_t k = 0; k < KINDS; k++) {
         const uint32_t more = list_at(batch, kinds[k].batch)->count;
         tn_list *retired = retired_of(batch->registry, &kinds[k]);
-        if (!reserve(list_at(batch->registry, kinds[k].table), more) || (retired && !reserve(retired, more)))
+        if (!reserve(list_at(batch->registry, kinds[k].table), more) ||
+            (retired && !reserve(retired, more)))
             return false;
     }
     return true;

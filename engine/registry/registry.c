@@ -106,7 +106,8 @@ size_t tn_registry_plugin_count(const tn_registry *registry)
 
 const tn_plugin *tn_registry_plugin(const tn_registry *registry, size_t k)
 {
-    return k < registry->plugins.count ? &((tn_plugin_slot *)registry->plugins.items[k])->plugin : NULL;
+    return k < registry->plugins.count ? &((tn_plugin_slot *)registry->plugins.items[k])->plugin
+                                       : NULL;
 }
 
 /* ---- operators ------------------------------------------------------------------------------- */
@@ -121,7 +122,8 @@ static void unlock(const tn_registry *registry)
     pthread_rwlock_unlock((pthread_rwlock_t *)&registry->tables);
 }
 
-static int compare_names(const char *domain, const char *name, const char *b_domain, const char *b_name)
+static int compare_names(const char *domain, const char *name, const char *b_domain,
+                         const char *b_name)
 {
     const int by_domain = strcmp(domain, b_domain);
     return by_domain ? by_domain : strcmp(name, b_name);
@@ -183,7 +185,8 @@ const tn_operator *tn_registry_newer(const tn_registry *registry, const tn_opera
     if (!op->plugin)
         return NULL; /* a model's own function */
     read_lock(registry);
-    for (uint32_t k = first_of(list, op->def.domain, op->def.name); k < list->count && !found; k++) {
+    for (uint32_t k = first_of(list, op->def.domain, op->def.name); k < list->count && !found;
+         k++) {
         const tn_operator *other = list->items[k];
         if (!is_named(other, op->def.domain, op->def.name))
             break;
@@ -234,7 +237,8 @@ static const char *nearest(const tn_registry *registry, const char *domain, cons
     return found;
 }
 
-const char *tn_registry_nearest_operator(const tn_registry *registry, const char *domain, const char *name)
+const char *tn_registry_nearest_operator(const tn_registry *registry, const char *domain,
+                                         const char *name)
 {
     return nearest(registry, tn_text_or(domain, ""), name);
 }
@@ -269,14 +273,16 @@ tn_status tn_registry_body(tn_registry *registry, const tn_operator *op, tn_prep
     if (*out)
         return TN_OK;
     if (!registry->parts.body)
-        return tn_raise(TN_ERR_STATE, "operator '%s' has a body, but nothing here reads bodies", op->def.name);
+        return tn_raise(TN_ERR_STATE, "operator '%s' has a body, but nothing here reads bodies",
+                        op->def.name);
     /* Outside of the lock: reading asks the registry. Whoever comes second throws his away. */
     tn_status status = registry->parts.body(registry, op->def.body, diagnostics, &body);
     if (status == TN_OK && prepare)
         status = prepare(registry, body);
     if (status != TN_OK) {
         tn_graph_destroy(body);
-        return tn_raise_at(status, "body of operator '%s' (%s)", op->def.name, op->plugin->info.file);
+        return tn_raise_at(status, "body of operator '%s' (%s)", op->def.name,
+                           op->plugin->info.file);
     }
     pthread_rwlock_wrlock(&registry->tables);
     if (op->function) {
@@ -293,7 +299,8 @@ tn_status tn_registry_body(tn_registry *registry, const tn_operator *op, tn_prep
 /* ---- kernels, passes, formats ------------------------------------------------------------------ */
 
 uint32_t tn_registry_kernels(const tn_registry *registry, const char *backend, const char *domain,
-                             const char *op, uint32_t since, const tn_kernel **out, uint32_t capacity)
+                             const char *op, uint32_t since, const tn_kernel **out,
+                             uint32_t capacity)
 {
     const tn_list *list = &registry->kernels;
     uint32_t low = 0, count = 0;
@@ -348,7 +355,8 @@ const tn_format *tn_registry_format(const tn_registry *registry, const char *nam
     read_lock(registry);
     for (uint32_t k = 0; k < list->count; k++) {
         const tn_format *format = list->items[k];
-        const bool extension = path && format->def.extension && ends_with(path, format->def.extension);
+        const bool extension = path && format->def.extension &&
+                               ends_with(path, format->def.extension);
         int fit = 0;
         if (name)
             fit = strcmp(format->def.name, name) == 0 ? 3 : 0;

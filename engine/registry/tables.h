@@ -45,20 +45,20 @@ struct tn_registry {
     uint32_t next_rank; /* of the next folder; 0 is for files that the caller loads */
     pthread_mutex_t opening;
     pthread_rwlock_t tables;
-    tn_pool pool;      /* under `opening` */
-    tn_list plugins;   /* tn_plugin_slot, in the order found */
-    tn_list operators; /* by domain, name, since */
-    tn_list kernels;   /* by domain, operator, backend, rank, order of registration */
-    tn_list backends;  /* by name */
-    tn_list passes;    /* by phase, order, name */
-    tn_list formats;   /* by rank, order of registration */
-    tn_list retired;   /* operators that a file loaded later replaced … */
-    tn_list closing;   /* … and backends: closed at the end as well */
+    tn_pool pool;         /* under `opening` */
+    tn_list plugins;      /* tn_plugin_slot, in the order found */
+    tn_list operators;    /* by domain, name, since */
+    tn_list kernels;      /* by domain, operator, backend, rank, order of registration */
+    tn_list backends;     /* by name */
+    tn_list passes;       /* by phase, order, name */
+    tn_list formats;      /* by rank, order of registration */
+    tn_list retired;      /* operators that a file loaded later replaced … */
+    tn_list closing;      /* … and backends: closed at the end as well */
     const char *defaults; /* tn_registry_default_backends, once asked for */
 };
 
-#define TN_RANK_FILE 0u            /* loaded by the caller: ahead of all */
-#define TN_RANK_LINKED UINT32_MAX  /* linked in: behind all */
+#define TN_RANK_FILE 0u           /* loaded by the caller: ahead of all */
+#define TN_RANK_LINKED UINT32_MAX /* linked in: behind all */
 
 /* What one plugin registers while its load() runs; goes into the tables only if that succeeds. */
 typedef struct tn_batch {
@@ -77,7 +77,8 @@ void tn_batch_fini(tn_batch *batch);
 
 /* load.c. All hold `opening`. Text goes to the plugin's info.message as well. */
 tn_status tn_load_slot(tn_registry *registry, tn_plugin_slot *slot);
-tn_status tn_load_entry(tn_registry *registry, tn_plugin_slot *slot, const struct tn_plugin_entry *entry);
+tn_status tn_load_entry(tn_registry *registry, tn_plugin_slot *slot,
+                        const struct tn_plugin_entry *entry);
 /* A new plugin in the list; NULL when memory is short. */
 tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t rank);
 /* Writes status and message and answers status. */
@@ -86,13 +87,15 @@ tn_status tn_slot_refuse(tn_registry *registry, tn_plugin_slot *slot, tn_status 
 /* Appends to the message of a plugin that is loaded: "left out: …". */
 void tn_slot_note(tn_registry *registry, tn_plugin_slot *slot, const char *text);
 /* A plugin's status and message as a diagnostic. */
-tn_status tn_slot_diagnose(const tn_plugin_slot *slot, uint32_t severity, tn_diagnostics *diagnostics);
+tn_status tn_slot_diagnose(const tn_plugin_slot *slot, uint32_t severity,
+                           tn_diagnostics *diagnostics);
 
 /* backends.c: opens the backends that a plugin brought; the first that cannot be is the answer. */
 tn_status tn_open_backends_of(tn_registry *registry, tn_plugin_slot *slot);
 
 /* discover.c: walks options' folders, TENON_PLUGIN_PATH and the install's own. */
-tn_status tn_discover(tn_registry *registry, const tn_runtime_options *options, tn_diagnostics *diagnostics);
+tn_status tn_discover(tn_registry *registry, const tn_runtime_options *options,
+                      tn_diagnostics *diagnostics);
 
 /* host.c: fills a plugin's table. */
 void tn_host_fill(tn_plugin_host *host, const tn_host_parts *parts, uint32_t minor);

@@ -11,8 +11,8 @@ static const tn_tensor *cell_tensor(tn_activation *a, uint32_t value)
     return value == TN_NONE ? NULL : &a->cells[value].tensor;
 }
 
-static void call_init(tn_activation *a, tn_step_call *call, const tn_kernel *kernel, tn_node_id node,
-                      const tn_node_view *view)
+static void call_init(tn_activation *a, tn_step_call *call, const tn_kernel *kernel,
+                      tn_node_id node, const tn_node_view *view)
 {
     tn_frame_init(&call->frame, &call->ctx.call, sizeof call->ctx, TN_STAGE_RUN, kernel->plugin,
                   kernel->def.user, call);
@@ -50,7 +50,9 @@ static tn_status make_call(tn_activation *a, uint32_t s)
     call->ctx.inputs = in;
     call->ctx.outputs = out;
     call->ctx.packs = step->pack_data;
-    call->ctx.scratch = step->scratch_block == TN_NONE ? NULL : a->arena + a->plan->blocks[step->scratch_block].offset;
+    call->ctx.scratch = step->scratch_block == TN_NONE
+                            ? NULL
+                            : a->arena + a->plan->blocks[step->scratch_block].offset;
     return TN_OK;
 }
 
@@ -114,17 +116,20 @@ static tn_status attach_step(tn_activation *a, const tn_plan_step *step)
         tn_frame frame;
         tn_slot_call ctx;
     } call = { .ctx = { .problem = &step->problem,
-                        .instance = step->kernel->backend ? step->kernel->backend->instance : NULL } };
+                        .instance = step->kernel->backend ? step->kernel->backend->instance
+                                                          : NULL } };
     if (!step->kernel->def.attach)
         return TN_OK;
-    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_COMPILE, step->kernel->plugin,
-                  step->kernel->def.user, (void *)a->plan->compile);
+    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_COMPILE,
+                  step->kernel->plugin, step->kernel->def.user, (void *)a->plan->compile);
     const int before = tn_threads_enter(a->plan->compile->threads);
-    const tn_status status = step->kernel->def.attach(&call.ctx, step->state, a->slots + step->slot_offset);
+    const tn_status status = step->kernel->def.attach(&call.ctx, step->state,
+                                                      a->slots + step->slot_offset);
     tn_threads_leave(before);
     if (status != TN_OK)
-        return tn_plan_diagnose(a->plan->compile, step->node, status,
-                                call.frame.message[0] ? call.frame.message : "attach gave no reason", NULL);
+        return tn_plan_diagnose(
+            a->plan->compile, step->node, status,
+            call.frame.message[0] ? call.frame.message : "attach gave no reason", NULL);
     return TN_OK;
 }
 
@@ -134,11 +139,13 @@ static void detach_step(tn_activation *a, const tn_plan_step *step)
         tn_frame frame;
         tn_slot_call ctx;
     } call = { .ctx = { .problem = &step->problem,
-                        .instance = step->kernel && step->kernel->backend ? step->kernel->backend->instance : NULL } };
+                        .instance = step->kernel && step->kernel->backend
+                                        ? step->kernel->backend->instance
+                                        : NULL } };
     if (step->kind != TN_STEP_KERNEL || !step->kernel->def.detach)
         return;
-    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_COMPILE, step->kernel->plugin,
-                  step->kernel->def.user, (void *)a->plan->compile);
+    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_COMPILE,
+                  step->kernel->plugin, step->kernel->def.user, (void *)a->plan->compile);
     const int before = tn_threads_enter(a->plan->compile->threads);
     step->kernel->def.detach(&call.ctx, step->state, a->slots + step->slot_offset);
     tn_threads_leave(before);
@@ -195,7 +202,8 @@ static tn_status fill(tn_activation *a)
     a->output_own = tn_pool_alloc(&a->pool, (plan->output_count + 1) * sizeof *a->output_own);
     a->arena = tn_alloc_aligned(plan->arena_bytes ? plan->arena_bytes : 1, 64);
     a->slots = tn_alloc_aligned(plan->slot_bytes ? plan->slot_bytes : 1, 64);
-    if (!a->cells || !a->calls || !a->host_calls || !a->output_memory || !a->output_own || !a->arena || !a->slots)
+    if (!a->cells || !a->calls || !a->host_calls || !a->output_memory || !a->output_own ||
+        !a->arena || !a->slots)
         return tn_raise_memory();
     memset(a->slots, 0, plan->slot_bytes ? plan->slot_bytes : 1);
     for (uint32_t v = 0; v < plan->value_count; v++)
@@ -238,7 +246,8 @@ void tn_activation_destroy(tn_activation *a)
     tn_free(a);
 }
 
-tn_status tn_activation_bind(tn_activation *a, const tn_tensor *const *inputs, tn_object *const *objects)
+tn_status tn_activation_bind(tn_activation *a, const tn_tensor *const *inputs,
+                             tn_object *const *objects)
 {
     const tn_plan *plan = a->plan;
     for (uint32_t v = 0; v < plan->value_count; v++) {

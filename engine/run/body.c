@@ -65,7 +65,8 @@ static tn_status collect(body *b, const tn_tensor *const *in, uint32_t in_count)
         if (view->constant && !view->is_input)
             continue;
         if (index == TN_NONE)
-            return tn_raise(TN_ERR_INTERNAL, "captured value '%s' is not in the plan around", view->name);
+            return tn_raise(TN_ERR_INTERNAL, "captured value '%s' is not in the plan around",
+                            view->name);
         tn_cell *cell = &around->cells[index];
         TN_TRY(take_input(b, cell->object ? &cell->object->tensor : &cell->tensor, cell->object));
         take_list_type(b, captures[k]);
@@ -131,8 +132,8 @@ static tn_status run_plan(body *b, tn_object **made)
     return status;
 }
 
-tn_status tn_run_body(tn_step_call *call, tn_region_id region, const tn_tensor *const *in, uint32_t in_count,
-                      const tn_tensor **out, uint32_t out_count)
+tn_status tn_run_body(tn_step_call *call, tn_region_id region, const tn_tensor *const *in,
+                      uint32_t in_count, const tn_tensor **out, uint32_t out_count)
 {
     body b = { .call = call, .region = region };
     const tn_value_id *outputs;

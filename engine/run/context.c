@@ -21,14 +21,17 @@ static tn_status allocate(tn_context *c)
     c->objects = tn_alloc(inputs + 1, sizeof *c->objects);
     c->callers = tn_alloc(outputs + 1, sizeof *c->callers);
     c->outputs = tn_alloc(outputs + 1, sizeof *c->outputs);
-    return c->inputs && c->types && c->last_types && c->bound && c->objects && c->callers && c->outputs
-               ? TN_OK : tn_raise_memory();
+    return c->inputs && c->types && c->last_types && c->bound && c->objects && c->callers &&
+                   c->outputs
+               ? TN_OK
+               : tn_raise_memory();
 }
 
 tn_status tn_context_create(tn_session *session, tn_context **out)
 {
     if (!session || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_context_create needs a session and a place for the context");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_context_create needs a session and a place for the context");
     tn_context *c = tn_alloc(1, sizeof *c);
     if (!c)
         return tn_raise_memory();
@@ -90,8 +93,10 @@ static tn_status find_input(const tn_session *session, const char *name, uint32_
             names[count++] = session->inputs[k].name;
     }
     const char *near = tn_nearest(name, names, count);
-    return near ? tn_raise(TN_ERR_NAME, "the graph has no input '%s'; did you mean '%s'?", name, near)
-                : tn_raise(TN_ERR_NAME, "the graph has no input '%s'; its first is '%s'", name, count ? names[0] : "");
+    return near ? tn_raise(TN_ERR_NAME, "the graph has no input '%s'; did you mean '%s'?", name,
+                           near)
+                : tn_raise(TN_ERR_NAME, "the graph has no input '%s'; its first is '%s'", name,
+                           count ? names[0] : "");
 }
 
 static tn_status wrong_shape(const tn_port *port, const tn_tensor *tensor)
@@ -99,8 +104,8 @@ static tn_status wrong_shape(const tn_port *port, const tn_tensor *tensor)
     const tn_type type = tn_type_of_tensor(tensor);
     tn_builder text = { 0 };
     tn_add_shape(&text, NULL, type.rank, type.dims);
-    const tn_status status = tn_raise(TN_ERR_SHAPE, "input '%s' is given as %s, but is declared %s", port->name,
-                                      tn_builder_text(&text), port->shape);
+    const tn_status status = tn_raise(TN_ERR_SHAPE, "input '%s' is given as %s, but is declared %s",
+                                      port->name, tn_builder_text(&text), port->shape);
     tn_builder_fini(&text);
     return status;
 }
@@ -110,24 +115,27 @@ static tn_status check_tensor(const tn_port *port, const tn_tensor *tensor)
 {
     size_t bytes;
     if ((tensor->kind & 15u) != (port->type.kind & 15u))
-        return tn_raise(TN_ERR_TYPE, "input '%s' is given as kind %u, but is declared as kind %u", port->name,
-                        tensor->kind, port->type.kind);
+        return tn_raise(TN_ERR_TYPE, "input '%s' is given as kind %u, but is declared as kind %u",
+                        port->name, tensor->kind, port->type.kind);
     if (tensor->kind)
         return TN_OK;
     if (tensor->dtype != port->type.dtype && port->type.dtype != TN_UNDEFINED)
         return tn_raise(TN_ERR_TYPE, "input '%s' is given as %s, but is declared %s", port->name,
                         tn_dtype_name(tensor->dtype), tn_dtype_name(port->type.dtype));
     if (tensor->rank < 0 || tensor->rank > TN_MAX_RANK || (tensor->rank && !tensor->dims))
-        return tn_raise(TN_ERR_ARGUMENT, "input '%s' has rank %d, or no extents", port->name, tensor->rank);
+        return tn_raise(TN_ERR_ARGUMENT, "input '%s' has rank %d, or no extents", port->name,
+                        tensor->rank);
     if (port->type.rank >= 0 && port->type.rank != tensor->rank)
         return wrong_shape(port, tensor);
     for (int32_t axis = 0; axis < tensor->rank; axis++)
-        if (tensor->dims[axis] < 0 || (port->type.rank >= 0 && tn_dim_known(port->type.dims[axis]) &&
-                                       port->type.dims[axis] != tensor->dims[axis]))
+        if (tensor->dims[axis] < 0 ||
+            (port->type.rank >= 0 && tn_dim_known(port->type.dims[axis]) &&
+             port->type.dims[axis] != tensor->dims[axis]))
             return wrong_shape(port, tensor);
     TN_TRY(tn_shape_bytes(tensor->dtype, tensor->rank, tensor->dims, &bytes));
     if (!tensor->strides && tensor->bytes < bytes)
-        return tn_raise(TN_ERR_ARGUMENT, "input '%s' has %zu bytes, its shape takes %zu", port->name, tensor->bytes, bytes);
+        return tn_raise(TN_ERR_ARGUMENT, "input '%s' has %zu bytes, its shape takes %zu",
+                        port->name, tensor->bytes, bytes);
     if (bytes && !tensor->data)
         return tn_raise(TN_ERR_ARGUMENT, "input '%s' has no data", port->name);
     if (tensor->strides && tn_dtype_bits(tensor->dtype) < 8)
@@ -180,7 +188,8 @@ static void gather(const tn_input_slot *slot, size_t bytes)
     memcpy(strides[0], slot->strides, sizeof strides[0]);
     for (bool more = bytes > 0; more; to += element) {
         memcpy(to, (const char *)slot->tensor.data + offset[0] * (int64_t)element, element);
-        more = tn_next(slot->tensor.rank, slot->dims, index, 1, (const int64_t(*)[TN_MAX_RANK])strides, offset);
+        more = tn_next(slot->tensor.rank, slot->dims, index, 1,
+                       (const int64_t(*)[TN_MAX_RANK])strides, offset);
     }
 }
 
@@ -286,7 +295,8 @@ static tn_status choose(tn_context *c, const tn_compile *compile)
         return TN_OK;
     c->current = NULL;
     TN_TRY(tn_session_check(session, c->types));
-    TN_TRY(tn_plan_table_get(&session->table, compile, TN_TOP_REGION, c->types, session->input_count, NULL, &plan));
+    TN_TRY(tn_plan_table_get(&session->table, compile, TN_TOP_REGION, c->types,
+                             session->input_count, NULL, &plan));
     const tn_status status = tn_context_activation(c, plan, &c->current);
     tn_plan_unref(plan);
     if (status == TN_OK && session->input_count)
@@ -303,14 +313,18 @@ static tn_status point_output(tn_context *c, tn_activation *a, uint32_t k, void 
     if (!lent->data)
         return TN_OK;
     if (value->place != TN_PLACE_OUTPUT)
-        return tn_raise(TN_ERR_STATE, "output '%s' has a size that only running tells: it cannot be lent memory",
+        return tn_raise(TN_ERR_STATE,
+                        "output '%s' has a size that only running tells: it cannot be lent memory",
                         c->session->outputs[k].name);
-    if (lent->dtype != value->type->dtype || lent->rank != value->type->rank || lent->bytes < value->bytes ||
-        (lent->rank && memcmp(lent->dims, value->type->dims, (size_t)lent->rank * sizeof *lent->dims) != 0)) {
+    if (lent->dtype != value->type->dtype || lent->rank != value->type->rank ||
+        lent->bytes < value->bytes ||
+        (lent->rank &&
+         memcmp(lent->dims, value->type->dims, (size_t)lent->rank * sizeof *lent->dims) != 0)) {
         tn_builder text = { 0 };
         tn_add_type(&text, NULL, value->type);
-        const tn_status status = tn_raise(TN_ERR_SHAPE, "output '%s' is %s, the memory lent for it is another type or size",
-                                          c->session->outputs[k].name, tn_builder_text(&text));
+        const tn_status status = tn_raise(
+            TN_ERR_SHAPE, "output '%s' is %s, the memory lent for it is another type or size",
+            c->session->outputs[k].name, tn_builder_text(&text));
         tn_builder_fini(&text);
         return status;
     }
@@ -329,7 +343,9 @@ static void show_outputs(tn_context *c, const tn_activation *a)
 
 static tn_status run_activation(tn_context *c, tn_activation *a)
 {
-    void *own[64], **kept = a->plan->output_count <= TN_COUNT(own) ? own : tn_alloc(a->plan->output_count, sizeof *kept);
+    void *own[64], **kept = a->plan->output_count <= TN_COUNT(own)
+                                ? own
+                                : tn_alloc(a->plan->output_count, sizeof *kept);
     tn_status status = kept ? TN_OK : tn_raise_memory();
     uint32_t pointed = 0;
     for (; status == TN_OK && pointed < a->plan->output_count; pointed++)
@@ -379,7 +395,9 @@ static void start(tn_context *c, const tn_run_options *options)
     run->start = tn_now();
     run->seed = options && TN_HAS(options, seed) ? options->seed : 0;
     run->profile = options && TN_HAS(options, profile) && options->profile;
-    run->deadline = options && TN_HAS(options, deadline_ns) && options->deadline_ns ? run->start + options->deadline_ns : 0;
+    run->deadline = options && TN_HAS(options, deadline_ns) && options->deadline_ns
+                        ? run->start + options->deadline_ns
+                        : 0;
     run->cancel = options && TN_HAS(options, cancel) ? options->cancel : NULL;
     run->stopped = 0;
     c->profile_count = 0;
@@ -401,8 +419,10 @@ tn_status tn_context_run(tn_context *c, const tn_run_options *options)
     if (!c)
         return tn_raise(TN_ERR_ARGUMENT, "tn_context_run needs a context");
     if (c->session->compile.threads > 1 && c->session->pid != (int)getpid())
-        return tn_raise(TN_ERR_FORKED, "the session has %u threads and was made before the fork: make a new one in the child",
-                        c->session->compile.threads);
+        return tn_raise(
+            TN_ERR_FORKED,
+            "the session has %u threads and was made before the fork: make a new one in the child",
+            c->session->compile.threads);
     const uint64_t before = tn_allocation_count();
     enter(c->session);
     start(c, options);
@@ -429,7 +449,10 @@ const tn_tensor *tn_context_output(const tn_context *c, size_t k)
 
 void tn_context_note(tn_context *c, const tn_plan_step *step, uint64_t from, uint64_t to)
 {
-    struct { tn_profile_step *items; uint32_t count, capacity; } list = { c->profile, (uint32_t)c->profile_count, (uint32_t)c->profile_capacity };
+    struct {
+        tn_profile_step *items;
+        uint32_t count, capacity;
+    } list = { c->profile, (uint32_t)c->profile_count, (uint32_t)c->profile_capacity };
     if (step->kind == TN_STEP_VIEW || !TN_GROW(&list))
         return;
     c->profile = list.items;
@@ -439,9 +462,10 @@ void tn_context_note(tn_context *c, const tn_plan_step *step, uint64_t from, uin
         .name = step->view ? step->view->name : "",
         .op = step->view ? step->view->op : "copy",
         .backend = step->kernel ? step->kernel->def.backend : "",
-        .algorithm = step->alternatives[step->chosen].algorithm ? step->alternatives[step->chosen].algorithm
-                     : step->algorithm                           ? step->algorithm
-                                                                 : "",
+        .algorithm = step->alternatives[step->chosen].algorithm
+                         ? step->alternatives[step->chosen].algorithm
+                     : step->algorithm ? step->algorithm
+                                       : "",
         .start_ns = from - c->run.start,
         .ns = to - from,
     };

@@ -24,7 +24,10 @@ typedef struct alone {
     tn_type *in_types, *out_types;
 } alone;
 
-static bool wanted(const alone *w, uint32_t k) { return w->view->outputs[k] != TN_NONE; }
+static bool wanted(const alone *w, uint32_t k)
+{
+    return w->view->outputs[k] != TN_NONE;
+}
 
 /* ---- types ------------------------------------------------------------------------------------------ */
 
@@ -48,7 +51,8 @@ static tn_status infer(alone *w)
         w->out_types[k] = tn_type_unknown();
     if (w->op->def.traits & TN_REGIONS) /* what bodies give, only running them tells */
         return TN_OK;
-    return tn_infer_node_now(w->compile->registry, w->graph, w->node, types, w->inputs, w->out_types);
+    return tn_infer_node_now(w->compile->registry, w->graph, w->node, types, w->inputs,
+                             w->out_types);
 }
 
 /* ---- outputs ------------------------------------------------------------------------------------------ */
@@ -68,13 +72,16 @@ static tn_status make_outputs(alone *w, tn_tensor **outputs)
         outputs[k] = tn_pool_alloc(&w->pool, sizeof *outputs[k]);
         if (!outputs[k])
             return tn_raise_memory();
-        *outputs[k] = (tn_tensor){ .size = sizeof *outputs[k], .kind = type->kind, .dtype = type->dtype, .rank = -1 };
+        *outputs[k] = (tn_tensor){
+            .size = sizeof *outputs[k], .kind = type->kind, .dtype = type->dtype, .rank = -1
+        };
     }
     return TN_OK;
 }
 
 /* Copies one collected element into its place: `outer` runs of `inner` bytes each. */
-static void place_element(const tn_object *element, char *to, size_t outer, size_t inner, size_t step)
+static void place_element(const tn_object *element, char *to, size_t outer, size_t inner,
+                          size_t step)
 {
     const char *from = element->tensor.data;
     for (size_t k = 0; k < outer && inner; k++)
@@ -88,13 +95,17 @@ static tn_status join_scan(alone *w, uint32_t k, tn_scan *scan)
     const int32_t axis = scan->axis < 0 ? scan->axis + first->rank + 1 : scan->axis;
     size_t outer = 1, inner;
     if (axis < 0 || axis > first->rank || first->rank + 1 > TN_MAX_RANK)
-        return tn_raise(TN_ERR_ATTRIBUTE, "scan output %u is joined along axis %d of rank %d", k, scan->axis, first->rank + 1);
-    memmove(type.dims + axis + 1, type.dims + axis, (size_t)(first->rank - axis) * sizeof *type.dims);
+        return tn_raise(TN_ERR_ATTRIBUTE, "scan output %u is joined along axis %d of rank %d", k,
+                        scan->axis, first->rank + 1);
+    memmove(type.dims + axis + 1, type.dims + axis,
+            (size_t)(first->rank - axis) * sizeof *type.dims);
     type.dims[axis] = scan->count;
     type.rank = first->rank + 1;
     for (uint32_t i = 1; i < scan->count; i++)
-        if (scan->items[i]->tensor.rank != first->rank || scan->items[i]->tensor.dtype != first->dtype ||
-            memcmp(scan->items[i]->dims, first->dims, (size_t)first->rank * sizeof *first->dims) != 0)
+        if (scan->items[i]->tensor.rank != first->rank ||
+            scan->items[i]->tensor.dtype != first->dtype ||
+            memcmp(scan->items[i]->dims, first->dims, (size_t)first->rank * sizeof *first->dims) !=
+                0)
             return tn_raise(TN_ERR_SHAPE, "scan output %u changes its shape in trip %u", k, i);
     TN_TRY(tn_object_create(&type, &w->made[k]));
     for (int32_t d = 0; d < axis; d++)
@@ -102,7 +113,8 @@ static tn_status join_scan(alone *w, uint32_t k, tn_scan *scan)
     inner = outer ? first->bytes / outer : 0;
     for (uint32_t i = 0; i < scan->count; i++) {
         const uint32_t at = scan->reverse ? scan->count - 1 - i : i;
-        place_element(scan->items[i], (char *)w->made[k]->tensor.data + at * inner, outer, inner, inner * scan->count);
+        place_element(scan->items[i], (char *)w->made[k]->tensor.data + at * inner, outer, inner,
+                      inner * scan->count);
     }
     return TN_OK;
 }
@@ -125,7 +137,8 @@ static tn_status finish_outputs(alone *w)
         tn_scan *scan = &w->call->scans[k];
         if (wanted(w, k) && !w->made[k] && scan->count)
             TN_TRY(join_scan(w, k, scan));
-        else if (wanted(w, k) && !w->made[k] && (w->op->def.traits & TN_REGIONS) && w->call->ctx.outputs[k]->kind == 0)
+        else if (wanted(w, k) && !w->made[k] && (w->op->def.traits & TN_REGIONS) &&
+                 w->call->ctx.outputs[k]->kind == 0)
             TN_TRY(join_nothing(w, k));
         if (wanted(w, k) && !w->made[k])
             return tn_raise(TN_ERR_PLUGIN, "the kernel made no output %u", k);
@@ -157,12 +170,24 @@ static tn_status describe(alone *w)
             types[inputs + k] = &w->out_types[k];
             known = known && tn_type_is_known(types[inputs + k]);
         }
-    *step = (tn_plan_step){ .node = w->node, .view = w->view, .op = w->op, .kernel = w->kernel, .input_count = inputs,
-                            .output_count = outputs, .input_ids = (tn_value_id *)(uintptr_t)w->view->inputs };
-    step->problem = (tn_problem){ .size = sizeof step->problem, .flags = known ? TN_PROBLEM_SHAPES_KNOWN : 0u,
-                                  .threads = w->compile->threads, .math = w->compile->math, .node = w->view,
-                                  .own_count = inputs, .input_count = inputs, .output_count = outputs,
-                                  .inputs = types, .outputs = types + inputs, .constants = constants };
+    *step = (tn_plan_step){ .node = w->node,
+                            .view = w->view,
+                            .op = w->op,
+                            .kernel = w->kernel,
+                            .input_count = inputs,
+                            .output_count = outputs,
+                            .input_ids = (tn_value_id *)(uintptr_t)w->view->inputs };
+    step->problem = (tn_problem){ .size = sizeof step->problem,
+                                  .flags = known ? TN_PROBLEM_SHAPES_KNOWN : 0u,
+                                  .threads = w->compile->threads,
+                                  .math = w->compile->math,
+                                  .node = w->view,
+                                  .own_count = inputs,
+                                  .input_count = inputs,
+                                  .output_count = outputs,
+                                  .inputs = types,
+                                  .outputs = types + inputs,
+                                  .constants = constants };
     return TN_OK;
 }
 
@@ -172,20 +197,23 @@ static bool is_plain(const tn_plan_step *step, const tn_alternative *alternative
     for (uint32_t k = 0; k < step->problem.input_count; k++)
         other |= alternative->input_layouts[k];
     for (uint32_t k = 0; k < step->problem.output_count; k++)
-        other |= alternative->output_layouts[k] | (alternative->output_aliases[k].kind == TN_ALIAS_STARTS_AS);
+        other |= alternative->output_layouts[k] |
+                 (alternative->output_aliases[k].kind == TN_ALIAS_STARTS_AS);
     return other == 0;
 }
 
 static tn_status choose_plain(alone *w)
 {
     static const uint32_t plain[] = { TN_LAYOUT_PLAIN };
-    tn_layouts *candidates = tn_pool_alloc(&w->pool, (w->step.problem.input_count + 1) * sizeof *candidates);
+    tn_layouts *candidates = tn_pool_alloc(&w->pool,
+                                           (w->step.problem.input_count + 1) * sizeof *candidates);
     char reason[256] = "";
     if (!candidates)
         return tn_raise_memory();
     for (uint32_t k = 0; k < w->step.problem.input_count; k++)
         candidates[k] = (tn_layouts){ 1, plain };
-    const tn_status status = tn_kernel_measure(w->compile, &w->step, &w->pool, candidates, reason, sizeof reason);
+    const tn_status status = tn_kernel_measure(w->compile, &w->step, &w->pool, candidates, reason,
+                                               sizeof reason);
     if (status != TN_OK && reason[0])
         return tn_raise(status == TN_DECLINED ? TN_ERR_UNPLACED : status, "%s", reason);
     TN_TRY(status);
@@ -194,7 +222,8 @@ static tn_status choose_plain(alone *w)
             w->step.chosen = a;
             return TN_OK;
         }
-    return tn_raise(TN_ERR_UNPLACED, "the kernel has no plain layout for shapes that only running tells");
+    return tn_raise(TN_ERR_UNPLACED,
+                    "the kernel has no plain layout for shapes that only running tells");
 }
 
 static bool is_empty(const tn_tensor *tensor)
@@ -217,7 +246,8 @@ static tn_status check_empty(const alone *w, bool *work)
     for (uint32_t k = 0; k < w->view->output_count; k++)
         *work |= wanted(w, k) && !(w->made[k] && is_empty(&w->made[k]->tensor));
     if (*work && empty && !(w->op->def.traits & TN_REGIONS))
-        return tn_raise(TN_ERR_SHAPE, "an input has no element, and %s's kernel takes none such", w->kernel->def.backend);
+        return tn_raise(TN_ERR_SHAPE, "an input has no element, and %s's kernel takes none such",
+                        w->kernel->def.backend);
     return TN_OK;
 }
 
@@ -235,8 +265,8 @@ static tn_status attach_and_run(alone *w)
         tn_free(scratch);
         return tn_raise_memory();
     }
-    tn_frame_init(&slot_call.frame, &slot_call.ctx.call, sizeof slot_call.ctx, TN_STAGE_COMPILE, w->kernel->plugin,
-                  w->kernel->def.user, (void *)(uintptr_t)w->compile);
+    tn_frame_init(&slot_call.frame, &slot_call.ctx.call, sizeof slot_call.ctx, TN_STAGE_COMPILE,
+                  w->kernel->plugin, w->kernel->def.user, (void *)(uintptr_t)w->compile);
     w->call->ctx.scratch = scratch;
     w->call->ctx.packs = w->step.pack_data;
     if (w->kernel->def.attach)
@@ -257,7 +287,8 @@ static tn_status prepare_call(alone *w)
     tn_tensor **outputs = tn_pool_alloc(&w->pool, (w->view->output_count + 1) * sizeof *outputs);
     if (!call || !outputs)
         return tn_raise_memory();
-    tn_frame_init(&call->frame, &call->ctx.call, sizeof call->ctx, TN_STAGE_RUN, w->kernel->plugin, w->kernel->def.user, call);
+    tn_frame_init(&call->frame, &call->ctx.call, sizeof call->ctx, TN_STAGE_RUN, w->kernel->plugin,
+                  w->kernel->def.user, call);
     call->compile = w->compile;
     call->graph = w->graph;
     call->activation = w->activation;
@@ -367,8 +398,14 @@ static void gather_inputs(tn_activation *a, uint32_t s, alone *w)
 tn_status tn_execute_dynamic(tn_activation *a, uint32_t s)
 {
     const tn_plan_step *step = &a->plan->steps[s];
-    alone w = { .compile = a->plan->compile, .graph = a->plan->compile->graph, .node = step->node, .view = step->view,
-                .op = step->op, .kernel = step->kernel, .activation = a, .run = a->run };
+    alone w = { .compile = a->plan->compile,
+                .graph = a->plan->compile->graph,
+                .node = step->node,
+                .view = step->view,
+                .op = step->op,
+                .kernel = step->kernel,
+                .activation = a,
+                .run = a->run };
     const uint32_t inputs = step->view->input_count, outputs = step->view->output_count;
     w.inputs = tn_pool_alloc(&w.pool, (inputs + 1) * sizeof *w.inputs);
     w.given = tn_alloc(inputs + outputs + 1, sizeof *w.given);
@@ -393,7 +430,8 @@ tn_status tn_execute_dynamic(tn_activation *a, uint32_t s)
         cell->tensor = w.made[k]->tensor;
     }
     tn_free(w.given);
-    if (status != TN_OK && status != TN_ERR_CANCELLED && status != TN_ERR_DEADLINE && !strstr(tn_error_message(), "node '"))
+    if (status != TN_OK && status != TN_ERR_CANCELLED && status != TN_ERR_DEADLINE &&
+        !strstr(tn_error_message(), "node '"))
         return tn_plan_diagnose(w.compile, step->node, status, tn_error_message(), NULL);
     return status;
 }
@@ -403,8 +441,10 @@ tn_status tn_execute_dynamic(tn_activation *a, uint32_t s)
 static const tn_kernel *reference_kernel(const tn_compile *compile, const tn_operator *op)
 {
     const tn_kernel *kernels[1];
-    return tn_registry_kernels(compile->registry, "reference", op->def.domain, op->def.name, op->def.since, kernels, 1)
-               ? kernels[0] : NULL;
+    return tn_registry_kernels(compile->registry, "reference", op->def.domain, op->def.name,
+                               op->def.since, kernels, 1)
+               ? kernels[0]
+               : NULL;
 }
 
 static tn_status to_constants(alone *w, tn_constant **outputs)
@@ -419,12 +459,17 @@ static tn_status to_constants(alone *w, tn_constant **outputs)
     return TN_OK;
 }
 
-tn_status tn_evaluate(void *user, const tn_graph *graph, tn_node_id node, const tn_tensor *const *inputs, tn_constant **outputs)
+tn_status tn_evaluate(void *user, const tn_graph *graph, tn_node_id node,
+                      const tn_tensor *const *inputs, tn_constant **outputs)
 {
     const tn_compile *compile = user;
     tn_run_state run = { .seed = 0 };
-    alone w = { .compile = compile, .graph = graph, .node = node, .view = tn_graph_node(graph, node),
-                .op = tn_operator_of(graph, node), .run = &run };
+    alone w = { .compile = compile,
+                .graph = graph,
+                .node = node,
+                .view = tn_graph_node(graph, node),
+                .op = tn_operator_of(graph, node),
+                .run = &run };
     w.kernel = reference_kernel(compile, w.op);
     if (!w.kernel && !(w.op->def.traits & TN_RESHAPES))
         return tn_raise(TN_ERR_UNPLACED, "%s has no reference kernel", w.op->def.name);

@@ -28,8 +28,9 @@ tn_status tn_run_check(tn_run_state *run)
 
 static tn_status raise_stopped(const tn_run_state *run)
 {
-    return run->stopped == TN_ERR_CANCELLED ? tn_raise(TN_ERR_CANCELLED, "the run was cancelled")
-                                            : tn_raise(TN_ERR_DEADLINE, "the run's deadline passed");
+    return run->stopped == TN_ERR_CANCELLED
+               ? tn_raise(TN_ERR_CANCELLED, "the run was cancelled")
+               : tn_raise(TN_ERR_DEADLINE, "the run's deadline passed");
 }
 
 static bool is_empty(const tn_tensor *tensor)
@@ -65,8 +66,9 @@ tn_status tn_call_kernel(tn_step_call *call, const tn_kernel *kernel, const void
         return TN_OK;
     if (status == TN_ERR_CANCELLED || status == TN_ERR_DEADLINE)
         return raise_stopped(call->run);
-    return tn_plan_diagnose(call->compile, call->node, status,
-                            call->frame.message[0] ? call->frame.message : "the kernel gave no reason", NULL);
+    return tn_plan_diagnose(
+        call->compile, call->node, status,
+        call->frame.message[0] ? call->frame.message : "the kernel gave no reason", NULL);
 }
 
 static tn_status run_kernel(tn_activation *a, uint32_t s)
@@ -74,7 +76,8 @@ static tn_status run_kernel(tn_activation *a, uint32_t s)
     const tn_plan_step *step = &a->plan->steps[s];
     tn_step_call *call = &a->calls[s];
     if (step->starts_as != TN_NONE && call->ctx.outputs[0]->bytes)
-        memcpy(call->ctx.outputs[0]->data, call->ctx.inputs[step->starts_as]->data, call->ctx.outputs[0]->bytes);
+        memcpy(call->ctx.outputs[0]->data, call->ctx.inputs[step->starts_as]->data,
+               call->ctx.outputs[0]->bytes);
     TN_TRY(tn_call_kernel(call, step->kernel, step->state, a->slots + step->slot_offset));
     for (uint32_t h = 0; h < step->host_step_count; h++)
         TN_TRY(tn_call_kernel(&a->host_calls[s][h], step->host_steps[h].kernel, NULL, NULL));
@@ -142,26 +145,32 @@ tn_status tn_execute(tn_activation *a)
     return TN_OK;
 }
 
-tn_status tn_run_once(const tn_compile *compile, tn_plan_step *step, const tn_tensor *input, tn_tensor *output)
+tn_status tn_run_once(const tn_compile *compile, tn_plan_step *step, const tn_tensor *input,
+                      tn_tensor *output)
 {
     tn_run_state run = { .seed = 0 };
-    tn_step_call call = { .compile = compile, .run = &run, .graph = compile->graph, .node = step->node };
+    tn_step_call call = {
+        .compile = compile, .run = &run, .graph = compile->graph, .node = step->node
+    };
     const tn_tensor *inputs[] = { input };
     tn_tensor *outputs[] = { output };
     const tn_alternative *chosen = &step->alternatives[step->chosen];
     struct {
         tn_frame frame;
         tn_slot_call ctx;
-    } slot_call = { .ctx = { .problem = &step->problem, .instance = step->kernel->backend ? step->kernel->backend->instance : NULL } };
+    } slot_call = { .ctx = { .problem = &step->problem,
+                             .instance = step->kernel->backend ? step->kernel->backend->instance
+                                                               : NULL } };
     void *scratch = tn_alloc_aligned(chosen->scratch_bytes + 1, 64);
     void *slot = tn_alloc(chosen->slot_bytes + 1, 1);
     tn_status status = TN_OK;
     if (!scratch || !slot) {
         status = tn_raise_memory();
     } else {
-        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_RUN, step->kernel->plugin, step->kernel->def.user, &call);
-        tn_frame_init(&slot_call.frame, &slot_call.ctx.call, sizeof slot_call.ctx, TN_STAGE_COMPILE, step->kernel->plugin,
-                      step->kernel->def.user, (void *)compile);
+        tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_RUN,
+                      step->kernel->plugin, step->kernel->def.user, &call);
+        tn_frame_init(&slot_call.frame, &slot_call.ctx.call, sizeof slot_call.ctx, TN_STAGE_COMPILE,
+                      step->kernel->plugin, step->kernel->def.user, (void *)compile);
         call.ctx.node = step->view;
         call.ctx.input_count = call.ctx.output_count = 1;
         call.ctx.inputs = inputs;

@@ -8,12 +8,16 @@
 #include <omp.h>
 #include <stdarg.h>
 
-static tn_step_call *room(tn_call *call) { return tn_frame_of(call)->room; }
+static tn_step_call *room(tn_call *call)
+{
+    return tn_frame_of(call)->room;
+}
 
 /* A host function's own error: this thread's message becomes the callback's, unless it had one. */
 static tn_status pass_on(tn_call *call, tn_status status)
 {
-    return status == TN_OK ? TN_OK : tn_frame_fail(tn_frame_of(call), status, "%s", tn_error_message());
+    return status == TN_OK ? TN_OK
+                           : tn_frame_fail(tn_frame_of(call), status, "%s", tn_error_message());
 }
 
 #define FAIL(call, ...) tn_frame_fail(tn_frame_of(call), __VA_ARGS__)
@@ -107,7 +111,8 @@ static void draw_chunks(loop *l, uint32_t thread)
             status = l->fn(l->user, begin, end, thread);
         int32_t none = TN_OK;
         if (status != TN_OK)
-            __atomic_compare_exchange_n(&l->status, &none, (int32_t)status, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(&l->status, &none, (int32_t)status, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED);
     }
 }
 
@@ -121,7 +126,8 @@ static int64_t chunk_of(int64_t n, int64_t grain, uint32_t threads)
 static tn_status parallel_for(tn_call *call, int64_t n, int64_t grain, tn_chunk_fn fn, void *user)
 {
     const tn_step_call *c = room(call);
-    const uint32_t threads = c->ctx.threads > 1 && n > grain && !omp_in_parallel() ? c->ctx.threads : 1;
+    const uint32_t threads = c->ctx.threads > 1 && n > grain && !omp_in_parallel() ? c->ctx.threads
+                                                                                   : 1;
     loop l = { .run = c->run, .fn = fn, .user = user, .n = n };
     if (n <= 0)
         return TN_OK;
@@ -146,12 +152,14 @@ static int32_t cancelled(tn_call *call)
 static void host_random(tn_call *call, uint32_t stream, uint64_t first, size_t count, uint32_t *out)
 {
     const tn_step_call *c = room(call);
-    const uint64_t node = tn_hash(c->ctx.node->name, strlen(c->ctx.node->name), 0) ^ (c->ctx.seed >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    const uint64_t node = tn_hash(c->ctx.node->name, strlen(c->ctx.node->name), 0) ^
+                          (c->ctx.seed >> 32) * UINT64_C(0x9e3779b97f4a7c15);
     const uint32_t key[2] = { (uint32_t)c->ctx.seed, (uint32_t)node };
     uint32_t four[4] = { 0 };
     for (size_t k = 0; k < count; k++) {
         const uint64_t i = first + k;
-        const uint32_t counter[4] = { (uint32_t)(i / 4), (uint32_t)(i / 4 >> 32), stream, (uint32_t)(node >> 32) };
+        const uint32_t counter[4] = { (uint32_t)(i / 4), (uint32_t)(i / 4 >> 32), stream,
+                                      (uint32_t)(node >> 32) };
         if (k == 0 || i % 4 == 0)
             tn_philox(counter, key, four);
         out[k] = four[i % 4];
@@ -188,13 +196,16 @@ static tn_status seq_begin(tn_call *call, uint32_t k, uint32_t from)
     TN_TRY(check_output(call, k));
     const tn_type *type = tn_graph_value(c->graph, c->ctx.node->outputs[k])->type;
     if (from == UINT32_MAX) {
-        TN_TRY(pass_on(call, tn_object_list(type->kind ? type->kind : TN_SEQUENCE, type->dtype, &list)));
+        TN_TRY(pass_on(call,
+                       tn_object_list(type->kind ? type->kind : TN_SEQUENCE, type->dtype, &list)));
         give(c, k, list);
         return TN_OK;
     }
-    if (from >= c->ctx.input_count || !c->ctx.inputs[from] || (c->ctx.inputs[from]->kind & 15u) != TN_SEQUENCE)
+    if (from >= c->ctx.input_count || !c->ctx.inputs[from] ||
+        (c->ctx.inputs[from]->kind & 15u) != TN_SEQUENCE)
         return FAIL(call, TN_ERR_TYPE, "input %u is no sequence", from);
-    if (c->given && c->given[from]) { /* the input's reference moves on: a sole owner is changed in place */
+    if (c->given &&
+        c->given[from]) { /* the input's reference moves on: a sole owner is changed in place */
         tn_object *held = c->given[from];
         TN_TRY(pass_on(call, tn_object_own(held, &list)));
         c->given[from] = tn_object_ref(list);
@@ -213,7 +224,8 @@ static tn_status check_list(tn_call *call, uint32_t k, int64_t at, int64_t beyon
         return FAIL(call, TN_ERR_STATE, "output %u is no sequence yet: seq_begin comes first", k);
     const int64_t count = c->made[k]->count;
     if (at < 0 || at >= count + beyond)
-        return FAIL(call, TN_ERR_VALUE, "position %" PRId64 " is outside a sequence of %" PRId64, at, count);
+        return FAIL(call, TN_ERR_VALUE, "position %" PRId64 " is outside a sequence of %" PRId64,
+                    at, count);
     return TN_OK;
 }
 
@@ -249,7 +261,9 @@ static tn_status opt_set(tn_call *call, uint32_t k, const tn_tensor *element)
     tn_object *optional, *item;
     TN_TRY(check_output(call, k));
     const tn_type *type = tn_graph_value(c->graph, c->ctx.node->outputs[k])->type;
-    const uint32_t kind = (type->kind & 15u) == TN_OPTIONAL ? type->kind : TN_OPTIONAL | (element ? element->kind << 4 : 0);
+    const uint32_t kind = (type->kind & 15u) == TN_OPTIONAL
+                              ? type->kind
+                              : TN_OPTIONAL | (element ? element->kind << 4 : 0);
     TN_TRY(pass_on(call, tn_object_list(kind, element ? element->dtype : type->dtype, &optional)));
     give(c, k, optional);
     if (!element)
@@ -260,8 +274,8 @@ static tn_status opt_set(tn_call *call, uint32_t k, const tn_tensor *element)
 
 /* ---- bodies ------------------------------------------------------------------------------------------------ */
 
-static tn_status run_region(tn_call *call, const char *attribute, const tn_tensor *const *in, uint32_t in_count,
-                            const tn_tensor **out, uint32_t out_count)
+static tn_status run_region(tn_call *call, const char *attribute, const tn_tensor *const *in,
+                            uint32_t in_count, const tn_tensor **out, uint32_t out_count)
 {
     tn_step_call *c = room(call);
     const tn_attribute *found = tn_attr(c->ctx.node, attribute);
@@ -269,7 +283,8 @@ static tn_status run_region(tn_call *call, const char *attribute, const tn_tenso
     if (!found || found->type != TN_ATTR_GRAPH)
         return FAIL(call, TN_ERR_ATTRIBUTE, "attribute '%s' is no graph", attribute);
     if (budget && ++c->bodies > budget)
-        return FAIL(call, TN_ERR_LIMIT, "more than %" PRIu64 " trips, the budget of one loop", budget);
+        return FAIL(call, TN_ERR_LIMIT, "more than %" PRIu64 " trips, the budget of one loop",
+                    budget);
     return pass_on(call, tn_run_body(c, found->regions[0], in, in_count, out, out_count));
 }
 
@@ -280,13 +295,16 @@ static void value_release(tn_call *call, const tn_tensor *value)
         tn_object_unref(tn_object_of(value));
 }
 
-static tn_status value_slice(tn_call *call, const tn_tensor *value, int32_t axis, int64_t index, const tn_tensor **out)
+static tn_status value_slice(tn_call *call, const tn_tensor *value, int32_t axis, int64_t index,
+                             const tn_tensor **out)
 {
     tn_object *slice;
-    if (!value || value->kind || axis < 0 || axis >= value->rank || index < 0 || index >= value->dims[axis])
+    if (!value || value->kind || axis < 0 || axis >= value->rank || index < 0 ||
+        index >= value->dims[axis])
         return FAIL(call, TN_ERR_VALUE, "slice %" PRId64 " of axis %d does not exist", index, axis);
     tn_type type = tn_type_of_tensor(value);
-    memmove(type.dims + axis, type.dims + axis + 1, (size_t)(value->rank - axis - 1) * sizeof *type.dims);
+    memmove(type.dims + axis, type.dims + axis + 1,
+            (size_t)(value->rank - axis - 1) * sizeof *type.dims);
     type.rank--;
     TN_TRY(pass_on(call, tn_object_create(&type, &slice)));
     size_t outer = 1;
@@ -295,7 +313,8 @@ static tn_status value_slice(tn_call *call, const tn_tensor *value, int32_t axis
     const size_t inner = outer ? slice->tensor.bytes / outer : 0;
     for (size_t k = 0; k < outer && inner; k++)
         memcpy((char *)slice->tensor.data + k * inner,
-               (const char *)value->data + (k * (size_t)value->dims[axis] + (size_t)index) * inner, inner);
+               (const char *)value->data + (k * (size_t)value->dims[axis] + (size_t)index) * inner,
+               inner);
     *out = &slice->tensor;
     return TN_OK;
 }
@@ -313,7 +332,8 @@ static tn_status value_make(tn_call *call, const tn_type *type, tn_tensor **out)
     return TN_OK;
 }
 
-static tn_status list_push(tn_call *call, uint32_t k, const tn_tensor *element, int32_t axis, int32_t reverse)
+static tn_status list_push(tn_call *call, uint32_t k, const tn_tensor *element, int32_t axis,
+                           int32_t reverse)
 {
     tn_step_call *c = room(call);
     tn_object *item;
@@ -336,11 +356,23 @@ static const void *layout_blob(tn_call *call, uint32_t layout, size_t *blob_byte
 }
 
 const tn_host tn_run_host = {
-    .output_alloc = output_alloc, .parallel_for = parallel_for, .cancelled = cancelled,
-    .random = host_random,        .string_make = string_make,   .seq_count = seq_count,
-    .seq_get = seq_get,           .seq_begin = seq_begin,       .seq_insert = seq_insert,
-    .seq_erase = seq_erase,       .opt_get = opt_get,           .opt_set = opt_set,
-    .output_set = output_set,     .run_region = run_region,     .value_release = value_release,
-    .value_slice = value_slice,   .value_make = value_make,     .list_push = list_push,
+    .output_alloc = output_alloc,
+    .parallel_for = parallel_for,
+    .cancelled = cancelled,
+    .random = host_random,
+    .string_make = string_make,
+    .seq_count = seq_count,
+    .seq_get = seq_get,
+    .seq_begin = seq_begin,
+    .seq_insert = seq_insert,
+    .seq_erase = seq_erase,
+    .opt_get = opt_get,
+    .opt_set = opt_set,
+    .output_set = output_set,
+    .run_region = run_region,
+    .value_release = value_release,
+    .value_slice = value_slice,
+    .value_make = value_make,
+    .list_push = list_push,
     .layout_blob = layout_blob,
 };

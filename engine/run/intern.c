@@ -42,8 +42,9 @@ static bool same_contents(const tn_tensor *a, const tn_tensor *b)
 
 static bool add(tn_interned *table, tn_constant *constant, uint64_t hash)
 {
-    if (!TN_GROW(table) || (table->count >= table->hash_capacity &&
-                            !tn_grow((void **)&table->hashes, &table->hash_capacity, sizeof *table->hashes)))
+    if (!TN_GROW(table) ||
+        (table->count >= table->hash_capacity &&
+         !tn_grow((void **)&table->hashes, &table->hash_capacity, sizeof *table->hashes)))
         return false;
     table->items[table->count] = tn_constant_ref(constant);
     table->hashes[table->count++] = hash;

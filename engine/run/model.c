@@ -58,7 +58,8 @@ void tn_model_destroy(tn_model *model)
 tn_status tn_model_from_graph(tn_runtime *runtime, tn_graph *graph, tn_model **out)
 {
     if (!runtime || !graph || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_model_from_graph needs a runtime, a graph and a place for the model");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_model_from_graph needs a runtime, a graph and a place for the model");
     return model_create(runtime, graph, out);
 }
 
@@ -87,14 +88,23 @@ static tn_status unknown_format(const char *name, const char *path, tn_diagnosti
 {
     const char *dot = path ? strrchr(path, '.') : NULL;
     char text[256];
-    snprintf(text, sizeof text, name ? "no plugin brings the format '%s'"
-                                     : "no plugin reads this kind of file%s; a graph is a .json file, or what a format plugin brings",
-             name ? name : dot ? dot : "");
-    return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = TN_ERR_FORMAT, .file = path, .message = text });
+    snprintf(
+        text, sizeof text,
+        name
+            ? "no plugin brings the format '%s'"
+            : "no plugin reads this kind of file%s; a graph is a .json file, or what a format plugin brings",
+        name  ? name
+        : dot ? dot
+              : "");
+    return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                                                      .status = TN_ERR_FORMAT,
+                                                      .file = path,
+                                                      .message = text });
 }
 
-static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *buffer, const tn_model_options *options,
-                            tn_diagnostics *diagnostics, tn_graph **out)
+static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *buffer,
+                            const tn_model_options *options, tn_diagnostics *diagnostics,
+                            tn_graph **out)
 {
     const void *bytes = tn_buffer_bytes(buffer);
     const size_t count = tn_buffer_size(buffer);
@@ -108,12 +118,13 @@ static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *bu
     return tn_format_read(format, path, buffer, diagnostics, out);
 }
 
-static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer, const tn_model_options *options,
-                      tn_diagnostics *diagnostics, tn_model **out)
+static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer,
+                      const tn_model_options *options, tn_diagnostics *diagnostics, tn_model **out)
 {
     tn_graph *graph;
     tn_diagnostics_begin(diagnostics);
-    TN_TRY(tn_diagnostics_end(diagnostics, read_graph(runtime, path, buffer, options, diagnostics, &graph)));
+    TN_TRY(tn_diagnostics_end(diagnostics,
+                              read_graph(runtime, path, buffer, options, diagnostics, &graph)));
     const tn_status status = model_create(runtime, graph, out);
     if (status != TN_OK)
         tn_graph_destroy(graph);
@@ -125,24 +136,29 @@ tn_status tn_model_load(tn_runtime *runtime, const char *path, const tn_model_op
 {
     tn_buffer *buffer;
     if (!runtime || !path || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_model_load needs a runtime, a path and a place for the model");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_model_load needs a runtime, a path and a place for the model");
     tn_status status = tn_file_map(path, &buffer);
     if (status != TN_OK) {
         char text[512];
         snprintf(text, sizeof text, "%s", tn_error_message());
-        return tn_diagnose(diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = status, .message = text });
+        return tn_diagnose(
+            diagnostics,
+            &(tn_diagnostic){ .size = sizeof(tn_diagnostic), .status = status, .message = text });
     }
     status = load(runtime, path, buffer, options, diagnostics, out);
     tn_buffer_unref(buffer);
     return status;
 }
 
-tn_status tn_model_load_bytes(tn_runtime *runtime, const void *bytes, size_t count, const tn_model_options *options,
-                              tn_diagnostics *diagnostics, tn_model **out)
+tn_status tn_model_load_bytes(tn_runtime *runtime, const void *bytes, size_t count,
+                              const tn_model_options *options, tn_diagnostics *diagnostics,
+                              tn_model **out)
 {
     tn_buffer *buffer;
     if (!runtime || (!bytes && count) || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_model_load_bytes needs a runtime, bytes and a place for the model");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_model_load_bytes needs a runtime, bytes and a place for the model");
     TN_TRY(tn_buffer_create(count ? count : 1, &buffer));
     if (count)
         memcpy(tn_buffer_bytes(buffer), bytes, count);
@@ -153,7 +169,8 @@ tn_status tn_model_load_bytes(tn_runtime *runtime, const void *bytes, size_t cou
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
-tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path, tn_diagnostics *diagnostics)
+tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
+                         tn_diagnostics *diagnostics)
 {
     if (ends_with(path, ".json"))
         return tn_json_write(runtime->registry, graph, path, diagnostics);

@@ -56,7 +56,8 @@ static void gather(const tn_tensor *from, void *to)
     do {
         memcpy(at, (const char *)from->data + offset[0] * (int64_t)size, size);
         at += size;
-    } while (tn_next(from->rank, from->dims, index, 1, (const int64_t(*)[TN_MAX_RANK])strides, offset));
+    } while (
+        tn_next(from->rank, from->dims, index, 1, (const int64_t(*)[TN_MAX_RANK])strides, offset));
 }
 
 static tn_status copy_list(const tn_tensor *list, tn_object **out)
@@ -126,7 +127,8 @@ tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item)
         tn_object_unref(item);
         return tn_raise_memory();
     }
-    memmove(list->items + at + 1, list->items + at, (list->count - (size_t)at) * sizeof *list->items);
+    memmove(list->items + at + 1, list->items + at,
+            (list->count - (size_t)at) * sizeof *list->items);
     list->items[at] = item;
     list->count++;
     return TN_OK;
@@ -137,7 +139,8 @@ void tn_object_erase(tn_object *list, int64_t at)
     assert(at >= 0 && at < list->count);
     tn_object_unref(list->items[at]);
     list->count--;
-    memmove(list->items + at, list->items + at + 1, (list->count - (size_t)at) * sizeof *list->items);
+    memmove(list->items + at, list->items + at + 1,
+            (list->count - (size_t)at) * sizeof *list->items);
 }
 
 tn_object *tn_object_ref(tn_object *object)
@@ -192,16 +195,21 @@ tn_status tn_object_own(tn_object *list, tn_object **out)
 
 int64_t tn_value_count(const tn_tensor *value)
 {
-    return value && value->kind && value->object ? (int64_t)((const tn_object *)value->object)->count : -1;
+    return value && value->kind && value->object
+               ? (int64_t)((const tn_object *)value->object)->count
+               : -1;
 }
 
 const tn_tensor *tn_value_get(const tn_tensor *value, int64_t k)
 {
-    return k >= 0 && k < tn_value_count(value) ? &((const tn_object *)value->object)->items[k]->tensor : NULL;
+    return k >= 0 && k < tn_value_count(value)
+               ? &((const tn_object *)value->object)->items[k]->tensor
+               : NULL;
 }
 
 /* Inside a list elements are plain tensors or lists: the innermost type stands on each of them. */
-tn_status tn_value_create(uint32_t kind, const tn_tensor *const *elements, size_t count, tn_tensor **out)
+tn_status tn_value_create(uint32_t kind, const tn_tensor *const *elements, size_t count,
+                          tn_tensor **out)
 {
     tn_object *list = NULL;
     const uint32_t outer = kind & 15u;

@@ -49,7 +49,8 @@ static uint64_t hash_types(tn_region_id region, const tn_type *inputs, uint32_t 
 {
     uint64_t hash = tn_hash(&region, sizeof region, 0);
     for (uint32_t k = 0; k < count; k++) {
-        const uint64_t head[3] = { inputs[k].kind, inputs[k].dtype, (uint64_t)(int64_t)inputs[k].rank };
+        const uint64_t head[3] = { inputs[k].kind, inputs[k].dtype,
+                                   (uint64_t)(int64_t)inputs[k].rank };
         hash = tn_hash(head, sizeof head, hash);
         if (inputs[k].rank > 0)
             hash = tn_hash(inputs[k].dims, (size_t)inputs[k].rank * sizeof *inputs[k].dims, hash);
@@ -57,8 +58,8 @@ static uint64_t hash_types(tn_region_id region, const tn_type *inputs, uint32_t 
     return hash;
 }
 
-static bool matches(const tn_plan_entry *e, uint64_t hash, const tn_compile *compile, tn_region_id region,
-                    const tn_type *inputs, uint32_t count)
+static bool matches(const tn_plan_entry *e, uint64_t hash, const tn_compile *compile,
+                    tn_region_id region, const tn_type *inputs, uint32_t count)
 {
     if (e->hash != hash || e->compile != compile || e->region != region || e->input_count != count)
         return false;
@@ -69,8 +70,8 @@ static bool matches(const tn_plan_entry *e, uint64_t hash, const tn_compile *com
 }
 
 /* Finds a plan and moves it to the front. The table is locked. */
-static tn_plan *find(tn_plan_table *table, uint64_t hash, const tn_compile *compile, tn_region_id region,
-                     const tn_type *inputs, uint32_t count)
+static tn_plan *find(tn_plan_table *table, uint64_t hash, const tn_compile *compile,
+                     tn_region_id region, const tn_type *inputs, uint32_t count)
 {
     for (tn_plan_entry **link = &table->first; *link; link = &(*link)->next) {
         tn_plan_entry *entry = *link;
@@ -90,7 +91,8 @@ static tn_plan_entry *trim(tn_plan_table *table)
     uint32_t count = 1;
     tn_plan_entry *last = table->first;
     uint64_t bytes = last ? last->bytes : 0;
-    while (last && last->next && count < table->limit && bytes + last->next->bytes <= table->byte_limit) {
+    while (last && last->next && count < table->limit &&
+           bytes + last->next->bytes <= table->byte_limit) {
         last = last->next;
         bytes += last->bytes;
         count++;
@@ -118,8 +120,8 @@ static void insert(tn_plan_table *table, tn_plan_entry *entry)
     }
 }
 
-static tn_plan *look_up(tn_plan_table *table, uint64_t hash, const tn_compile *compile, tn_region_id region,
-                        const tn_type *inputs, uint32_t count)
+static tn_plan *look_up(tn_plan_table *table, uint64_t hash, const tn_compile *compile,
+                        tn_region_id region, const tn_type *inputs, uint32_t count)
 {
     pthread_mutex_lock(&table->lock);
     tn_plan *plan = find(table, hash, compile, region, inputs, count);
@@ -129,16 +131,19 @@ static tn_plan *look_up(tn_plan_table *table, uint64_t hash, const tn_compile *c
     return plan;
 }
 
-static tn_status make(tn_plan_table *table, uint64_t hash, const tn_compile *compile, tn_region_id region,
-                      const tn_type *inputs, uint32_t count, tn_diagnostics *diagnostics, tn_plan **out)
+static tn_status make(tn_plan_table *table, uint64_t hash, const tn_compile *compile,
+                      tn_region_id region, const tn_type *inputs, uint32_t count,
+                      tn_diagnostics *diagnostics, tn_plan **out)
 {
     tn_plan_entry *entry = tn_alloc(1, sizeof *entry + count * sizeof *inputs);
     if (!entry)
         return tn_raise_memory();
-    *entry = (tn_plan_entry){ .compile = compile, .region = region, .input_count = count, .hash = hash };
+    *entry =
+        (tn_plan_entry){ .compile = compile, .region = region, .input_count = count, .hash = hash };
     if (count)
         memcpy(entry->inputs, inputs, count * sizeof *inputs);
-    const tn_status status = tn_plan_create(compile, region, inputs, count, diagnostics, &entry->plan);
+    const tn_status status = tn_plan_create(compile, region, inputs, count, diagnostics,
+                                            &entry->plan);
     if (status != TN_OK) {
         tn_free(entry);
         return status;
@@ -150,7 +155,8 @@ static tn_status make(tn_plan_table *table, uint64_t hash, const tn_compile *com
 }
 
 tn_status tn_plan_table_get(tn_plan_table *table, const tn_compile *compile, tn_region_id region,
-                            const tn_type *inputs, uint32_t count, tn_diagnostics *diagnostics, tn_plan **out)
+                            const tn_type *inputs, uint32_t count, tn_diagnostics *diagnostics,
+                            tn_plan **out)
 {
     const uint64_t hash = hash_types(region, inputs, count);
     tn_status status = TN_OK;

@@ -43,7 +43,8 @@ struct tn_model {
 };
 tn_model *tn_model_ref(tn_model *model);
 /* Writes a graph in the format of the path's extension. */
-tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path, tn_diagnostics *diagnostics);
+tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
+                         tn_diagnostics *diagnostics);
 
 /* ---- objects ------------------------------------------------------------------------------------ */
 
@@ -52,17 +53,21 @@ typedef struct tn_object {
     uint32_t magic, refs;
     tn_tensor tensor; /* dims point into this object; .object is this for sequences and optionals */
     int64_t dims[TN_MAX_RANK];
-    struct tn_object *base; /* whose memory this shows; NULL: its own */
-    void *block;            /* its own */
+    struct tn_object *base;   /* whose memory this shows; NULL: its own */
+    void *block;              /* its own */
     struct tn_object **items; /* of a sequence; of an optional: at most one */
     uint32_t count, capacity;
 } tn_object;
 #define TN_OBJECT_MAGIC 0x6a626f74u
 
-tn_status tn_object_create(const tn_type *type, tn_object **out); /* a tensor with memory of its own */
-tn_status tn_object_copy(const tn_tensor *tensor, tn_object **out); /* of any kind; dense or strided */
-tn_status tn_object_show(tn_object *base, const tn_type *type, tn_object **out); /* base's elements, other dims */
-tn_status tn_object_list(uint32_t kind, uint32_t dtype, tn_object **out); /* an empty sequence or optional */
+tn_status tn_object_create(const tn_type *type,
+                           tn_object **out); /* a tensor with memory of its own */
+tn_status tn_object_copy(const tn_tensor *tensor,
+                         tn_object **out); /* of any kind; dense or strided */
+tn_status tn_object_show(tn_object *base, const tn_type *type,
+                         tn_object **out); /* base's elements, other dims */
+tn_status tn_object_list(uint32_t kind, uint32_t dtype,
+                         tn_object **out); /* an empty sequence or optional */
 tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item); /* takes the item */
 void tn_object_erase(tn_object *list, int64_t at);
 tn_object *tn_object_ref(tn_object *object);
@@ -86,12 +91,13 @@ void tn_plan_table_init(tn_plan_table *table, uint32_t limit, uint64_t byte_limi
 void tn_plan_table_fini(tn_plan_table *table);
 /* The plan for a region and input types, made when there is none. One reference. */
 tn_status tn_plan_table_get(tn_plan_table *table, const tn_compile *compile, tn_region_id region,
-                            const tn_type *inputs, uint32_t input_count, tn_diagnostics *diagnostics, tn_plan **out);
+                            const tn_type *inputs, uint32_t input_count,
+                            tn_diagnostics *diagnostics, tn_plan **out);
 
 struct tn_session {
     uint32_t refs;
     tn_model *model;
-    tn_graph *graph; /* frozen */
+    tn_graph *graph;            /* frozen */
     tn_compile compile, single; /* with the session's threads; with one */
     tn_plan_table table;
     tn_pass_log log;
@@ -106,7 +112,8 @@ struct tn_session {
 };
 tn_session *tn_session_ref(tn_session *session);
 /* Input types of the graph from bindings: named ones as bound, others as declared, symbols 1. */
-tn_status tn_session_types(tn_session *session, const tn_binding *bindings, size_t count, tn_type *types);
+tn_status tn_session_types(tn_session *session, const tn_binding *bindings, size_t count,
+                           tn_type *types);
 /* Symbols that two inputs declare must have one value. */
 tn_status tn_session_check(const tn_session *session, const tn_type *types);
 
@@ -150,8 +157,8 @@ typedef struct tn_step_call {
     tn_run_state *run;
     const tn_graph *graph;
     tn_node_id node;
-    tn_object **made;     /* [output_count] dynamic outputs; NULL for static steps */
-    tn_object **given;    /* [input_count] the objects behind inputs; entries NULL for plain memory */
+    tn_object **made;  /* [output_count] dynamic outputs; NULL for static steps */
+    tn_object **given; /* [input_count] the objects behind inputs; entries NULL for plain memory */
     const tn_type *types; /* [output_count] what inference says of dynamic outputs */
     tn_scan *scans;       /* [output_count] or NULL */
     uint64_t bodies;      /* run so far, for the budget */
@@ -163,7 +170,7 @@ struct tn_activation {
     tn_activation *outer; /* during a run of a body */
     tn_run_state *run;
     tn_cell *cells;
-    tn_step_call *calls;      /* by step */
+    tn_step_call *calls;       /* by step */
     tn_step_call **host_calls; /* by step: its host steps */
     char *arena, *slots;
     void **output_memory; /* by output */
@@ -176,7 +183,8 @@ struct tn_activation {
 tn_status tn_activation_create(tn_plan *plan, tn_run_state *run, tn_activation **out);
 void tn_activation_destroy(tn_activation *activation);
 /* Points cells at inputs, outputs and arena; `inputs[k]` lent, `objects[k]` behind it or NULL. */
-tn_status tn_activation_bind(tn_activation *activation, const tn_tensor *const *inputs, tn_object *const *objects);
+tn_status tn_activation_bind(tn_activation *activation, const tn_tensor *const *inputs,
+                             tn_object *const *objects);
 /* Lets go of dynamic values. */
 void tn_activation_clear(tn_activation *activation);
 
@@ -185,15 +193,18 @@ tn_status tn_execute(tn_activation *activation);
 /* TN_OK, TN_ERR_CANCELLED or TN_ERR_DEADLINE. Any thread. */
 tn_status tn_run_check(tn_run_state *run);
 /* Calls a kernel, skipping what has no elements; raises its words. */
-tn_status tn_call_kernel(tn_step_call *call, const tn_kernel *kernel, const void *state, void *slot);
+tn_status tn_call_kernel(tn_step_call *call, const tn_kernel *kernel, const void *state,
+                         void *slot);
 tn_status tn_execute_dynamic(tn_activation *activation, uint32_t step);
 /* A finished step on given tensors: tn_run_once_fn. */
-tn_status tn_run_once(const tn_compile *compile, tn_plan_step *step, const tn_tensor *input, tn_tensor *output);
+tn_status tn_run_once(const tn_compile *compile, tn_plan_step *step, const tn_tensor *input,
+                      tn_tensor *output);
 /* tn_evaluate_fn; user is a tn_compile whose backends hold reference only. */
-tn_status tn_evaluate(void *user, const tn_graph *graph, tn_node_id node, const tn_tensor *const *inputs, tn_constant **outputs);
+tn_status tn_evaluate(void *user, const tn_graph *graph, tn_node_id node,
+                      const tn_tensor *const *inputs, tn_constant **outputs);
 /* Runs a body: run_region's work. */
-tn_status tn_run_body(tn_step_call *call, tn_region_id region, const tn_tensor *const *in, uint32_t in_count,
-                      const tn_tensor **out, uint32_t out_count);
+tn_status tn_run_body(tn_step_call *call, tn_region_id region, const tn_tensor *const *in,
+                      uint32_t in_count, const tn_tensor **out, uint32_t out_count);
 extern const tn_host tn_run_host;
 uint64_t tn_now(void); /* ns, monotonic */
 
@@ -204,7 +215,7 @@ typedef struct tn_input_slot {
     int64_t dims[TN_MAX_RANK], strides[TN_MAX_RANK];
     bool set;
     tn_tensor shown; /* what kernels see: `tensor`, or its dense copy */
-    void *staging; /* dense copy of a strided or misaligned input */
+    void *staging;   /* dense copy of a strided or misaligned input */
     size_t staging_bytes;
 } tn_input_slot;
 
@@ -217,7 +228,7 @@ struct tn_context {
     bool done; /* outputs are valid */
     tn_type *types, *last_types;
     const tn_tensor **bound;
-    tn_object **objects; /* sequences given as inputs, copied for the run */
+    tn_object **objects;        /* sequences given as inputs, copied for the run */
     tn_activation *activations; /* most recently used first */
     tn_activation *current;
     tn_run_state run;
@@ -227,6 +238,7 @@ struct tn_context {
 };
 /* An activation of the plan that is not busy, from the context's list or new. */
 tn_status tn_context_activation(struct tn_context *context, tn_plan *plan, tn_activation **out);
-void tn_context_note(struct tn_context *context, const tn_plan_step *step, uint64_t start, uint64_t end);
+void tn_context_note(struct tn_context *context, const tn_plan_step *step, uint64_t start,
+                     uint64_t end);
 
 #endif

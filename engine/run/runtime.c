@@ -4,9 +4,13 @@
 #include "engine/json/json.h"
 #include "engine/run/run.h"
 
-static const tn_host_parts parts = { .infer = &tn_infer_host, .compile = &tn_compile_host, .run = &tn_run_host, .body = tn_json_read_body };
+static const tn_host_parts parts = { .infer = &tn_infer_host,
+                                     .compile = &tn_compile_host,
+                                     .run = &tn_run_host,
+                                     .body = tn_json_read_body };
 
-tn_status tn_runtime_create(const tn_runtime_options *options, tn_diagnostics *diagnostics, tn_runtime **out)
+tn_status tn_runtime_create(const tn_runtime_options *options, tn_diagnostics *diagnostics,
+                            tn_runtime **out)
 {
     if (!out)
         return tn_raise(TN_ERR_ARGUMENT, "tn_runtime_create needs a place for the runtime");
@@ -39,7 +43,9 @@ void tn_runtime_destroy(tn_runtime *runtime)
 
 static tn_status need(const tn_runtime *runtime, const void *what, const char *name)
 {
-    return runtime && what ? TN_OK : tn_raise(TN_ERR_ARGUMENT, "%s needs a runtime and an argument, not NULL", name);
+    return runtime && what
+               ? TN_OK
+               : tn_raise(TN_ERR_ARGUMENT, "%s needs a runtime and an argument, not NULL", name);
 }
 
 tn_status tn_runtime_load_plugin(tn_runtime *runtime, const char *file, tn_diagnostics *diagnostics)
@@ -67,7 +73,8 @@ const char *tn_runtime_default_backends(tn_runtime *runtime)
     return runtime ? tn_registry_default_backends(runtime->registry) : "";
 }
 
-tn_status tn_runtime_print_operator(tn_runtime *runtime, const char *op, tn_print_fn print, void *user)
+tn_status tn_runtime_print_operator(tn_runtime *runtime, const char *op, tn_print_fn print,
+                                    void *user)
 {
     TN_TRY(need(runtime, op, "tn_runtime_print_operator"));
     return tn_registry_print_operator(runtime->registry, op, print, user);

@@ -22,7 +22,8 @@ static tn_session_options full_options(const tn_session_options *given)
 {
     tn_session_options options = { 0 };
     if (given)
-        memcpy(&options, given, given->size && given->size < sizeof options ? given->size : sizeof options);
+        memcpy(&options, given,
+               given->size && given->size < sizeof options ? given->size : sizeof options);
     options.size = sizeof options;
     return options;
 }
@@ -90,8 +91,10 @@ static tn_status open_backends(tn_session *s, const char *asked, tn_diagnostics 
     }
     if (s->compile.backend_count)
         return TN_OK;
-    return tn_plan_diagnose(&s->compile, TN_NONE, TN_ERR_BACKEND,
-                            "no backend: plugins are searched in the runtime's folders and TENON_PLUGIN_PATH", diagnostics);
+    return tn_plan_diagnose(
+        &s->compile, TN_NONE, TN_ERR_BACKEND,
+        "no backend: plugins are searched in the runtime's folders and TENON_PLUGIN_PATH",
+        diagnostics);
 }
 
 static tn_status add_override(tn_session *s, char *item)
@@ -150,7 +153,8 @@ static tn_status keep_all(tn_session *s, const char *outputs)
 {
     if (!outputs || strcmp(outputs, "*") != 0)
         return TN_OK;
-    for (tn_node_id node = tn_graph_first_node(s->graph, TN_TOP_REGION); node != TN_NONE; node = tn_graph_next_node(s->graph, node)) {
+    for (tn_node_id node = tn_graph_first_node(s->graph, TN_TOP_REGION); node != TN_NONE;
+         node = tn_graph_next_node(s->graph, node)) {
         const uint32_t count = tn_graph_node(s->graph, node)->output_count;
         for (uint32_t k = 0; k < count; k++) {
             const tn_value_id value = tn_graph_node(s->graph, node)->outputs[k];
@@ -166,26 +170,34 @@ static bool offers(void *user, const tn_operator *op)
     const tn_compile *compile = user;
     const tn_kernel *kernel;
     for (uint32_t k = 0; k < compile->backend_count; k++)
-        if (tn_registry_kernels(compile->registry, compile->backends[k]->def.name, op->def.domain, op->def.name, op->def.since, &kernel, 1))
+        if (tn_registry_kernels(compile->registry, compile->backends[k]->def.name, op->def.domain,
+                                op->def.name, op->def.since, &kernel, 1))
             return true;
     return false;
 }
 
-static tn_status run_passes(tn_session *s, const tn_session_options *options, tn_diagnostics *diagnostics)
+static tn_status run_passes(tn_session *s, const tn_session_options *options,
+                            tn_diagnostics *diagnostics)
 {
-    const tn_passes_options passes = { .registry = s->compile.registry, .selection = options->passes, .math = s->compile.math,
-                                       .limits = s->compile.limits, .evaluate = tn_evaluate, .user = &s->compile };
+    const tn_passes_options passes = { .registry = s->compile.registry,
+                                       .selection = options->passes,
+                                       .math = s->compile.math,
+                                       .limits = s->compile.limits,
+                                       .evaluate = tn_evaluate,
+                                       .user = &s->compile };
     return tn_passes_run(s->graph, &passes, diagnostics, &s->log);
 }
 
-static tn_status compile_graph(tn_session *s, const tn_session_options *options, tn_diagnostics *diagnostics)
+static tn_status compile_graph(tn_session *s, const tn_session_options *options,
+                               tn_diagnostics *diagnostics)
 {
     tn_registry *registry = s->compile.registry;
     TN_TRY(tn_graph_verify(s->graph, diagnostics));
     s->nodes_read = tn_graph_node_count(s->graph);
     TN_TRY(tn_infer_resolve(registry, s->graph, diagnostics));
     TN_TRY(tn_infer_graph(registry, s->graph, diagnostics));
-    TN_TRY(tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
+    TN_TRY(
+        tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
     TN_TRY(keep_named(s, options->outputs));
     TN_TRY(run_passes(s, options, diagnostics));
     TN_TRY(tn_intern_constants(s->model->interned, s->graph, s->model->last_id));
@@ -209,7 +221,9 @@ static tn_status make_port(tn_session *s, tn_value_id value, const char *name, t
 {
     const tn_value_view *view = tn_graph_value(s->graph, value);
     tn_builder text = { 0 };
-    *port = (tn_port){ .size = sizeof *port, .has_default = view->is_input && view->constant, .type = *view->type };
+    *port = (tn_port){ .size = sizeof *port,
+                       .has_default = view->is_input && view->constant,
+                       .type = *view->type };
     if (view->type->rank >= 0)
         tn_add_shape(&text, tn_graph_dims(s->graph), view->type->rank, view->type->dims);
     else
@@ -232,7 +246,8 @@ static tn_status make_ports(tn_session *s)
     for (uint32_t k = 0; k < s->input_count; k++)
         TN_TRY(make_port(s, inputs[k], tn_graph_value(s->graph, inputs[k])->name, &s->inputs[k]));
     for (uint32_t k = 0; k < s->output_count; k++)
-        TN_TRY(make_port(s, outputs[k], tn_graph_output_name(s->graph, TN_TOP_REGION, k), &s->outputs[k]));
+        TN_TRY(make_port(s, outputs[k], tn_graph_output_name(s->graph, TN_TOP_REGION, k),
+                         &s->outputs[k]));
     return TN_OK;
 }
 
@@ -241,7 +256,9 @@ static tn_status make_ports(tn_session *s)
 static tn_status check_options(const tn_session_options *options)
 {
     if (options->math > TN_MATH_STRICT)
-        return tn_raise(TN_ERR_ARGUMENT, "math %u: fast (0) and strict (1) are what the backends held here offer", options->math);
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "math %u: fast (0) and strict (1) are what the backends held here offer",
+                        options->math);
     if (options->threads > 4096)
         return tn_raise(TN_ERR_ARGUMENT, "%u threads; at most 4096 are possible", options->threads);
     return TN_OK;
@@ -273,11 +290,13 @@ static tn_status fill(tn_session *s, const tn_session_options *options, tn_diagn
     return TN_OK;
 }
 
-tn_status tn_session_create(tn_model *model, const tn_session_options *given, tn_diagnostics *diagnostics, tn_session **out)
+tn_status tn_session_create(tn_model *model, const tn_session_options *given,
+                            tn_diagnostics *diagnostics, tn_session **out)
 {
     const uint64_t start = tn_now();
     if (!model || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_session_create needs a model and a place for the session");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_session_create needs a model and a place for the session");
     const tn_session_options options = full_options(given);
     tn_session *s = tn_alloc(1, sizeof *s);
     if (!s)
@@ -333,12 +352,16 @@ const tn_port *tn_session_output(const tn_session *session, size_t k)
     return session && k < session->output_count ? &session->outputs[k] : NULL;
 }
 
-static tn_status raise_symbol(const tn_session *s, uint32_t input, int32_t axis, int64_t found, int64_t expected)
+static tn_status raise_symbol(const tn_session *s, uint32_t input, int32_t axis, int64_t found,
+                              int64_t expected)
 {
     tn_builder text = { 0 };
     tn_add_dim(&text, tn_graph_dims(s->graph), s->inputs[input].type.dims[axis]);
-    const tn_status status = tn_raise(TN_ERR_SHAPE, "input '%s' has extent %" PRId64 " on axis %d, where '%s' is %" PRId64 " by the inputs before",
-                                      s->inputs[input].name, found, axis, tn_builder_text(&text), expected);
+    const tn_status status = tn_raise(TN_ERR_SHAPE,
+                                      "input '%s' has extent %" PRId64
+                                      " on axis %d, where '%s' is %" PRId64 " by the inputs before",
+                                      s->inputs[input].name, found, axis, tn_builder_text(&text),
+                                      expected);
     tn_builder_fini(&text);
     return status;
 }
@@ -355,11 +378,14 @@ tn_status tn_session_check(const tn_session *s, const tn_type *types)
     for (uint32_t pass = 0; pass < 2; pass++)
         for (uint32_t k = 0; k < s->input_count && status == TN_OK; k++) {
             const tn_type *declared = &s->inputs[k].type;
-            for (int32_t axis = 0; axis < declared->rank && axis < types[k].rank && status == TN_OK; axis++) {
+            for (int32_t axis = 0; axis < declared->rank && axis < types[k].rank && status == TN_OK;
+                 axis++) {
                 const int32_t symbol = tn_dim_symbol_index(dims, declared->dims[axis]);
                 if (pass == 0 && symbol >= 0 && values[symbol] == TN_DIM_UNKNOWN)
                     values[symbol] = types[k].dims[axis];
-                const tn_dim expected = pass ? tn_dim_evaluate(dims, declared->dims[axis], values, count) : TN_DIM_UNKNOWN;
+                const tn_dim expected = pass ? tn_dim_evaluate(dims, declared->dims[axis], values,
+                                                               count)
+                                             : TN_DIM_UNKNOWN;
                 if (expected != TN_DIM_UNKNOWN && expected != types[k].dims[axis])
                     status = raise_symbol(s, k, axis, types[k].dims[axis], expected);
             }
@@ -379,7 +405,9 @@ tn_status tn_session_types(tn_session *s, const tn_binding *bindings, size_t cou
             if (strcmp(bindings[b].name, s->inputs[k].name) == 0)
                 types[k] = bindings[b].type;
         if (!types[k].kind && !tn_type_is_known(&types[k]))
-            return tn_raise(TN_ERR_SHAPE, "input '%s' is declared %s: a binding must give its shape", s->inputs[k].name, s->inputs[k].shape);
+            return tn_raise(TN_ERR_SHAPE,
+                            "input '%s' is declared %s: a binding must give its shape",
+                            s->inputs[k].name, s->inputs[k].shape);
     }
     for (size_t b = 0; b < count; b++) {
         bool found = false;
@@ -391,7 +419,8 @@ tn_status tn_session_types(tn_session *s, const tn_binding *bindings, size_t cou
     return TN_OK;
 }
 
-static tn_status find_plan(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
+static tn_status find_plan(tn_session *s, const tn_binding *bindings, size_t count,
+                           tn_diagnostics *diagnostics, tn_plan **out)
 {
     tn_type *types = tn_alloc(s->input_count + 1, sizeof *types);
     if (!types)
@@ -400,32 +429,38 @@ static tn_status find_plan(tn_session *s, const tn_binding *bindings, size_t cou
     if (status == TN_OK)
         status = tn_session_check(s, types);
     if (status == TN_OK)
-        status = tn_plan_table_get(&s->table, &s->compile, TN_TOP_REGION, types, s->input_count, diagnostics, out);
+        status = tn_plan_table_get(&s->table, &s->compile, TN_TOP_REGION, types, s->input_count,
+                                   diagnostics, out);
     tn_free(types);
     return status;
 }
 
-static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_plan **out)
+static tn_status plan_for(tn_session *s, const tn_binding *bindings, size_t count,
+                          tn_diagnostics *diagnostics, tn_plan **out)
 {
     tn_diagnostics_begin(diagnostics);
     return tn_diagnostics_end(diagnostics, find_plan(s, bindings, count, diagnostics, out));
 }
 
-tn_status tn_session_warm(tn_session *session, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics)
+tn_status tn_session_warm(tn_session *session, const tn_binding *bindings, size_t count,
+                          tn_diagnostics *diagnostics)
 {
     tn_plan *plan;
     if (!session || (count && !bindings))
-        return tn_raise(TN_ERR_ARGUMENT, "tn_session_warm needs a session, and bindings where there are any");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_session_warm needs a session, and bindings where there are any");
     TN_TRY(plan_for(session, bindings, count, diagnostics, &plan));
     tn_plan_unref(plan);
     return TN_OK;
 }
 
-tn_status tn_report_create(tn_session *session, const tn_binding *bindings, size_t count, tn_diagnostics *diagnostics, tn_report **out)
+tn_status tn_report_create(tn_session *session, const tn_binding *bindings, size_t count,
+                           tn_diagnostics *diagnostics, tn_report **out)
 {
     tn_plan *plan;
     if (!session || (count && !bindings) || !out)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_report_create needs a session and a place for the report");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_report_create needs a session and a place for the report");
     TN_TRY(plan_for(session, bindings, count, diagnostics, &plan));
     const tn_status status = tn_plan_report(plan, out);
     tn_plan_unref(plan);
@@ -447,8 +482,11 @@ static uint64_t weight_bytes(const tn_graph *graph)
 
 void tn_session_get_stats(tn_session *s, tn_session_stats *out)
 {
-    tn_session_stats stats = { .size = sizeof stats, .threads = s->compile.threads, .nodes_read = s->nodes_read,
-                               .nodes_left = tn_graph_node_count(s->graph), .create_ns = s->create_ns };
+    tn_session_stats stats = { .size = sizeof stats,
+                               .threads = s->compile.threads,
+                               .nodes_read = s->nodes_read,
+                               .nodes_left = tn_graph_node_count(s->graph),
+                               .create_ns = s->create_ns };
     pthread_mutex_lock(&s->table.lock);
     stats.plans = s->table.count;
     stats.plan_hits = s->table.hits;
@@ -463,7 +501,8 @@ tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn p
 {
     tn_builder text = { 0 };
     if (!session || !stage || !print)
-        return tn_raise(TN_ERR_ARGUMENT, "tn_session_print needs a session, a stage and a function");
+        return tn_raise(TN_ERR_ARGUMENT,
+                        "tn_session_print needs a session, a stage and a function");
     if (strcmp(stage, "graph") == 0)
         tn_graph_print(session->graph, &text);
     else if (strcmp(stage, "passes") == 0)

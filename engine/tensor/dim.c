@@ -124,8 +124,7 @@ uint32_t tn_dims_intern(tn_dims *dims, const int64_t *words, uint32_t count, boo
     const int64_t *copy = tn_pool_dup(&dims->pool, words, bytes);
     if (!copy)
         return UINT32_MAX;
-    dims->entries.items[dims->entries.count++] =
-        (tn_dim_entry){ copy, count, hash, size, is_atom };
+    dims->entries.items[dims->entries.count++] = (tn_dim_entry){ copy, count, hash, size, is_atom };
     dims->buckets[at] = dims->entries.count;
     return dims->entries.count - 1;
 }
@@ -248,9 +247,7 @@ static bool lower_of_atom(const tn_dims *dims, uint32_t atom, int64_t *out)
         return true;
     case TN_DIM_MOD: return *out = 0, has_b && b >= 1;
     case TN_DIM_MIN: return *out = has_a && has_b && b < a ? b : a, has_a && has_b;
-    case TN_DIM_MAX:
-        *out = !has_a || (has_b && b > a) ? b : a;
-        return has_a || has_b;
+    case TN_DIM_MAX: *out = !has_a || (has_b && b > a) ? b : a; return has_a || has_b;
     default: return false;
     }
 }

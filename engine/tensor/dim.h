@@ -16,10 +16,10 @@
 #include <stdatomic.h>
 
 enum {
-    POLY_TERMS = 24,  /* what goes beyond any of these is answered as unknown: */
-    POLY_DEGREE = 6,  /* no shape needs it, and a hostile graph could grow it  */
-    DIM_SIZE = 256,   /* without end                                           */
-    DIM_SYMBOL = 255  /* op of an atom that is a symbol; words[1] is its number */
+    POLY_TERMS = 24, /* what goes beyond any of these is answered as unknown: */
+    POLY_DEGREE = 6, /* no shape needs it, and a hostile graph could grow it  */
+    DIM_SIZE = 256,  /* without end                                           */
+    DIM_SYMBOL = 255 /* op of an atom that is a symbol; words[1] is its number */
 };
 
 typedef struct tn_term {
@@ -47,10 +47,16 @@ struct tn_dims {
     atomic_uint references;
     pthread_mutex_t lock;
     tn_pool pool;
-    struct { tn_dim_entry *items; uint32_t count, capacity; } entries;
-    struct { const char **items; uint32_t count, capacity; } symbols;
-    tn_map by_name;      /* symbol → number */
-    uint32_t *buckets;   /* index + 1 of an entry; 0: free */
+    struct {
+        tn_dim_entry *items;
+        uint32_t count, capacity;
+    } entries;
+    struct {
+        const char **items;
+        uint32_t count, capacity;
+    } symbols;
+    tn_map by_name;    /* symbol → number */
+    uint32_t *buckets; /* index + 1 of an entry; 0: free */
     uint32_t bucket_count;
 };
 
@@ -73,7 +79,10 @@ void tn_poly_of_atom(uint32_t atom, tn_poly *out);
 bool tn_poly_add(const tn_poly *a, const tn_poly *b, int64_t times, tn_poly *out); /* a + times·b */
 bool tn_poly_mul(const tn_poly *a, const tn_poly *b, tn_poly *out);
 bool tn_poly_divide(const tn_poly *a, const tn_poly *b, tn_poly *out); /* only without remainder */
-static inline bool tn_poly_is_number(const tn_poly *poly) { return poly->count == 0; }
+static inline bool tn_poly_is_number(const tn_poly *poly)
+{
+    return poly->count == 0;
+}
 
 /* Two numbers; TN_DIM_UNKNOWN on overflow and division by 0. */
 tn_dim tn_dim_op_numbers(uint32_t op, int64_t a, int64_t b);

@@ -89,9 +89,7 @@ bool tn_poly_add(const tn_poly *a, const tn_poly *b, int64_t times, tn_poly *out
         !tn_int_add(a->constant, scaled, &out->constant))
         return false;
     while (i < a->count || j < b->count) {
-        int order = i == a->count   ? 1
-                    : j == b->count ? -1
-                                    : compare(&a->terms[i], &b->terms[j]);
+        int order = i == a->count ? 1 : j == b->count ? -1 : compare(&a->terms[i], &b->terms[j]);
         int64_t sum = order <= 0 ? a->terms[i].coefficient : 0;
         if (order >= 0 && (!tn_int_mul(b->terms[j].coefficient, times, &scaled) ||
                            !tn_int_add(sum, scaled, &sum)))
@@ -190,9 +188,9 @@ bool tn_poly_divide(const tn_poly *a, const tn_poly *b, tn_poly *out)
             out->constant = quotient.coefficient;
         else if (!push(out, &quotient, quotient.coefficient))
             return false;
-        if (quotient.degree ? !multiply_by(b, &quotient, &product) ||
-                                  !tn_poly_add(&rest, &product, -1, &next)
-                            : !tn_poly_add(&rest, b, -quotient.coefficient, &next))
+        if (quotient.degree
+                ? !multiply_by(b, &quotient, &product) || !tn_poly_add(&rest, &product, -1, &next)
+                : !tn_poly_add(&rest, b, -quotient.coefficient, &next))
             return false;
         rest = next;
     }

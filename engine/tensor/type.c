@@ -166,7 +166,8 @@ tn_status tn_type_parse(const char *text, tn_type *out)
             break;
     }
     depth += opens(&at, "tensor");
-    const size_t count = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+    const size_t count = strspn(at,
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
     if (count < sizeof name)
         memcpy(name, at, count);
     type.dtype = tn_dtype_of(name);

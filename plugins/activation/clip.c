@@ -115,8 +115,8 @@ static const tn_tensor *bound(const tn_run *ctx, uint32_t k)
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const tn_tensor *low = bound(ctx, 1), *high = bound(ctx, 2);
-    clip_job job = { ctx->inputs[0], ctx->outputs[0], (double)NAN, (double)NAN, 0, 0, low != NULL,
-                high != NULL };
+    clip_job job = { ctx->inputs[0], ctx->outputs[0], (double)NAN, (double)NAN, 0, 0,
+                     low != NULL,    high != NULL };
     const uint32_t dtype = job.x->dtype;
     const int is_float = (TN_BIT(dtype) & TN_MASK_FLOAT) != 0;
     const int64_t turn = order_bits(dtype);
@@ -146,13 +146,23 @@ static const tn_param_def outputs[] = {
 tn_status clip_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 13, .accepts_from = 11, .name = "Clip",
+        .size = sizeof op,
+        .since = 13,
+        .accepts_from = 11,
+        .name = "Clip",
         .doc = "Min(max, Max(input, min)); a bound that is absent does not bound.",
-        .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 1,
-        .traits = TN_ELEMENTWISE, .infer = infer, .identity = identity,
+        .inputs = inputs,
+        .input_count = 3,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE,
+        .infer = infer,
+        .identity = identity,
         .samplewise = activation_samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Clip", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Clip",
+                                   .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -33,15 +33,24 @@ static tn_status infer(tn_infer *ctx)
 }
 
 static const tn_attribute_def attributes[] = {
-    { .name = "approximate", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "none",
+    { .name = "approximate",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "none",
       .doc = "none: the exact distribution; tanh: its approximation." },
 };
 
 static const activation row = {
-    .name = "Gelu", .since = 20, .accepts_from = 20,
-    .input = activation_x, .output = activation_y,
+    .name = "Gelu",
+    .since = 20,
+    .accepts_from = 20,
+    .input = activation_x,
+    .output = activation_y,
     .doc = "x times the normal distribution function of x.",
-    .attributes = attributes, .attribute_count = 1, .infer = infer, .doubles = gelu,
+    .attributes = attributes,
+    .attribute_count = 1,
+    .infer = infer,
+    .doubles = gelu,
 };
 
 tn_status gelu_register(tn_registrar *registrar)

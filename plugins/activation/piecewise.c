@@ -22,7 +22,7 @@ static inline double unit(double x)
     return x < 0 ? 0.0 : x > 1 ? 1.0 : x;
 }
 DOUBLES(hard_sigmoid, unit(p[0] * x + p[1]))
-DOUBLES(hard_swish, x * unit(x / 6.0 + 0.5))
+DOUBLES(hard_swish, x *unit(x / 6.0 + 0.5))
 
 static void relu_ints(int64_t *v, int64_t n, const double *p)
 {
@@ -34,44 +34,85 @@ static void relu_ints(int64_t *v, int64_t n, const double *p)
 static const tn_param_def relu_x[] = { { "X", "T", RELU_TYPES, 0, 0, "Any shape." } };
 static const tn_param_def relu_y[] = { { "Y", "T", RELU_TYPES, 0, 0, "The shape of X." } };
 static const tn_attribute_def leaky_attributes[] = {
-    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.01f,
+    { .name = "alpha",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 0.01f,
       .doc = "Slope below zero." },
 };
 static const tn_attribute_def threshold_attributes[] = {
-    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1.0f,
+    { .name = "alpha",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1.0f,
       .doc = "What is not above it becomes zero." },
 };
 static const tn_attribute_def hard_sigmoid_attributes[] = {
-    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.2f,
+    { .name = "alpha",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 0.2f,
       .doc = "Slope of the line." },
-    { .name = "beta", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.5f,
+    { .name = "beta",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 0.5f,
       .doc = "Its value at zero." },
 };
 
 static const activation rows[] = {
-    { .name = "Relu", .since = 14, .accepts_from = 6, .input = relu_x, .output = relu_y,
+    { .name = "Relu",
+      .since = 14,
+      .accepts_from = 6,
+      .input = relu_x,
+      .output = relu_y,
       .doc = "max(0, x). NaN stays NaN.",
-      .doubles = relu, .floats = relu_floats, .ints = relu_ints },
-    { .name = "LeakyRelu", .since = 16, .accepts_from = 6,
-      .input = activation_x, .output = activation_y,
+      .doubles = relu,
+      .floats = relu_floats,
+      .ints = relu_ints },
+    { .name = "LeakyRelu",
+      .since = 16,
+      .accepts_from = 6,
+      .input = activation_x,
+      .output = activation_y,
       .doc = "x from zero on, alpha * x below.",
-      .attributes = leaky_attributes, .attribute_count = 1,
-      .doubles = leaky_relu, .floats = leaky_relu_floats },
-    { .name = "ThresholdedRelu", .since = 22, .accepts_from = 10,
-      .input = activation_x, .output = activation_y,
+      .attributes = leaky_attributes,
+      .attribute_count = 1,
+      .doubles = leaky_relu,
+      .floats = leaky_relu_floats },
+    { .name = "ThresholdedRelu",
+      .since = 22,
+      .accepts_from = 10,
+      .input = activation_x,
+      .output = activation_y,
       .doc = "x where x > alpha, zero elsewhere.",
-      .attributes = threshold_attributes, .attribute_count = 1,
-      .doubles = thresholded_relu, .floats = thresholded_relu_floats },
-    { .name = "HardSigmoid", .since = 22, .accepts_from = 6,
-      .input = activation_x, .output = activation_y,
+      .attributes = threshold_attributes,
+      .attribute_count = 1,
+      .doubles = thresholded_relu,
+      .floats = thresholded_relu_floats },
+    { .name = "HardSigmoid",
+      .since = 22,
+      .accepts_from = 6,
+      .input = activation_x,
+      .output = activation_y,
       .doc = "alpha * x + beta, kept within [0, 1].",
-      .attributes = hard_sigmoid_attributes, .attribute_count = 2, .doubles = hard_sigmoid },
-    { .name = "HardSwish", .since = 22, .accepts_from = 14,
-      .input = activation_x, .output = activation_y,
-      .doc = "x times HardSigmoid of x with alpha 1/6 and beta 1/2.", .doubles = hard_swish },
-    { .name = "Softsign", .since = 22, .accepts_from = 1,
-      .input = activation_input, .output = activation_output,
-      .doc = "x / (1 + |x|).", .doubles = softsign },
+      .attributes = hard_sigmoid_attributes,
+      .attribute_count = 2,
+      .doubles = hard_sigmoid },
+    { .name = "HardSwish",
+      .since = 22,
+      .accepts_from = 14,
+      .input = activation_x,
+      .output = activation_y,
+      .doc = "x times HardSigmoid of x with alpha 1/6 and beta 1/2.",
+      .doubles = hard_swish },
+    { .name = "Softsign",
+      .since = 22,
+      .accepts_from = 1,
+      .input = activation_input,
+      .output = activation_output,
+      .doc = "x / (1 + |x|).",
+      .doubles = softsign },
 };
 
 tn_status piecewise_register(tn_registrar *registrar)

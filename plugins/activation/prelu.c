@@ -51,9 +51,9 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
 typedef struct prelu_job {
     const tn_tensor *x, *slope;
     tn_tensor *y;
-    int64_t columns;                           /* extent of the last axis */
-    int64_t strides[TN_MAX_RANK];              /* of slope, spread over x */
-    int64_t step;                              /* of slope along the last axis: 0 or 1 */
+    int64_t columns;              /* extent of the last axis */
+    int64_t strides[TN_MAX_RANK]; /* of slope, spread over x */
+    int64_t step;                 /* of slope along the last axis: 0 or 1 */
 } prelu_job;
 
 static int64_t slope_offset(const prelu_job *job, int64_t row)
@@ -113,8 +113,9 @@ static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    prelu_job job = { .x = ctx->inputs[0], .slope = ctx->inputs[1], .y = ctx->outputs[0],
-                      .columns = 1 };
+    prelu_job job = {
+        .x = ctx->inputs[0], .slope = ctx->inputs[1], .y = ctx->outputs[0], .columns = 1
+    };
     const int32_t last = job.x->rank - 1;
     (void)state, (void)slot;
     tn_broadcast_strides(job.slope, job.x->rank, job.strides);
@@ -137,13 +138,23 @@ static const tn_param_def outputs[] = { { "Y", "T", PRELU_TYPES, 0, 0, "The shap
 tn_status prelu_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 16, .accepts_from = 7, .name = "PRelu",
+        .size = sizeof op,
+        .since = 16,
+        .accepts_from = 7,
+        .name = "PRelu",
         .doc = "x from zero on, slope * x below, with a slope that broadcasts to X.",
-        .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1,
-        .traits = TN_ELEMENTWISE, .infer = infer, .samplewise = samplewise,
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE,
+        .infer = infer,
+        .samplewise = samplewise,
     };
     /* In place on X, or on a slope of X's shape: each element is read before it is written. */
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "PRelu", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "PRelu",
+                                   .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

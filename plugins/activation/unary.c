@@ -9,9 +9,8 @@
 const tn_param_def activation_x[1] = { { "X", "T", TN_MASK_FLOAT, 0, 0, "Any shape." } };
 const tn_param_def activation_y[1] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "The shape of X." } };
 const tn_param_def activation_input[1] = { { "input", "T", TN_MASK_FLOAT, 0, 0, "Any shape." } };
-const tn_param_def activation_output[1] = {
-    { "output", "T", TN_MASK_FLOAT, 0, 0, "The shape of the input." }
-};
+const tn_param_def activation_output[1] = { { "output", "T", TN_MASK_FLOAT, 0, 0,
+                                              "The shape of the input." } };
 
 /* ---- inference -------------------------------------------------------------------------- */
 
@@ -103,16 +102,27 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 static tn_status add(tn_registrar *registrar, const activation *row)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = row->since, .accepts_from = row->accepts_from,
-        .name = row->name, .doc = row->doc, .inputs = row->input, .input_count = 1,
-        .outputs = row->output, .output_count = 1, .attributes = row->attributes,
-        .attribute_count = row->attribute_count, .traits = TN_ELEMENTWISE,
-        .infer = row->infer ? row->infer : infer, .samplewise = activation_samplewise,
+        .size = sizeof op,
+        .since = row->since,
+        .accepts_from = row->accepts_from,
+        .name = row->name,
+        .doc = row->doc,
+        .inputs = row->input,
+        .input_count = 1,
+        .outputs = row->output,
+        .output_count = 1,
+        .attributes = row->attributes,
+        .attribute_count = row->attribute_count,
+        .traits = TN_ELEMENTWISE,
+        .infer = row->infer ? row->infer : infer,
+        .samplewise = activation_samplewise,
     };
     const tn_kernel_def kernel = {
-        .size = sizeof kernel, .flags = TN_KERNEL_ANY_LAYOUT | TN_KERNEL_IN_PLACE |
-                                        TN_KERNEL_ANY_STEPS,
-        .op = row->name, .run = run, .user = (void *)row,
+        .size = sizeof kernel,
+        .flags = TN_KERNEL_ANY_LAYOUT | TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
+        .op = row->name,
+        .run = run,
+        .user = (void *)row,
     };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -4,15 +4,15 @@
 #ifndef TENON_PLUGINS_ARITHMETIC_H
 #define TENON_PLUGINS_ARITHMETIC_H
 
-#include "tenon/blocks.h"
 #include "broadcast.h"
+#include "tenon/blocks.h"
 
 /* ---- binary operators (binary.c) ---------------------------------------------------------- */
 
 /* out[i] = a[i * step_a] op b[i * step_b], steps 0 or 1; both are 0 only for n = 1. `out` may be a
  * or b themselves. */
-typedef void (*binary_loop)(const void *a, int64_t step_a, const void *b, int64_t step_b,
-                            void *out, int64_t n);
+typedef void (*binary_loop)(const void *a, int64_t step_a, const void *b, int64_t step_b, void *out,
+                            int64_t n);
 
 typedef struct binary {
     const char *name;
@@ -51,19 +51,22 @@ tn_status broadcast_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *outp
         const type *a = pa, *b = pb;                                                               \
         result *out = po;                                                                          \
         if (step_a && step_b) {                                                                    \
-            INDEPENDENT for (int64_t i = 0; i < n; i++) {                                          \
+            INDEPENDENT for (int64_t i = 0; i < n; i++)                                            \
+            {                                                                                      \
                 const type x = a[i], y = b[i];                                                     \
                 out[i] = (result)(expression);                                                     \
             }                                                                                      \
         } else if (step_a) {                                                                       \
             const type y = *b;                                                                     \
-            INDEPENDENT for (int64_t i = 0; i < n; i++) {                                          \
+            INDEPENDENT for (int64_t i = 0; i < n; i++)                                            \
+            {                                                                                      \
                 const type x = a[i];                                                               \
                 out[i] = (result)(expression);                                                     \
             }                                                                                      \
         } else {                                                                                   \
             const type x = *a;                                                                     \
-            INDEPENDENT for (int64_t i = 0; i < n; i++) {                                          \
+            INDEPENDENT for (int64_t i = 0; i < n; i++)                                            \
+            {                                                                                      \
                 const type y = b[i];                                                               \
                 out[i] = (result)(expression);                                                     \
             }                                                                                      \

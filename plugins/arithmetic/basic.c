@@ -14,8 +14,8 @@
 #define WRAPPING(name, op)                                                                         \
     BINARY_LOOP(name##_float32, float, float, x op y)                                              \
     BINARY_LOOP(name##_float64, double, double, x op y)                                            \
-    BINARY_LOOP(name##_8, uint8_t, uint8_t, (uint32_t)x op (uint32_t)y)                            \
-    BINARY_LOOP(name##_16, uint16_t, uint16_t, (uint32_t)x op (uint32_t)y)                         \
+    BINARY_LOOP(name##_8, uint8_t, uint8_t, (uint32_t)x op(uint32_t) y)                            \
+    BINARY_LOOP(name##_16, uint16_t, uint16_t, (uint32_t)x op(uint32_t) y)                         \
     BINARY_LOOP(name##_32, uint32_t, uint32_t, x op y)                                             \
     BINARY_LOOP(name##_64, uint64_t, uint64_t, x op y)
 WRAPPING(add, +)
@@ -23,10 +23,12 @@ WRAPPING(sub, -)
 WRAPPING(mul, *)
 
 #define WRAPPING_LOOPS(name)                                                                       \
-    { [TN_FLOAT32] = name##_float32, [TN_FLOAT64] = name##_float64,                                \
-      [TN_INT8] = name##_8, [TN_UINT8] = name##_8, [TN_INT16] = name##_16,                         \
-      [TN_UINT16] = name##_16, [TN_INT32] = name##_32, [TN_UINT32] = name##_32,                    \
-      [TN_INT64] = name##_64, [TN_UINT64] = name##_64 }
+    {                                                                                              \
+        [TN_FLOAT32] = name##_float32, [TN_FLOAT64] = name##_float64, [TN_INT8] = name##_8,        \
+        [TN_UINT8] = name##_8, [TN_INT16] = name##_16, [TN_UINT16] = name##_16,                    \
+        [TN_INT32] = name##_32, [TN_UINT32] = name##_32, [TN_INT64] = name##_64,                   \
+        [TN_UINT64] = name##_64                                                                    \
+    }
 
 static inline int64_t divide(int64_t x, int64_t y)
 {
@@ -132,7 +134,10 @@ static tn_status mod_infer(tn_infer *ctx)
 }
 
 static const tn_attribute_def mod_attributes[] = {
-    { .name = "fmod", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "fmod",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "0: the result has the divisor's sign; 1: the dividend's, as C's fmod." },
 };
 static const binary fmod_row = {
@@ -150,23 +155,51 @@ static const tn_param_def c[] = { { "C", "T", TN_MASK_NUMERIC, 0, 0, "The result
 
 #define BASIC .inputs = ab, .output = c
 static const binary rows[] = {
-    { .name = "Add", .since = 14, .accepts_from = 7, BASIC, .doc = "A + B.",
-      .flags = BINARY_COMMUTES | BINARY_IN_PLACE, .identity = add_identity,
+    { .name = "Add",
+      .since = 14,
+      .accepts_from = 7,
+      BASIC,
+      .doc = "A + B.",
+      .flags = BINARY_COMMUTES | BINARY_IN_PLACE,
+      .identity = add_identity,
       .loops = WRAPPING_LOOPS(add) },
-    { .name = "Sub", .since = 14, .accepts_from = 7, BASIC, .doc = "A - B.",
-      .flags = BINARY_IN_PLACE, .identity = sub_identity, .loops = WRAPPING_LOOPS(sub) },
-    { .name = "Mul", .since = 14, .accepts_from = 7, BASIC, .doc = "A * B.",
-      .flags = BINARY_COMMUTES | BINARY_IN_PLACE, .identity = mul_identity,
+    { .name = "Sub",
+      .since = 14,
+      .accepts_from = 7,
+      BASIC,
+      .doc = "A - B.",
+      .flags = BINARY_IN_PLACE,
+      .identity = sub_identity,
+      .loops = WRAPPING_LOOPS(sub) },
+    { .name = "Mul",
+      .since = 14,
+      .accepts_from = 7,
+      BASIC,
+      .doc = "A * B.",
+      .flags = BINARY_COMMUTES | BINARY_IN_PLACE,
+      .identity = mul_identity,
       .loops = WRAPPING_LOOPS(mul) },
-    { .name = "Div", .since = 14, .accepts_from = 7, BASIC,
+    { .name = "Div",
+      .since = 14,
+      .accepts_from = 7,
+      BASIC,
       .doc = "A / B; integers are truncated towards zero, and 0 where B is 0.",
-      .flags = BINARY_IN_PLACE, .identity = div_identity,
-      .loops = { [TN_FLOAT32] = div_float32, [TN_FLOAT64] = div_float64,
+      .flags = BINARY_IN_PLACE,
+      .identity = div_identity,
+      .loops = { [TN_FLOAT32] = div_float32,
+                 [TN_FLOAT64] = div_float64,
                  INTEGER_LOOPS(div, div) } },
-    { .name = "Mod", .since = 13, .accepts_from = 10, BASIC,
+    { .name = "Mod",
+      .since = 13,
+      .accepts_from = 10,
+      BASIC,
       .doc = "The rest of A / B, with the sign that fmod says; integers give 0 where B is 0.",
-      .flags = BINARY_IN_PLACE, .attributes = mod_attributes, .attribute_count = 1,
-      .infer = mod_infer, .other = &fmod_row, .loops = { INTEGER_LOOPS(mod, mod) } },
+      .flags = BINARY_IN_PLACE,
+      .attributes = mod_attributes,
+      .attribute_count = 1,
+      .infer = mod_infer,
+      .other = &fmod_row,
+      .loops = { INTEGER_LOOPS(mod, mod) } },
 };
 
 tn_status basic_register(tn_registrar *registrar)

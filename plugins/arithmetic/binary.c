@@ -122,16 +122,27 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 static tn_status add(tn_registrar *registrar, const binary *row)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = row->since, .accepts_from = row->accepts_from,
-        .name = row->name, .doc = row->doc, .inputs = row->inputs, .input_count = 2,
-        .outputs = row->output, .output_count = 1, .attributes = row->attributes,
+        .size = sizeof op,
+        .since = row->since,
+        .accepts_from = row->accepts_from,
+        .name = row->name,
+        .doc = row->doc,
+        .inputs = row->inputs,
+        .input_count = 2,
+        .outputs = row->output,
+        .output_count = 1,
+        .attributes = row->attributes,
         .attribute_count = row->attribute_count,
         .traits = TN_ELEMENTWISE | (row->flags & BINARY_COMMUTES ? TN_COMMUTATIVE : 0),
-        .infer = row->infer ? row->infer : binary_infer, .identity = row->identity,
+        .infer = row->infer ? row->infer : binary_infer,
+        .identity = row->identity,
         .samplewise = broadcast_samplewise,
     };
     const tn_kernel_def kernel = {
-        .size = sizeof kernel, .op = row->name, .run = run, .user = (void *)row,
+        .size = sizeof kernel,
+        .op = row->name,
+        .run = run,
+        .user = (void *)row,
         .flags = TN_KERNEL_ANY_STEPS | (row->flags & BINARY_IN_PLACE ? TN_KERNEL_IN_PLACE : 0),
     };
     TN_TRY(registrar->add_operator(registrar, &op));

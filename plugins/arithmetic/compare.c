@@ -46,7 +46,7 @@ BINARY_LOOP(logical_xor, uint8_t, uint8_t, (x != 0) ^ (y != 0))
 #define OPERANDS(types)                                                                            \
     {                                                                                              \
         { "A", "T", types, 0, 0, "First operand." },                                               \
-        { "B", "T", types, 0, 0, "Second operand; the two broadcast." },                           \
+            { "B", "T", types, 0, 0, "Second operand; the two broadcast." },                       \
     }
 static const tn_param_def equal_ab[] = OPERANDS(EQUAL_TYPES);
 static const tn_param_def numeric_ab[] = OPERANDS(TN_MASK_NUMERIC);
@@ -60,16 +60,37 @@ static const tn_param_def truth[] = {
     .since = 7, .accepts_from = 7, .inputs = bool_ab, .output = truth,                             \
     .flags = BINARY_COMMUTES | BINARY_IN_PLACE
 static const binary rows[] = {
-    { .name = "Equal", .since = 19, .accepts_from = 7, .inputs = equal_ab, .output = truth,
-      .doc = "A == B.", .flags = BINARY_COMMUTES,
+    { .name = "Equal",
+      .since = 19,
+      .accepts_from = 7,
+      .inputs = equal_ab,
+      .output = truth,
+      .doc = "A == B.",
+      .flags = BINARY_COMMUTES,
       .loops = { COMPARISON_LOOPS(equal), [TN_BOOL] = equal_uint8, [TN_STRING] = equal_text } },
-    { .name = "Greater", .since = 13, .accepts_from = 7, NUMERIC, .doc = "A > B.",
+    { .name = "Greater",
+      .since = 13,
+      .accepts_from = 7,
+      NUMERIC,
+      .doc = "A > B.",
       .loops = { COMPARISON_LOOPS(greater) } },
-    { .name = "GreaterOrEqual", .since = 16, .accepts_from = 12, NUMERIC, .doc = "A >= B.",
+    { .name = "GreaterOrEqual",
+      .since = 16,
+      .accepts_from = 12,
+      NUMERIC,
+      .doc = "A >= B.",
       .loops = { COMPARISON_LOOPS(greater_equal) } },
-    { .name = "Less", .since = 13, .accepts_from = 7, NUMERIC, .doc = "A < B.",
+    { .name = "Less",
+      .since = 13,
+      .accepts_from = 7,
+      NUMERIC,
+      .doc = "A < B.",
       .loops = { COMPARISON_LOOPS(less) } },
-    { .name = "LessOrEqual", .since = 16, .accepts_from = 12, NUMERIC, .doc = "A <= B.",
+    { .name = "LessOrEqual",
+      .since = 16,
+      .accepts_from = 12,
+      NUMERIC,
+      .doc = "A <= B.",
       .loops = { COMPARISON_LOOPS(less_equal) } },
     { .name = "And", LOGIC, .doc = "Both hold.", .loops = { [TN_BOOL] = logical_and } },
     { .name = "Or", LOGIC, .doc = "One of them holds.", .loops = { [TN_BOOL] = logical_or } },

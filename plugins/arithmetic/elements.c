@@ -81,12 +81,20 @@ static tn_dim ordered(tn_dim a, tn_dim b, int less, int equal, int greater)
 
 static tn_dim combine(tn_infer *ctx, const char *name, tn_dim a, tn_dim b)
 {
-    static const struct { const char *name; uint32_t op; } plain[] = {
-        { "Add", TN_DIM_ADD }, { "Sum", TN_DIM_ADD }, { "Sub", TN_DIM_SUB }, { "Mul", TN_DIM_MUL },
-        { "Min", TN_DIM_MIN }, { "Max", TN_DIM_MAX },
+    static const struct {
+        const char *name;
+        uint32_t op;
+    } plain[] = {
+        { "Add", TN_DIM_ADD }, { "Sum", TN_DIM_ADD }, { "Sub", TN_DIM_SUB },
+        { "Mul", TN_DIM_MUL }, { "Min", TN_DIM_MIN }, { "Max", TN_DIM_MAX },
     };
-    static const struct { const char *name; int less, equal, greater; } orders[] = {
-        { "Greater", 0, 0, 1 }, { "GreaterOrEqual", 0, 1, 1 }, { "Less", 1, 0, 0 },
+    static const struct {
+        const char *name;
+        int less, equal, greater;
+    } orders[] = {
+        { "Greater", 0, 0, 1 },
+        { "GreaterOrEqual", 0, 1, 1 },
+        { "Less", 1, 0, 0 },
         { "LessOrEqual", 1, 1, 0 },
     };
     if (a == TN_DIM_UNKNOWN || b == TN_DIM_UNKNOWN)

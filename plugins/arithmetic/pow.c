@@ -60,8 +60,8 @@ static void raise_block(double *x, int64_t step_x, const double *y, int64_t step
         x[i] = pow(step_x ? x[i] : base, y[i * step_y]);
 }
 
-static void double_row(const pow_job *job, const int64_t *offsets, const int64_t *steps,
-                       int64_t at, int64_t n)
+static void double_row(const pow_job *job, const int64_t *offsets, const int64_t *steps, int64_t at,
+                       int64_t n)
 {
     double x[BLOCK], y[BLOCK];
     int64_t whole[BLOCK];
@@ -116,12 +116,23 @@ static tn_status infer(tn_infer *ctx)
 tn_status pow_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 15, .accepts_from = 7, .name = "Pow",
-        .doc = "X to the power Y, in the type of X.", .inputs = inputs, .input_count = 2,
-        .outputs = outputs, .output_count = 1, .traits = TN_ELEMENTWISE, .infer = infer,
-        .identity = identity, .samplewise = broadcast_samplewise,
+        .size = sizeof op,
+        .since = 15,
+        .accepts_from = 7,
+        .name = "Pow",
+        .doc = "X to the power Y, in the type of X.",
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE,
+        .infer = infer,
+        .identity = identity,
+        .samplewise = broadcast_samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Pow", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Pow",
+                                   .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -20,7 +20,8 @@
 #define FLOATS(name, expression)                                                                   \
     static void name##_floats(const float *from, float *to, int64_t n)                             \
     {                                                                                              \
-        INDEPENDENT for (int64_t i = 0; i < n; i++) {                                              \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
             const float x = from[i];                                                               \
             to[i] = (expression);                                                                  \
         }                                                                                          \
@@ -42,7 +43,7 @@ static inline int64_t negated(int64_t x)
 
 DOUBLES(abs, fabs(x))
 FLOATS(abs, fabsf(x))
-INTS(abs, is_signed && x < 0 ? negated(x) : x)
+INTS(abs, is_signed &&x < 0 ? negated(x) : x)
 DOUBLES(neg, -x)
 FLOATS(neg, -x)
 INTS(neg, negated(x))
@@ -74,8 +75,8 @@ typedef struct unary {
     uint16_t since, accepts_from;
     const tn_param_def *input, *output;
     void (*doubles)(double *v, int64_t n);
-    void (*floats)(const float *x, float *y, int64_t n);   /* NULL: by doubles */
-    void (*ints)(int64_t *v, int64_t n, int is_signed);    /* NULL: no integers */
+    void (*floats)(const float *x, float *y, int64_t n); /* NULL: by doubles */
+    void (*ints)(int64_t *v, int64_t n, int is_signed);  /* NULL: no integers */
 } unary;
 
 /* ---- inference -------------------------------------------------------------------------- */
@@ -175,47 +176,114 @@ PARAM(bool_y, "Y", TN_BIT(TN_BOOL), "The shape of X.")
 #define FLOAT_XY .input = float_x, .output = float_y
 #define FLOAT_IO .input = float_input, .output = float_output
 static const unary rows[] = {
-    { .name = "Abs", .since = 13, .accepts_from = 6, .input = numeric_x, .output = numeric_y,
+    { .name = "Abs",
+      .since = 13,
+      .accepts_from = 6,
+      .input = numeric_x,
+      .output = numeric_y,
       .doc = "The absolute value.",
-      .doubles = abs_doubles, .floats = abs_floats, .ints = abs_ints },
-    { .name = "Neg", .since = 13, .accepts_from = 6, .input = signed_x, .output = signed_y,
-      .doc = "-x.", .doubles = neg_doubles, .floats = neg_floats, .ints = neg_ints },
-    { .name = "Sign", .since = 13, .accepts_from = 9,
-      .input = numeric_input, .output = numeric_output,
-      .doc = "1, 0 or -1. NaN stays NaN.", .doubles = sign_doubles, .ints = sign_ints },
-    { .name = "Floor", .since = 13, .accepts_from = 6, FLOAT_XY,
+      .doubles = abs_doubles,
+      .floats = abs_floats,
+      .ints = abs_ints },
+    { .name = "Neg",
+      .since = 13,
+      .accepts_from = 6,
+      .input = signed_x,
+      .output = signed_y,
+      .doc = "-x.",
+      .doubles = neg_doubles,
+      .floats = neg_floats,
+      .ints = neg_ints },
+    { .name = "Sign",
+      .since = 13,
+      .accepts_from = 9,
+      .input = numeric_input,
+      .output = numeric_output,
+      .doc = "1, 0 or -1. NaN stays NaN.",
+      .doubles = sign_doubles,
+      .ints = sign_ints },
+    { .name = "Floor",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_XY,
       .doc = "The largest integer not above x.",
-      .doubles = floor_doubles, .floats = floor_floats },
-    { .name = "Ceil", .since = 13, .accepts_from = 6, FLOAT_XY,
+      .doubles = floor_doubles,
+      .floats = floor_floats },
+    { .name = "Ceil",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_XY,
       .doc = "The smallest integer not below x.",
-      .doubles = ceil_doubles, .floats = ceil_floats },
-    { .name = "Round", .since = 22, .accepts_from = 11, FLOAT_XY,
-      .doc = "The nearest integer, the even one from the middle.", .doubles = round_doubles },
-    { .name = "Sqrt", .since = 13, .accepts_from = 6, FLOAT_XY,
+      .doubles = ceil_doubles,
+      .floats = ceil_floats },
+    { .name = "Round",
+      .since = 22,
+      .accepts_from = 11,
+      FLOAT_XY,
+      .doc = "The nearest integer, the even one from the middle.",
+      .doubles = round_doubles },
+    { .name = "Sqrt",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_XY,
       .doc = "The square root; NaN below zero.",
-      .doubles = sqrt_doubles, .floats = sqrt_floats },
-    { .name = "Reciprocal", .since = 13, .accepts_from = 6, FLOAT_XY,
-      .doc = "1 / x.", .doubles = reciprocal_doubles, .floats = reciprocal_floats },
-    { .name = "Exp", .since = 13, .accepts_from = 6, FLOAT_IO,
-      .doc = "e to the power x.", .doubles = exp_doubles },
-    { .name = "Log", .since = 13, .accepts_from = 6, FLOAT_IO,
-      .doc = "The natural logarithm.", .doubles = log_doubles },
-    { .name = "Erf", .since = 13, .accepts_from = 9, FLOAT_IO,
-      .doc = "The error function.", .doubles = erf_doubles },
-    { .name = "Not", .since = 1, .accepts_from = 1, .input = bool_x, .output = bool_y,
-      .doc = "Whether x is false.", .ints = not_ints },
+      .doubles = sqrt_doubles,
+      .floats = sqrt_floats },
+    { .name = "Reciprocal",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_XY,
+      .doc = "1 / x.",
+      .doubles = reciprocal_doubles,
+      .floats = reciprocal_floats },
+    { .name = "Exp",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_IO,
+      .doc = "e to the power x.",
+      .doubles = exp_doubles },
+    { .name = "Log",
+      .since = 13,
+      .accepts_from = 6,
+      FLOAT_IO,
+      .doc = "The natural logarithm.",
+      .doubles = log_doubles },
+    { .name = "Erf",
+      .since = 13,
+      .accepts_from = 9,
+      FLOAT_IO,
+      .doc = "The error function.",
+      .doubles = erf_doubles },
+    { .name = "Not",
+      .since = 1,
+      .accepts_from = 1,
+      .input = bool_x,
+      .output = bool_y,
+      .doc = "Whether x is false.",
+      .ints = not_ints },
 };
 
 static tn_status add(tn_registrar *registrar, const unary *row)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = row->since, .accepts_from = row->accepts_from,
-        .name = row->name, .doc = row->doc, .inputs = row->input, .input_count = 1,
-        .outputs = row->output, .output_count = 1, .traits = TN_ELEMENTWISE, .infer = infer,
+        .size = sizeof op,
+        .since = row->since,
+        .accepts_from = row->accepts_from,
+        .name = row->name,
+        .doc = row->doc,
+        .inputs = row->input,
+        .input_count = 1,
+        .outputs = row->output,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE,
+        .infer = infer,
         .samplewise = samplewise,
     };
     const tn_kernel_def kernel = {
-        .size = sizeof kernel, .op = row->name, .run = run, .user = (void *)row,
+        .size = sizeof kernel,
+        .op = row->name,
+        .run = run,
+        .user = (void *)row,
         .flags = TN_KERNEL_ANY_LAYOUT | TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
     };
     TN_TRY(registrar->add_operator(registrar, &op));

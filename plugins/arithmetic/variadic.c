@@ -155,7 +155,9 @@ static void set_rows(variadic_job *job)
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    variadic_job job = { .row = ctx->call.user, .inputs = ctx->inputs, .count = ctx->input_count,
+    variadic_job job = { .row = ctx->call.user,
+                         .inputs = ctx->inputs,
+                         .count = ctx->input_count,
                          .out = ctx->outputs[0] };
     (void)state, (void)slot;
     if (job.count == 2 && job.out->dtype == TN_FLOAT32 && job.row->floats) {
@@ -170,7 +172,11 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 /* ---- tables ----------------------------------------------------------------------------- */
 
 #define DATA(types)                                                                                \
-    { { "data_0", "T", types, TN_PARAM_VARIADIC, 1, "The inputs; they broadcast together." } }
+    {                                                                                              \
+        {                                                                                          \
+            "data_0", "T", types, TN_PARAM_VARIADIC, 1, "The inputs; they broadcast together."     \
+        }                                                                                          \
+    }
 static const tn_param_def numeric_data[] = DATA(TN_MASK_NUMERIC);
 static const tn_param_def float_data[] = DATA(TN_MASK_FLOAT);
 static const tn_param_def min_output[] = { { "min", "T", TN_MASK_NUMERIC, 0, 0, "The least." } };
@@ -180,18 +186,40 @@ static const tn_param_def mean_output[] = { { "mean", "T", TN_MASK_FLOAT, 0, 0, 
 
 /* Version 6 wanted equal shapes, which broadcast to themselves. */
 static const variadic rows[] = {
-    { .name = "Min", .since = 13, .accepts_from = 6, .inputs = numeric_data, .output = min_output,
+    { .name = "Min",
+      .since = 13,
+      .accepts_from = 6,
+      .inputs = numeric_data,
+      .output = min_output,
       .doc = "The least of the inputs, element by element. NaN wins.",
-      .doubles = min_doubles, .ints = min_ints, .floats = min_floats },
-    { .name = "Max", .since = 13, .accepts_from = 6, .inputs = numeric_data, .output = max_output,
+      .doubles = min_doubles,
+      .ints = min_ints,
+      .floats = min_floats },
+    { .name = "Max",
+      .since = 13,
+      .accepts_from = 6,
+      .inputs = numeric_data,
+      .output = max_output,
       .doc = "The largest of the inputs, element by element. NaN wins.",
-      .doubles = max_doubles, .ints = max_ints, .floats = max_floats },
-    { .name = "Sum", .since = 13, .accepts_from = 6, .inputs = float_data, .output = sum_output,
+      .doubles = max_doubles,
+      .ints = max_ints,
+      .floats = max_floats },
+    { .name = "Sum",
+      .since = 13,
+      .accepts_from = 6,
+      .inputs = float_data,
+      .output = sum_output,
       .doc = "The sum of the inputs, element by element.",
-      .doubles = sum_doubles, .floats = sum_floats },
-    { .name = "Mean", .since = 13, .accepts_from = 6, .inputs = float_data, .output = mean_output,
+      .doubles = sum_doubles,
+      .floats = sum_floats },
+    { .name = "Mean",
+      .since = 13,
+      .accepts_from = 6,
+      .inputs = float_data,
+      .output = mean_output,
       .doc = "The mean of the inputs, element by element.",
-      .doubles = sum_doubles, .mean = 1 },
+      .doubles = sum_doubles,
+      .mean = 1 },
 };
 
 /* One addition less than there are inputs for each element, and the division. */
@@ -208,13 +236,25 @@ static tn_status cost(tn_infer *ctx, tn_cost *out)
 static tn_status add(tn_registrar *registrar, const variadic *row)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = row->since, .accepts_from = row->accepts_from,
-        .name = row->name, .doc = row->doc, .inputs = row->inputs, .input_count = 1,
-        .outputs = row->output, .output_count = 1, .traits = TN_ELEMENTWISE | TN_COMMUTATIVE,
-        .infer = binary_infer, .identity = identity, .cost = cost,
-        .samplewise = broadcast_samplewise, .user = (void *)row,
+        .size = sizeof op,
+        .since = row->since,
+        .accepts_from = row->accepts_from,
+        .name = row->name,
+        .doc = row->doc,
+        .inputs = row->inputs,
+        .input_count = 1,
+        .outputs = row->output,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE | TN_COMMUTATIVE,
+        .infer = binary_infer,
+        .identity = identity,
+        .cost = cost,
+        .samplewise = broadcast_samplewise,
+        .user = (void *)row,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = row->name, .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = row->name,
+                                   .run = run,
                                    .user = (void *)row,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));

@@ -70,8 +70,7 @@ typedef struct __attribute__((may_alias, aligned(1), packed)) bytes_16 {
         const type *x = (const type *)job->x + offsets[1], *y = (const type *)job->y + offsets[2]; \
         type *out = (type *)job->out + at;                                                         \
         if (steps[0] && steps[1] && steps[2]) {                                                    \
-            INDEPENDENT for (int64_t i = 0; i < n; i++)                                            \
-                out[i] = condition[i] ? x[i] : y[i];                                               \
+            INDEPENDENT for (int64_t i = 0; i < n; i++) out[i] = condition[i] ? x[i] : y[i];       \
             return;                                                                                \
         }                                                                                          \
         for (int64_t i = 0; i < n; i++)                                                            \
@@ -119,14 +118,24 @@ static const tn_param_def outputs[] = { { "output", "T", WHERE_TYPES, 0, 0, "The
 tn_status where_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 16, .accepts_from = 9, .name = "Where",
+        .size = sizeof op,
+        .since = 16,
+        .accepts_from = 9,
+        .name = "Where",
         .doc = "X where the condition holds, else Y; the three broadcast.",
-        .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 1,
-        .traits = TN_ELEMENTWISE | TN_MOVES_BYTES, .infer = infer, .identity = identity,
+        .inputs = inputs,
+        .input_count = 3,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_ELEMENTWISE | TN_MOVES_BYTES,
+        .infer = infer,
+        .identity = identity,
         .samplewise = broadcast_samplewise,
     };
     /* In place on X or Y, or on a bool condition: each element is read before it is written. */
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Where", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Where",
+                                   .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -152,11 +152,19 @@ static const tn_param_def outputs[] = {
     { "output", "T2", CAST_TYPES, 0, 0, "The same values in the other type." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "saturate", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "saturate",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "float8: 1 makes the largest number of what is too large, 0 NaN or infinity." },
-    { .name = "round_mode", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "up",
+    { .name = "round_mode",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "up",
       .doc = "float8e8m0: up, down or nearest." },
-    { .name = "to", .type = TN_ATTR_INT, .flags = TN_ATTR_REQUIRED,
+    { .name = "to",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_REQUIRED,
       .doc = "Number of the element type, as in TensorProto." },
 };
 
@@ -164,20 +172,42 @@ tn_status cast_register(tn_registrar *registrar)
 {
     /* CastLike has all but the last attribute. */
     const tn_operator_def cast_op = {
-        .size = sizeof cast_op, .since = 25, .accepts_from = 6, .name = "Cast",
-        .doc = "The elements in another type.", .inputs = inputs, .input_count = 1,
-        .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 3,
-        .traits = TN_ELEMENTWISE | TN_MAY_FAIL, .infer = infer_cast, .identity = identity,
+        .size = sizeof cast_op,
+        .since = 25,
+        .accepts_from = 6,
+        .name = "Cast",
+        .doc = "The elements in another type.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 3,
+        .traits = TN_ELEMENTWISE | TN_MAY_FAIL,
+        .infer = infer_cast,
+        .identity = identity,
         .samplewise = samplewise,
     };
     const tn_operator_def like_op = {
-        .size = sizeof like_op, .since = 25, .accepts_from = 15, .name = "CastLike",
-        .doc = "The elements in the type of another tensor.", .inputs = inputs, .input_count = 2,
-        .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 2,
-        .traits = TN_MAY_FAIL, .infer = infer_cast_like, .identity = identity,
+        .size = sizeof like_op,
+        .since = 25,
+        .accepts_from = 15,
+        .name = "CastLike",
+        .doc = "The elements in the type of another tensor.",
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 2,
+        .traits = TN_MAY_FAIL,
+        .infer = infer_cast_like,
+        .identity = identity,
         .samplewise = samplewise,
     };
-    tn_kernel_def kernel = { .size = sizeof kernel, .op = "Cast", .run = run,
+    tn_kernel_def kernel = { .size = sizeof kernel,
+                             .op = "Cast",
+                             .run = run,
                              .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &cast_op));
     TN_TRY(registrar->add_operator(registrar, &like_op));

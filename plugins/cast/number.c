@@ -41,8 +41,8 @@ void cast_store(uint32_t dtype, void *data, int64_t i, double value, const cast_
     else if (dtype == TN_FLOAT4E2M1 && isnan(value))
         tn_packed_set(data, 4, i, 8); /* there is no NaN: minus zero, as the standard's tests say */
     else if (TN_BIT(dtype) & TN_MASK_FLOAT8)
-        ((uint8_t *)data)[i] =
-            (uint8_t)tn_minifloat_encode(tn_minifloat_of(dtype), value, rules->saturate);
+        ((uint8_t *)data)[i] = (uint8_t)tn_minifloat_encode(tn_minifloat_of(dtype), value,
+                                                            rules->saturate);
     else
         tn_set_float(dtype, data, i, value);
 }

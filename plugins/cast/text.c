@@ -87,9 +87,12 @@ static int is_decimal(const char *s)
 /* A word that stands for a number. */
 static int is_word(const char *s, double *out)
 {
-    static const struct { const char *word; double value; } words[] = {
+    static const struct {
+        const char *word;
+        double value;
+    } words[] = {
         { "inf", INFINITY }, { "infinity", INFINITY }, { "nan", NAN },
-        { "true", 1 }, { "false", 0 },
+        { "true", 1 },       { "false", 0 },
     };
     for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
         if (strcmp(s, words[k].word) == 0) {

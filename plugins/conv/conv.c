@@ -41,12 +41,13 @@ static void check_channels(tn_infer *ctx, const conv_window *window)
     if (window->group == 1)
         host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                        "input 'W' has shape %s, but input 'X' has %" PRId64 " channel%s: expected "
-                       "%s", found, channels, channels == 1 ? "" : "s", wanted);
+                       "%s",
+                       found, channels, channels == 1 ? "" : "s", wanted);
     else
         host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                        "input 'W' has shape %s, but input 'X' has %" PRId64 " channel%s in %" PRId64
-                       " groups: expected %s", found, channels, channels == 1 ? "" : "s",
-                       window->group, wanted);
+                       " groups: expected %s",
+                       found, channels, channels == 1 ? "" : "s", window->group, wanted);
 }
 
 /* Number of windows along spatial axis k. */
@@ -63,8 +64,8 @@ static tn_dim output_extent(tn_infer *ctx, const conv_window *window, int32_t k)
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
                                  "input 'X' has extent %" PRId64 " on axis %d, padded by %" PRId64
                                  " and %" PRId64 ": expected at least the reach of the kernel, "
-                                 "%" PRId64, in, k + 2, window->pad_begin[k], window->pad_end[k],
-                                 reach);
+                                 "%" PRId64,
+                                 in, k + 2, window->pad_begin[k], window->pad_end[k], reach);
         return TN_DIM_UNKNOWN;
     }
     return tn_dim_add(ctx, tn_dim_floordiv(ctx, slack, window->stride[k]), 1);
@@ -112,9 +113,11 @@ static int32_t window_of(tn_infer *ctx, tn_window *windows)
         return 0;
     conv_same_pads(&window, x->dims + 2);
     for (int32_t k = 0; k < window.spatial; k++)
-        windows[k] = (tn_window){ .kernel = window.kernel[k], .stride = window.stride[k],
+        windows[k] = (tn_window){ .kernel = window.kernel[k],
+                                  .stride = window.stride[k],
                                   .dilation = window.dilation[k],
-                                  .pad_begin = window.pad_begin[k], .pad_end = window.pad_end[k] };
+                                  .pad_begin = window.pad_begin[k],
+                                  .pad_end = window.pad_end[k] };
     return window.spatial;
 }
 
@@ -228,8 +231,8 @@ static void fill_run(const job *j, const run *r, const int64_t *tap, int64_t bas
         out[k] = 0.0;
 }
 
-static void fill_panel(const job *j, const run *runs, int run_count, int64_t channel,
-                       int64_t first, int64_t depth, int64_t columns, double *panel)
+static void fill_panel(const job *j, const run *runs, int run_count, int64_t channel, int64_t first,
+                       int64_t depth, int64_t columns, double *panel)
 {
     const conv_window *v = &j->window;
     int64_t tap[TN_MAX_RANK], rest = first;
@@ -331,50 +334,80 @@ static tn_status run_conv(tn_run *ctx, const void *state, void *slot)
     j.row_tiles = (j.rows + CONV_HIGH - 1) / CONV_HIGH;
     j.position_tiles = (j.positions + CONV_WIDE - 1) / CONV_WIDE;
     tile_macs = j.depth * CONV_WIDE * (j.rows < CONV_HIGH ? j.rows : CONV_HIGH) + 1;
-    return ctx->call.host->parallel_for(&ctx->call,
-                                        j.y->dims[0] * j.window.group * j.row_tiles *
-                                            j.position_tiles,
-                                        1 + 100000 / tile_macs, run_tiles, &j);
+    return ctx->call.host->parallel_for(
+        &ctx->call, j.y->dims[0] * j.window.group * j.row_tiles * j.position_tiles,
+        1 + 100000 / tile_macs, run_tiles, &j);
 }
 
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
-    { .name = "X", .constraint = "T", .types = TN_MASK_FLOAT,
+    { .name = "X",
+      .constraint = "T",
+      .types = TN_MASK_FLOAT,
       .doc = "Pictures, sounds or volumes: [N, C, D1, …]." },
-    { .name = "W", .constraint = "T", .types = TN_MASK_FLOAT,
+    { .name = "W",
+      .constraint = "T",
+      .types = TN_MASK_FLOAT,
       .doc = "Filters: [M, C/group, k1, …]." },
-    { .name = "B", .constraint = "T", .types = TN_MASK_FLOAT, .flags = TN_PARAM_OPTIONAL,
+    { .name = "B",
+      .constraint = "T",
+      .types = TN_MASK_FLOAT,
+      .flags = TN_PARAM_OPTIONAL,
       .doc = "What is added to each output channel: [M]." },
 };
 static const tn_param_def outputs[] = {
     { .name = "Y", .constraint = "T", .types = TN_MASK_FLOAT, .doc = "[N, M, E1, …]." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "auto_pad", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "NOTSET",
-      .doc = "NOTSET: as `pads` says; VALID: no padding; SAME_UPPER, SAME_LOWER: so much that the "
-             "output has ceil(extent / stride) positions, an odd one at the end or the beginning." },
-    { .name = "dilations", .type = TN_ATTR_INTS,
+    { .name = "auto_pad",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "NOTSET",
+      .doc =
+          "NOTSET: as `pads` says; VALID: no padding; SAME_UPPER, SAME_LOWER: so much that the "
+          "output has ceil(extent / stride) positions, an odd one at the end or the beginning." },
+    { .name = "dilations",
+      .type = TN_ATTR_INTS,
       .doc = "Distance between neighbouring taps of the filter, for each spatial axis; 1." },
-    { .name = "group", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "group",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "Channels are split into so many groups that do not see each other." },
-    { .name = "kernel_shape", .type = TN_ATTR_INTS,
+    { .name = "kernel_shape",
+      .type = TN_ATTR_INTS,
       .doc = "Extents of the filter; those of W where it is left out." },
-    { .name = "pads", .type = TN_ATTR_INTS,
+    { .name = "pads",
+      .type = TN_ATTR_INTS,
       .doc = "Zeros around the input: all beginnings, then all ends; 0." },
-    { .name = "strides", .type = TN_ATTR_INTS,
+    { .name = "strides",
+      .type = TN_ATTR_INTS,
       .doc = "Step of the window, for each spatial axis; 1." },
 };
 
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 1, .name = "Conv",
+    { .size = sizeof(tn_operator_def),
+      .since = 22,
+      .accepts_from = 1,
+      .name = "Conv",
       .doc = "Slides filters over the input and sums the products, in any number of spatial axes.",
-      .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 1,
-      .attributes = attributes, .attribute_count = sizeof attributes / sizeof *attributes,
-      .infer = infer, .cost = cost, .window = window_of, .samplewise = samplewise },
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = sizeof attributes / sizeof *attributes,
+      .infer = infer,
+      .cost = cost,
+      .window = window_of,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "Conv", .run = run_conv, .types = TN_MASK_FLOAT,
+    { .size = sizeof(tn_kernel_def),
+      .op = "Conv",
+      .run = run_conv,
+      .types = TN_MASK_FLOAT,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 

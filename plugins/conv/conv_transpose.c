@@ -30,7 +30,8 @@ static int complain_growth(tn_call *call, const char *name, size_t found, int32_
     if (call)
         call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, name,
                              "attribute '%s' has %zu entries: expected %d, one for each spatial "
-                             "axis", name, found, spatial);
+                             "axis",
+                             name, found, spatial);
     return 0;
 }
 
@@ -111,8 +112,9 @@ static tn_dim output_extent(tn_infer *ctx, const conv_window *window, const grow
     if (tn_dim_known(full) && full < 0) {
         ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "pads",
                                  "attribute 'pads' takes %" PRId64 " off axis %d, more than the "
-                                 "%" PRId64 " there are", window->pad_begin[k] + window->pad_end[k],
-                                 k + 2, full + window->pad_begin[k] + window->pad_end[k]);
+                                 "%" PRId64 " there are",
+                                 window->pad_begin[k] + window->pad_end[k], k + 2,
+                                 full + window->pad_begin[k] + window->pad_end[k]);
         return TN_DIM_UNKNOWN;
     }
     return full;
@@ -174,7 +176,7 @@ typedef struct job {
     int64_t channels;   /* input channels of a group */
     int64_t filters;    /* output channels of a group */
     int64_t taps;
-    int64_t rows;       /* of an output channel: positions but for the last axis */
+    int64_t rows; /* of an output channel: positions but for the last axis */
 } job;
 
 /* The padding that output_shape or auto_pad leaves to be found. */
@@ -228,8 +230,8 @@ static void add_row(const job *j, int64_t at, double weight, int64_t shift, int6
             sums[i * stride + shift - first] += weight * (double)x[i];
     } else {
         for (int64_t i = from; i < to; i++)
-            sums[i * stride + shift - first] +=
-                weight * tn_get_double(j->x->dtype, j->x->data, at + i);
+            sums[i * stride + shift - first] += weight *
+                                                tn_get_double(j->x->dtype, j->x->data, at + i);
     }
 }
 
@@ -309,45 +311,74 @@ static tn_status run_conv_transpose(tn_run *ctx, const void *state, void *slot)
 
 static const tn_param_def inputs[] = {
     { .name = "X", .constraint = "T", .types = TN_MASK_FLOAT, .doc = "[N, C, D1, …]." },
-    { .name = "W", .constraint = "T", .types = TN_MASK_FLOAT,
+    { .name = "W",
+      .constraint = "T",
+      .types = TN_MASK_FLOAT,
       .doc = "Filters: [C, M/group, k1, …]." },
-    { .name = "B", .constraint = "T", .types = TN_MASK_FLOAT, .flags = TN_PARAM_OPTIONAL,
+    { .name = "B",
+      .constraint = "T",
+      .types = TN_MASK_FLOAT,
+      .flags = TN_PARAM_OPTIONAL,
       .doc = "What is added to each output channel: [M]." },
 };
 static const tn_param_def outputs[] = {
     { .name = "Y", .constraint = "T", .types = TN_MASK_FLOAT, .doc = "[N, M, E1, …]." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "auto_pad", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "NOTSET",
+    { .name = "auto_pad",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "NOTSET",
       .doc = "NOTSET: as `pads` says; VALID: none; SAME_UPPER, SAME_LOWER: the output has extent * "
              "stride positions." },
-    { .name = "dilations", .type = TN_ATTR_INTS,
+    { .name = "dilations",
+      .type = TN_ATTR_INTS,
       .doc = "Distance between neighbouring taps of the filter, for each spatial axis; 1." },
-    { .name = "group", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "group",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "Channels are split into so many groups that do not see each other." },
-    { .name = "kernel_shape", .type = TN_ATTR_INTS,
+    { .name = "kernel_shape",
+      .type = TN_ATTR_INTS,
       .doc = "Extents of the filter; those of W where it is left out." },
-    { .name = "output_padding", .type = TN_ATTR_INTS,
+    { .name = "output_padding",
+      .type = TN_ATTR_INTS,
       .doc = "Positions added at the end of each spatial axis of the output; 0." },
-    { .name = "output_shape", .type = TN_ATTR_INTS,
+    { .name = "output_shape",
+      .type = TN_ATTR_INTS,
       .doc = "Spatial extents of the output; the padding is then found from them." },
-    { .name = "pads", .type = TN_ATTR_INTS,
+    { .name = "pads",
+      .type = TN_ATTR_INTS,
       .doc = "What is cut off the output: all beginnings, then all ends; 0." },
-    { .name = "strides", .type = TN_ATTR_INTS,
+    { .name = "strides",
+      .type = TN_ATTR_INTS,
       .doc = "Distance between the filters in the output, for each spatial axis; 1." },
 };
 
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 1, .name = "ConvTranspose",
+    { .size = sizeof(tn_operator_def),
+      .since = 22,
+      .accepts_from = 1,
+      .name = "ConvTranspose",
       .doc = "Lays a copy of the filters, times each input element, into the output and sums them: "
              "the transpose of Conv as a matrix.",
-      .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 1,
-      .attributes = attributes, .attribute_count = sizeof attributes / sizeof *attributes,
-      .infer = infer, .cost = cost, .samplewise = samplewise },
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = sizeof attributes / sizeof *attributes,
+      .infer = infer,
+      .cost = cost,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "ConvTranspose", .run = run_conv_transpose,
-      .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
+    { .size = sizeof(tn_kernel_def),
+      .op = "ConvTranspose",
+      .run = run_conv_transpose,
+      .types = TN_MASK_FLOAT,
+      .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status conv_transpose_register(tn_registrar *registrar)

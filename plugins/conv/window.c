@@ -17,8 +17,8 @@ static void complain_list(tn_call *call, const char *name, size_t found, int32_t
     if (call)
         call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, name,
                              "attribute '%s' has %zu entries, but input 'X' has %d spatial %s: "
-                             "expected %d", name, found, spatial, spatial == 1 ? "axis" : "axes",
-                             sides * spatial);
+                             "expected %d",
+                             name, found, spatial, spatial == 1 ? "axis" : "axes", sides * spatial);
 }
 
 static void complain_range(tn_call *call, const char *name, int64_t found, int64_t lowest)
@@ -62,7 +62,8 @@ static int read_auto_pad(tn_call *call, const tn_node_view *node, uint32_t *out)
     if (call)
         call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "auto_pad",
                              "attribute 'auto_pad' is '%.40s': expected NOTSET, SAME_UPPER, "
-                             "SAME_LOWER or VALID", found);
+                             "SAME_LOWER or VALID",
+                             found);
     return 0;
 }
 
@@ -82,7 +83,8 @@ static int read_pads(tn_call *call, const tn_node_view *node, conv_window *out)
         if (call)
             call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "pads",
                                  "attribute 'pads' pads although 'auto_pad' is %s: expected one "
-                                 "of the two", tn_attr_string(node, "auto_pad", ""));
+                                 "of the two",
+                                 tn_attr_string(node, "auto_pad", ""));
         return 0;
     }
     return 1;
@@ -112,7 +114,8 @@ static int read_kernel(tn_call *call, const tn_node_view *node, const tn_type *w
             if (call)
                 call->host->complain(call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                      "input 'W' has extent %" PRId64 " on axis %d: expected 1 to "
-                                     "%" PRId64, out->kernel[k], k + 2, LARGEST);
+                                     "%" PRId64,
+                                     out->kernel[k], k + 2, LARGEST);
             return 0;
         }
     }
@@ -182,14 +185,16 @@ int32_t conv_spatial(tn_infer *ctx)
     if (rank >= 0 && rank < 3) {
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
                                  "input 'X' has rank %d: expected 3 or more (batch, channels, "
-                                 "spatial axes)", rank);
+                                 "spatial axes)",
+                                 rank);
         return -2;
     }
     if (w && w->rank >= 0 && (rank >= 0 ? w->rank != rank : w->rank < 3)) {
         if (rank >= 0)
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                      "input 'W' has rank %d, but input 'X' has rank %d: expected "
-                                     "the same", w->rank, rank);
+                                     "the same",
+                                     w->rank, rank);
         else
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                      "input 'W' has rank %d: expected 3 or more", w->rank);
@@ -207,12 +212,11 @@ void conv_check_bias(tn_infer *ctx, tn_dim channels)
     if (!b || b->rank < 0 ||
         (b->rank == 1 && ctx->call.host->dim_equal(&ctx->call, b->dims[0], channels) != TN_NO))
         return;
-    ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 2, NULL,
-                             "input 'B' has shape %s: expected [%s], one for each output channel",
-                             conv_shape_text(b->rank, b->dims, (char[200]){ 0 }, 200),
-                             tn_dim_known(channels)
-                                 ? (snprintf(text, sizeof text, "%" PRId64, channels), text)
-                                 : "?");
+    ctx->call.host->complain(
+        &ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 2, NULL,
+        "input 'B' has shape %s: expected [%s], one for each output channel",
+        conv_shape_text(b->rank, b->dims, (char[200]){ 0 }, 200),
+        tn_dim_known(channels) ? (snprintf(text, sizeof text, "%" PRId64, channels), text) : "?");
 }
 
 const char *conv_shape_text(int32_t rank, const tn_dim *dims, char *text, size_t bytes)

@@ -19,10 +19,11 @@ enum { DATA, RATIO, TRAINING };
 static tn_status infer(tn_infer *ctx)
 {
     for (uint32_t k = 1; k < ctx->input_count; k++)
-        if (ctx->inputs[k] && ctx->inputs[k]->rank > 0 && !(ctx->inputs[k]->rank == 1 && ctx->inputs[k]->dims[0] == 1))
+        if (ctx->inputs[k] && ctx->inputs[k]->rank > 0 &&
+            !(ctx->inputs[k]->rank == 1 && ctx->inputs[k]->dims[0] == 1))
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                     "input '%s' has rank %d: expected a scalar", k == RATIO ? "ratio" : "training_mode",
-                                     ctx->inputs[k]->rank);
+                                     "input '%s' has rank %d: expected a scalar",
+                                     k == RATIO ? "ratio" : "training_mode", ctx->inputs[k]->rank);
     TN_TRY(tn_infer_same(ctx, 0, 0));
     if (ctx->output_count > 1) {
         TN_TRY(tn_infer_same(ctx, 1, 0));
@@ -65,13 +66,20 @@ typedef struct job {
     uint32_t stream;
 } job;
 
-static const tn_tensor *input(const tn_run *ctx, uint32_t k) { return k < ctx->input_count ? ctx->inputs[k] : NULL; }
-static tn_tensor *mask_of(const tn_run *ctx) { return ctx->output_count > 1 ? ctx->outputs[1] : NULL; }
+static const tn_tensor *input(const tn_run *ctx, uint32_t k)
+{
+    return k < ctx->input_count ? ctx->inputs[k] : NULL;
+}
+static tn_tensor *mask_of(const tn_run *ctx)
+{
+    return ctx->output_count > 1 ? ctx->outputs[1] : NULL;
+}
 
 static void keep_all(tn_run *ctx)
 {
     tn_tensor *mask = mask_of(ctx);
-    if (ctx->outputs[0] && ctx->outputs[0]->data != ctx->inputs[DATA]->data && ctx->outputs[0]->bytes)
+    if (ctx->outputs[0] && ctx->outputs[0]->data != ctx->inputs[DATA]->data &&
+        ctx->outputs[0]->bytes)
         memcpy(ctx->outputs[0]->data, ctx->inputs[DATA]->data, ctx->outputs[0]->bytes);
     if (mask && mask->bytes)
         memset(mask->data, 1, mask->bytes);
@@ -133,19 +141,34 @@ static const tn_param_def outputs[] = {
     { "mask", "T2", TN_BIT(TN_BOOL), TN_PARAM_OPTIONAL, 0, "where it is left" },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "seed", .type = TN_ATTR_INT, .doc = "of the random numbers; the run's when left out" },
+    { .name = "seed",
+      .type = TN_ATTR_INT,
+      .doc = "of the random numbers; the run's when left out" },
 };
 /* Whether two runs agree depends on the run's seed alone, so training is not deterministic to the
  * optimizer; inference is dropped by identity before that matters. */
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 12, .name = "Dropout",
+    { .size = sizeof(tn_operator_def),
+      .since = 22,
+      .accepts_from = 12,
+      .name = "Dropout",
       .doc = "Drops elements at random while training; changes nothing at inference.",
-      .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 2, .attributes = attributes,
-      .attribute_count = 1, .traits = TN_NONDETERMINISTIC, .infer = infer, .identity = identity,
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 2,
+      .attributes = attributes,
+      .attribute_count = 1,
+      .traits = TN_NONDETERMINISTIC,
+      .infer = infer,
+      .identity = identity,
       .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "Dropout", .run = run, .types = T_MASK,
+    { .size = sizeof(tn_kernel_def),
+      .op = "Dropout",
+      .run = run,
+      .types = T_MASK,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_IN_PLACE },
 };
 
@@ -156,4 +179,5 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return registrar->add_kernel(registrar, kernels);
 }
 
-TN_PLUGIN(dropout, .version = "1.0", .licence = "MIT", .description = "Dropout, for inference and training", .load = load);
+TN_PLUGIN(dropout, .version = "1.0", .licence = "MIT",
+          .description = "Dropout, for inference and training", .load = load);

@@ -385,9 +385,8 @@ tn_status fold_batch_norm_register(tn_registrar *registrar)
             .order = 10,
             .exactness = TN_EXACT_ROUNDING,
             .name = "fold_batch_norm",
-            .doc =
-                "Folds an inference BatchNormalization into the Conv, ConvTranspose, Gemm or "
-                "MatMul before it, or behind it where no padding comes between.",
+            .doc = "Folds an inference BatchNormalization into the Conv, ConvTranspose, Gemm or "
+                   "MatMul before it, or behind it where no padding comes between.",
             .roots = roots,
             .match = match });
 }

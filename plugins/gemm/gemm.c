@@ -36,14 +36,16 @@ static void check_c(tn_infer *ctx)
         const tn_dim found = c->dims[axis], wanted = y->dims[axis + 2 - c->rank];
         if (tn_dim_known(found) && found != 1 && tn_dim_known(wanted) && found != wanted)
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 2, NULL,
-                                     "input 'C' has extent %" PRId64 " on axis %d, which does not broadcast to %" PRId64,
+                                     "input 'C' has extent %" PRId64
+                                     " on axis %d, which does not broadcast to %" PRId64,
                                      found, axis, wanted);
     }
 }
 
 static tn_status infer(tn_infer *ctx)
 {
-    const int64_t trans_a = tn_attr_int(ctx->node, "transA", 0) != 0, trans_b = tn_attr_int(ctx->node, "transB", 0) != 0;
+    const int64_t trans_a = tn_attr_int(ctx->node, "transA", 0) != 0,
+                  trans_b = tn_attr_int(ctx->node, "transB", 0) != 0;
     const int a = check_rank(ctx, 0, "A"), b = check_rank(ctx, 1, "B");
     tn_type *y = &ctx->outputs[0];
     y->rank = 2;
@@ -52,9 +54,10 @@ static tn_status infer(tn_infer *ctx)
     if (a && b) {
         const tn_dim ka = ctx->inputs[0]->dims[!trans_a], kb = ctx->inputs[1]->dims[trans_b];
         if (tn_dim_known(ka) && tn_dim_known(kb) && ka != kb)
-            ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
-                                     "input 'B' has %" PRId64 " rows%s, but input 'A' has %" PRId64 " columns%s", kb,
-                                     trans_b ? " when transposed" : "", ka, trans_a ? " when transposed" : "");
+            ctx->call.host->complain(
+                &ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
+                "input 'B' has %" PRId64 " rows%s, but input 'A' has %" PRId64 " columns%s", kb,
+                trans_b ? " when transposed" : "", ka, trans_a ? " when transposed" : "");
     }
     check_c(ctx);
     return TN_OK;
@@ -63,7 +66,8 @@ static tn_status infer(tn_infer *ctx)
 static tn_status cost(tn_infer *ctx, tn_cost *out)
 {
     const int64_t trans_a = tn_attr_int(ctx->node, "transA", 0) != 0;
-    out->macs = (double)ctx->outputs[0].dims[0] * (double)ctx->outputs[0].dims[1] * (double)ctx->inputs[0]->dims[!trans_a];
+    out->macs = (double)ctx->outputs[0].dims[0] * (double)ctx->outputs[0].dims[1] *
+                (double)ctx->inputs[0]->dims[!trans_a];
     return TN_OK;
 }
 
@@ -79,7 +83,9 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     if (!c || c->rank < 2 || c->dims[0] == 1)
         return TN_OK;
     input_axes[2] = 0;
-    return ctx->call.host->dim_equal(&ctx->call, c->dims[0], ctx->inputs[0]->dims[0]) == TN_YES ? TN_OK : TN_NO_MATCH;
+    return ctx->call.host->dim_equal(&ctx->call, c->dims[0], ctx->inputs[0]->dims[0]) == TN_YES
+               ? TN_OK
+               : TN_NO_MATCH;
 }
 
 /* ---- kernel ------------------------------------------------------------------------------------ */
@@ -96,10 +102,15 @@ static tn_status run_tiles(void *user, int64_t begin, int64_t end, uint32_t thre
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
-    const tn_tensor *a = ctx->inputs[0], *b = ctx->inputs[1], *c = ctx->input_count > 2 ? ctx->inputs[2] : NULL;
-    const int64_t trans_a = tn_attr_int(ctx->node, "transA", 0) != 0, trans_b = tn_attr_int(ctx->node, "transB", 0) != 0;
-    gemm_job job = { .y = ctx->outputs[0], .rows = ctx->outputs[0]->dims[0], .columns = ctx->outputs[0]->dims[1],
-                     .depth = a->dims[!trans_a], .alpha = (double)tn_attr_float(ctx->node, "alpha", 1),
+    const tn_tensor *a = ctx->inputs[0], *b = ctx->inputs[1],
+                    *c = ctx->input_count > 2 ? ctx->inputs[2] : NULL;
+    const int64_t trans_a = tn_attr_int(ctx->node, "transA", 0) != 0,
+                  trans_b = tn_attr_int(ctx->node, "transB", 0) != 0;
+    gemm_job job = { .y = ctx->outputs[0],
+                     .rows = ctx->outputs[0]->dims[0],
+                     .columns = ctx->outputs[0]->dims[1],
+                     .depth = a->dims[!trans_a],
+                     .alpha = (double)tn_attr_float(ctx->node, "alpha", 1),
                      .beta = (double)tn_attr_float(ctx->node, "beta", 1) };
     int64_t strides[TN_MAX_RANK];
     (void)state;
@@ -111,7 +122,8 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
         job.c = (gemm_matrix){ c, 0, strides[0], strides[1] };
     }
     return ctx->call.host->parallel_for(&ctx->call, gemm_tiles(job.rows) * gemm_tiles(job.columns),
-                                        1 + 50000 / (GEMM_TILE * GEMM_TILE * (job.depth + 1)), run_tiles, &job);
+                                        1 + 50000 / (GEMM_TILE * GEMM_TILE * (job.depth + 1)),
+                                        run_tiles, &job);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
@@ -123,19 +135,46 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "Y", "T", GEMM_TYPES, 0, 0, "[M, N]" } };
 static const tn_attribute_def attributes[] = {
-    { .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1, .doc = "factor of the product" },
-    { .name = "beta", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1, .doc = "factor of C" },
-    { .name = "transA", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: A is transposed" },
-    { .name = "transB", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: B is transposed" },
+    { .name = "alpha",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1,
+      .doc = "factor of the product" },
+    { .name = "beta",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1,
+      .doc = "factor of C" },
+    { .name = "transA",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: A is transposed" },
+    { .name = "transB",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: B is transposed" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 13, .accepts_from = 7, .name = "Gemm",
+    { .size = sizeof(tn_operator_def),
+      .since = 13,
+      .accepts_from = 7,
+      .name = "Gemm",
       .doc = "The general product of two matrices, scaled, with a scaled third one added.",
-      .inputs = inputs, .input_count = 3, .outputs = outputs, .output_count = 1, .attributes = attributes,
-      .attribute_count = 4, .infer = infer, .cost = cost, .samplewise = samplewise },
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = 4,
+      .infer = infer,
+      .cost = cost,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "Gemm", .run = run, .types = GEMM_TYPES,
+    { .size = sizeof(tn_kernel_def),
+      .op = "Gemm",
+      .run = run,
+      .types = GEMM_TYPES,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 

@@ -26,7 +26,10 @@ typedef struct gemm_job {
 } gemm_job;
 
 enum { GEMM_TILE = 64 };
-static inline int64_t gemm_tiles(int64_t extent) { return (extent + GEMM_TILE - 1) / GEMM_TILE; }
+static inline int64_t gemm_tiles(int64_t extent)
+{
+    return (extent + GEMM_TILE - 1) / GEMM_TILE;
+}
 
 /* The tile of at most GEMM_TILE rows and columns that begins at (row, column). */
 void gemm_tile(const gemm_job *job, int64_t row, int64_t column);

@@ -33,13 +33,15 @@ static tn_status infer(tn_infer *ctx)
     for (uint32_t k = 0; k < 2; k++)
         if (ctx->inputs[k]->rank == 0) {
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                     "input '%s' is a scalar: expected a vector, a matrix or more", k ? "B" : "A");
+                                     "input '%s' is a scalar: expected a vector, a matrix or more",
+                                     k ? "B" : "A");
             return TN_OK;
         }
     const tn_dim ka = a->dims[a->rank - 1], kb = b->dims[b->rank > 1 ? b->rank - 2 : 0];
     if (tn_dim_known(ka) && tn_dim_known(kb) && ka != kb)
-        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
-                                 "input 'B' has %" PRId64 " rows, but input 'A' has %" PRId64 " columns", kb, ka);
+        ctx->call.host->complain(
+            &ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
+            "input 'B' has %" PRId64 " rows, but input 'A' has %" PRId64 " columns", kb, ka);
     if (infer_batch(ctx, &y) != TN_OK)
         return TN_OK;
     if (y.rank > TN_MAX_RANK - 2)
@@ -134,8 +136,9 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     lead_strides(a, s.batch_rank, s.a_strides);
     lead_strides(b, s.batch_rank, s.b_strides);
     const int64_t batch = tn_extent(y->dims, 0, s.batch_rank);
-    return ctx->call.host->parallel_for(&ctx->call, batch * gemm_tiles(s.one.rows) * gemm_tiles(s.one.columns),
-                                        1 + 50000 / (s.one.rows * s.one.columns * (s.one.depth + 1) + 1), run_tiles, &s);
+    return ctx->call.host->parallel_for(
+        &ctx->call, batch * gemm_tiles(s.one.rows) * gemm_tiles(s.one.columns),
+        1 + 50000 / (s.one.rows * s.one.columns * (s.one.depth + 1) + 1), run_tiles, &s);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------- */
@@ -146,13 +149,24 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "Y", "T", GEMM_TYPES, 0, 0, "[..., M, N]" } };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 13, .accepts_from = 1, .name = "MatMul",
+    { .size = sizeof(tn_operator_def),
+      .since = 13,
+      .accepts_from = 1,
+      .name = "MatMul",
       .doc = "The product of two matrices, or of two stacks of them, as numpy.matmul makes it.",
-      .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1, .infer = infer, .cost = cost,
+      .inputs = inputs,
+      .input_count = 2,
+      .outputs = outputs,
+      .output_count = 1,
+      .infer = infer,
+      .cost = cost,
       .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "MatMul", .run = run, .types = GEMM_TYPES,
+    { .size = sizeof(tn_kernel_def),
+      .op = "MatMul",
+      .run = run,
+      .types = GEMM_TYPES,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 

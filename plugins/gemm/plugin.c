@@ -10,5 +10,5 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return matmul_register(registrar);
 }
 
-TN_PLUGIN(gemm, .version = "1.0", .licence = "MIT", .description = "Products of matrices: Gemm and MatMul",
-          .load = load);
+TN_PLUGIN(gemm, .version = "1.0", .licence = "MIT",
+          .description = "Products of matrices: Gemm and MatMul", .load = load);

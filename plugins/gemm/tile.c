@@ -12,7 +12,8 @@ typedef struct tile {
 enum { DEEP = 64 };
 
 /* `count` elements, `step` apart, as doubles. */
-static void load(const tn_tensor *t, int64_t first, int64_t step, int64_t count, double *out, int64_t out_step)
+static void load(const tn_tensor *t, int64_t first, int64_t step, int64_t count, double *out,
+                 int64_t out_step)
 {
     if (t->dtype == TN_FLOAT32) {
         const float *from = (const float *)t->data + first;
@@ -43,7 +44,8 @@ static void load_panel(const gemm_job *j, const tile *t, int64_t k0, int64_t dep
 
 /* Four rows of sums at once, four columns at a time: sixteen sums fit the registers of the smallest
  * machine with vectors, and each of the four short loops becomes vector code. */
-static void add_rows4(double *sums, const double *panel, const double *a, int64_t depth, int64_t columns)
+static void add_rows4(double *sums, const double *panel, const double *a, int64_t depth,
+                      int64_t columns)
 {
     for (int64_t c = 0; c < columns; c += 4) {
         double *y = sums + c;
@@ -74,7 +76,8 @@ static void add_rows4(double *sums, const double *panel, const double *a, int64_
     }
 }
 
-static void add_row(double *sums, const double *panel, const double *a, int64_t depth, int64_t columns)
+static void add_row(double *sums, const double *panel, const double *a, int64_t depth,
+                    int64_t columns)
 {
     for (int64_t c = 0; c < columns; c += 4) {
         double s[4];
@@ -97,7 +100,8 @@ static void add_panel(const gemm_job *j, const tile *t, int64_t k0, int64_t dept
     for (int64_t r = 0; r < t->rows; r += 4) {
         const int64_t count = t->rows - r < 4 ? t->rows - r : 4;
         for (int64_t i = 0; i < count; i++)
-            load(j->a.tensor, j->a.first + (t->row + r + i) * j->a.row + k0 * j->a.column, j->a.column, depth, a + i, 4);
+            load(j->a.tensor, j->a.first + (t->row + r + i) * j->a.row + k0 * j->a.column,
+                 j->a.column, depth, a + i, 4);
         if (count == 4)
             add_rows4(sums + r * GEMM_TILE, panel, a, depth, columns);
         for (int64_t i = 0; count < 4 && i < count; i++)
@@ -131,14 +135,17 @@ static uint64_t scale(double factor, uint64_t value, uint32_t dtype)
         return value;
     if (factor == trunc(factor) && fabs(factor) < limit)
         return (uint64_t)(int64_t)factor * value;
-    const double product = factor * (tn_dtype_is_signed(dtype) ? (double)(int64_t)value : (double)value);
+    const double product = factor *
+                           (tn_dtype_is_signed(dtype) ? (double)(int64_t)value : (double)value);
     if (isnan(product))
         return 0;
     if (product <= -limit)
         return (uint64_t)INT64_MIN;
     if (product < limit)
         return (uint64_t)(int64_t)product;
-    return tn_dtype_is_signed(dtype) ? (uint64_t)INT64_MAX : product < 2 * limit ? (uint64_t)product : UINT64_MAX;
+    return tn_dtype_is_signed(dtype) ? (uint64_t)INT64_MAX
+           : product < 2 * limit     ? (uint64_t)product
+                                     : UINT64_MAX;
 }
 
 static void integer_tile(const gemm_job *j, const tile *t)
@@ -148,11 +155,17 @@ static void integer_tile(const gemm_job *j, const tile *t)
         for (int64_t column = t->column; column < t->column + t->columns; column++) {
             uint64_t sum = 0;
             for (int64_t k = 0; k < j->depth; k++)
-                sum += (uint64_t)tn_get_int(dtype, j->a.tensor->data, j->a.first + row * j->a.row + k * j->a.column) *
-                       (uint64_t)tn_get_int(dtype, j->b.tensor->data, j->b.first + k * j->b.row + column * j->b.column);
+                sum += (uint64_t)tn_get_int(dtype, j->a.tensor->data,
+                                            j->a.first + row * j->a.row + k * j->a.column) *
+                       (uint64_t)tn_get_int(dtype, j->b.tensor->data,
+                                            j->b.first + k * j->b.row + column * j->b.column);
             sum = scale(j->alpha, sum, dtype);
             if (j->c.tensor)
-                sum += scale(j->beta, (uint64_t)tn_get_int(dtype, j->c.tensor->data, j->c.first + row * j->c.row + column * j->c.column), dtype);
+                sum += scale(
+                    j->beta,
+                    (uint64_t)tn_get_int(dtype, j->c.tensor->data,
+                                         j->c.first + row * j->c.row + column * j->c.column),
+                    dtype);
             tn_set_int(dtype, j->y->data, j->y_first + row * j->columns + column, (int64_t)sum);
         }
 }

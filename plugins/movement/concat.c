@@ -147,20 +147,35 @@ static const tn_param_def outputs[] = {
     { "concat_result", "T", MOVE_TYPES, 0, 0, "The parts behind each other." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_REQUIRED,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_REQUIRED,
       .doc = "Where to join; negative counts from the end." },
 };
 
 tn_status concat_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 13, .accepts_from = 4, .name = "Concat",
-        .doc = "Joins tensors of equal extents along one axis.", .inputs = inputs,
-        .input_count = 1, .outputs = outputs, .output_count = 1, .attributes = attributes,
-        .attribute_count = 1, .traits = TN_MOVES_BYTES, .infer = infer, .identity = identity,
-        .cost = move_cost, .samplewise = samplewise,
+        .size = sizeof op,
+        .since = 13,
+        .accepts_from = 4,
+        .name = "Concat",
+        .doc = "Joins tensors of equal extents along one axis.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
+        .samplewise = samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Concat", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Concat",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

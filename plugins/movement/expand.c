@@ -74,8 +74,10 @@ static int32_t identity(const tn_identity *query)
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     tn_tensor *out = ctx->outputs[0];
-    move_box box = { .rank = out->rank, .width = tn_dtype_bits(out->dtype) / 8,
-                     .from = ctx->inputs[0]->data, .to = out->data };
+    move_box box = { .rank = out->rank,
+                     .width = tn_dtype_bits(out->dtype) / 8,
+                     .from = ctx->inputs[0]->data,
+                     .to = out->data };
     (void)state, (void)slot;
     tn_broadcast_strides(ctx->inputs[0], out->rank, box.from_strides);
     tn_row_major(out->rank, out->dims, box.to_strides);
@@ -97,12 +99,23 @@ static const tn_param_def outputs[] = {
 tn_status expand_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 13, .accepts_from = 8, .name = "Expand",
+        .size = sizeof op,
+        .since = 13,
+        .accepts_from = 8,
+        .name = "Expand",
         .doc = "Repeats a tensor to the shape that it and a given one broadcast to.",
-        .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1,
-        .traits = TN_MOVES_BYTES, .infer = infer, .identity = identity, .cost = move_cost,
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_MOVES_BYTES,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Expand", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Expand",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -35,7 +35,7 @@ static tn_status gather_elements(tn_infer *ctx)
         return TN_OK;
     for (int64_t i = 0; i < count; i++) {
         const int64_t at = tn_dim_known(indices[i]) && indices[i] < 0 ? indices[i] + extent
-                                                                       : indices[i];
+                                                                      : indices[i];
         taken[i] = at >= 0 && at < extent ? all[at] : TN_DIM_UNKNOWN;
     }
     return ctx->call.host->output_elements(&ctx->call, 0, taken, count);
@@ -68,8 +68,7 @@ static tn_status infer(tn_infer *ctx)
         out->dims[axis + a] = indices->dims[a];
     for (int32_t a = axis + 1; a < data->rank; a++)
         out->dims[a - 1 + indices->rank] = data->dims[a];
-    return data->rank == 1 && (TN_BIT(out->dtype) & TN_MASK_INTEGER) ? gather_elements(ctx)
-                                                                      : TN_OK;
+    return data->rank == 1 && (TN_BIT(out->dtype) & TN_MASK_INTEGER) ? gather_elements(ctx) : TN_OK;
 }
 
 /* Along axis 0 the samples are those of the indices (an embedding), else those of the data. */
@@ -103,11 +102,11 @@ typedef struct gather_job {
 static void pick(char *to, const char *from, size_t width)
 {
     switch (width) { /* single elements: a known size is a move, not a call */
-    PICK(1);
-    PICK(2);
-    PICK(4);
-    PICK(8);
-    PICK(16);
+        PICK(1);
+        PICK(2);
+        PICK(4);
+        PICK(8);
+        PICK(16);
     default: memcpy(to, from, width);
     }
 }
@@ -138,8 +137,11 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     const tn_tensor *data = ctx->inputs[0];
     const int32_t axis = tn_axis(tn_attr_int(ctx->node, "axis", 0), data->rank);
     const int64_t inner = tn_extent(data->dims, axis + 1, data->rank);
-    gather_job job = { .ctx = ctx, .data = data->data, .indices = ctx->inputs[1],
-                       .out = ctx->outputs[0]->data, .extent = data->dims[axis],
+    gather_job job = { .ctx = ctx,
+                       .data = data->data,
+                       .indices = ctx->inputs[1],
+                       .out = ctx->outputs[0]->data,
+                       .extent = data->dims[axis],
                        .count = tn_count(ctx->inputs[1]),
                        .width = (size_t)inner * (tn_dtype_bits(data->dtype) / 8) };
     const int64_t outer = tn_extent(data->dims, 0, axis);
@@ -160,20 +162,35 @@ static const tn_param_def outputs[] = {
     { "output", "T", MOVE_TYPES, 0, 0, "The slices, at the place of their indices." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "The axis to pick along; negative counts from the end." },
 };
 
 tn_status gather_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 13, .accepts_from = 1, .name = "Gather",
-        .doc = "Picks slices along an axis by index.", .inputs = inputs, .input_count = 2,
-        .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 1,
-        .traits = TN_MOVES_BYTES | TN_MAY_FAIL, .infer = infer, .cost = move_cost,
+        .size = sizeof op,
+        .since = 13,
+        .accepts_from = 1,
+        .name = "Gather",
+        .doc = "Picks slices along an axis by index.",
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
+        .infer = infer,
+        .cost = move_cost,
         .samplewise = samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Gather", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Gather",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

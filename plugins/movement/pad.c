@@ -271,20 +271,35 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "output", "T", TN_MASK_ALL, 0, 0, "The result." } };
 static const tn_attribute_def attributes[] = {
-    { .name = "mode", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "constant",
+    { .name = "mode",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "constant",
       .doc = "constant, reflect, edge or wrap." },
 };
 
 tn_status pad_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 25, .accepts_from = 11, .name = "Pad",
+        .size = sizeof op,
+        .since = 25,
+        .accepts_from = 11,
+        .name = "Pad",
         .doc = "Widens or, with negative pads, crops a tensor at both ends of its axes.",
-        .inputs = inputs, .input_count = 4, .outputs = outputs, .output_count = 1,
-        .attributes = attributes, .attribute_count = 1, .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
-        .infer = infer, .identity = identity, .cost = move_cost,
+        .inputs = inputs,
+        .input_count = 4,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Pad", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Pad",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

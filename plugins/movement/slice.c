@@ -43,7 +43,7 @@ static span span_of(int64_t extent, int64_t start, int64_t end, int64_t step)
 /* ---- inference -------------------------------------------------------------------------- */
 
 typedef struct slices {
-    int64_t count;                             /* axes that are cut; -1: not known */
+    int64_t count; /* axes that are cut; -1: not known */
     tn_dim starts[MOVE_ELEMENTS], ends[MOVE_ELEMENTS], axes[MOVE_ELEMENTS], steps[MOVE_ELEMENTS];
 } slices;
 
@@ -88,8 +88,8 @@ static tn_dim span_extent(tn_infer *ctx, tn_dim extent, tn_dim start, tn_dim end
         return whole ? tn_dim_ceildiv(ctx, extent, -step) : TN_DIM_UNKNOWN;
     }
     /* A start beyond the end leaves nothing, clamped or not. */
-    const tn_dim from = start < SLICE_FAR && not_negative(ctx, start)
-                            ? start : within(ctx, start, extent);
+    const tn_dim from = start < SLICE_FAR && not_negative(ctx, start) ? start
+                                                                      : within(ctx, start, extent);
     const tn_dim to = within(ctx, end, extent);
     tn_dim length = to;
     if (!tn_dim_known(from) || from != 0)
@@ -185,7 +185,7 @@ static tn_status infer(tn_infer *ctx)
         out->dims[axis] = span_extent(ctx, data->dims[axis], s.starts[i], s.ends[i], s.steps[i]);
     }
     return data->rank == 1 && (TN_BIT(out->dtype) & TN_MASK_INTEGER) ? slice_elements(ctx, &s)
-                                                                      : TN_OK;
+                                                                     : TN_OK;
 }
 
 /* With steps of one and no extent lost, nothing is. */
@@ -278,13 +278,24 @@ static const tn_param_def outputs[] = { { "output", "T", MOVE_TYPES, 0, 0, "What
 tn_status slice_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 13, .accepts_from = 10, .name = "Slice",
+        .size = sizeof op,
+        .since = 13,
+        .accepts_from = 10,
+        .name = "Slice",
         .doc = "Takes every step-th element between two ends along some axes, as numpy does.",
-        .inputs = inputs, .input_count = 5, .outputs = outputs, .output_count = 1,
-        .traits = TN_MOVES_BYTES | TN_MAY_FAIL, .infer = infer, .identity = identity,
-        .cost = move_cost, .samplewise = samplewise,
+        .inputs = inputs,
+        .input_count = 5,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
+        .samplewise = samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Slice", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Slice",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

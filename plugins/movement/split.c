@@ -48,8 +48,8 @@ static int equal_lengths(tn_infer *ctx, tn_dim extent, tn_dim *lengths)
     const tn_host *host = ctx->call.host;
     if (parts != ctx->output_count) {
         host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "num_outputs",
-                       "num_outputs is %lld: expected %u, the number of outputs",
-                       (long long)parts, (unsigned)ctx->output_count);
+                       "num_outputs is %lld: expected %u, the number of outputs", (long long)parts,
+                       (unsigned)ctx->output_count);
         return 0;
     }
     const tn_dim each = tn_dim_ceildiv(ctx, extent, parts);
@@ -106,8 +106,7 @@ static tn_status infer(tn_infer *ctx)
 
 static int32_t identity(const tn_identity *query)
 {
-    return query->node->output_count == 1 &&
-                   move_same_shape(query->inputs[0], query->outputs[0])
+    return query->node->output_count == 1 && move_same_shape(query->inputs[0], query->outputs[0])
                ? 0
                : -1;
 }
@@ -174,22 +173,39 @@ static const tn_param_def outputs[] = {
     { "outputs", "T", MOVE_TYPES, TN_PARAM_VARIADIC, 1, "The parts, in order." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "Where to cut; negative counts from the end." },
-    { .name = "num_outputs", .type = TN_ATTR_INT,
+    { .name = "num_outputs",
+      .type = TN_ATTR_INT,
       .doc = "Number of equal parts when there is no input 'split'." },
 };
 
 tn_status split_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 18, .accepts_from = 13, .name = "Split",
+        .size = sizeof op,
+        .since = 18,
+        .accepts_from = 13,
+        .name = "Split",
         .doc = "Cuts a tensor along one axis, by given lengths or into equal parts.",
-        .inputs = inputs, .input_count = 2, .outputs = outputs, .output_count = 1,
-        .attributes = attributes, .attribute_count = 2, .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
-        .infer = infer, .identity = identity, .cost = move_cost, .samplewise = samplewise,
+        .inputs = inputs,
+        .input_count = 2,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 2,
+        .traits = TN_MOVES_BYTES | TN_MAY_FAIL,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
+        .samplewise = samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Split", .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = "Split",
+                                   .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);

@@ -111,8 +111,9 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     tn_tensor *out = ctx->outputs[0];
     const int64_t *perm;
     const size_t count = tn_attr_ints(ctx->node, "perm", &perm);
-    move_box box = { .rank = in->rank, .width = tn_dtype_bits(in->dtype) / 8, .from = in->data,
-                     .to = out->data };
+    move_box box = {
+        .rank = in->rank, .width = tn_dtype_bits(in->dtype) / 8, .from = in->data, .to = out->data
+    };
     int64_t strides[TN_MAX_RANK];
     (void)state, (void)slot;
     tn_row_major(in->rank, in->dims, strides);
@@ -134,21 +135,34 @@ static const tn_param_def outputs[] = {
     { "transposed", "T", TN_MASK_ALL, 0, 0, "The same elements, axes in another order." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "perm", .type = TN_ATTR_INTS,
+    { .name = "perm",
+      .type = TN_ATTR_INTS,
       .doc = "The input's axes in the output's order; reversed if absent." },
 };
 
 tn_status transpose_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 25, .accepts_from = 1, .name = "Transpose",
-        .doc = "Puts the axes of a tensor into another order.", .inputs = inputs,
-        .input_count = 1, .outputs = outputs, .output_count = 1, .attributes = attributes,
-        .attribute_count = 1, .traits = TN_MOVES_BYTES, .infer = infer, .identity = identity,
-        .cost = move_cost, .samplewise = samplewise,
+        .size = sizeof op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Transpose",
+        .doc = "Puts the axes of a tensor into another order.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = outputs,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES,
+        .infer = infer,
+        .identity = identity,
+        .cost = move_cost,
+        .samplewise = samplewise,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = "Transpose", .run = run,
-                                   .flags = TN_KERNEL_ANY_STEPS };
+    const tn_kernel_def kernel = {
+        .size = sizeof kernel, .op = "Transpose", .run = run, .flags = TN_KERNEL_ANY_STEPS
+    };
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -23,7 +23,8 @@ static tn_status infer(tn_infer *ctx)
     const int64_t training = tn_attr_int(ctx->node, "training_mode", 0);
     TN_TRY(tn_infer_same(ctx, 0, X));
     if (x && x->rank == 0) {
-        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, X, NULL, "input 'X' is a scalar: expected [N, C, ...]");
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, X, NULL,
+                                 "input 'X' is a scalar: expected [N, C, ...]");
         return TN_OK;
     }
     const tn_dim channels = x && x->rank > 0 ? (x->rank > 1 ? x->dims[1] : 1) : TN_DIM_UNKNOWN;
@@ -31,8 +32,9 @@ static tn_status infer(tn_infer *ctx)
         norm_check_vector(ctx, k, names[k], channels);
     for (uint32_t k = 1; k < ctx->output_count; k++) {
         if (!training && ctx->node->outputs[k] != TN_NONE)
-            ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "training_mode",
-                                     "running statistics are outputs of training only: expected training_mode 1");
+            ctx->call.host->complain(
+                &ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "training_mode",
+                "running statistics are outputs of training only: expected training_mode 1");
         TN_TRY(tn_infer_same(ctx, k, k == 1 ? MEAN : VARIANCE));
     }
     return TN_OK;
@@ -67,12 +69,16 @@ static void update(const job *j, int64_t channel, double mean, double variance)
 {
     tn_tensor *means = norm_output(j->run, 1), *variances = norm_output(j->run, 2);
     if (means)
-        norm_set(means, channel, norm_get(j->run->inputs[MEAN], channel) * j->momentum + mean * (1 - j->momentum));
+        norm_set(means, channel,
+                 norm_get(j->run->inputs[MEAN], channel) * j->momentum + mean * (1 - j->momentum));
     if (variances)
-        norm_set(variances, channel, norm_get(j->run->inputs[VARIANCE], channel) * j->momentum + variance * (1 - j->momentum));
+        norm_set(variances, channel,
+                 norm_get(j->run->inputs[VARIANCE], channel) * j->momentum +
+                     variance * (1 - j->momentum));
 }
 
-static void scale_plane(const tn_tensor *x, tn_tensor *y, int64_t first, int64_t count, const double *f)
+static void scale_plane(const tn_tensor *x, tn_tensor *y, int64_t first, int64_t count,
+                        const double *f)
 {
     if (x->dtype == TN_FLOAT32 && y->dtype == TN_FLOAT32) {
         const float *from = (const float *)x->data + first;
@@ -90,14 +96,18 @@ static tn_status run_channels(void *user, int64_t begin, int64_t end, uint32_t t
     const job *j = user;
     (void)thread;
     for (int64_t c = begin; c < end; c++) {
-        double mean = norm_get(j->run->inputs[MEAN], c), variance = norm_get(j->run->inputs[VARIANCE], c);
+        double mean = norm_get(j->run->inputs[MEAN], c),
+               variance = norm_get(j->run->inputs[VARIANCE], c);
         if (j->training) {
             batch_moments(j, c, &mean, &variance);
             update(j, c, mean, variance);
         }
-        const double factors[4] = { mean, sqrt(variance + j->epsilon), norm_get(j->run->inputs[SCALE], c), norm_get(j->run->inputs[BIAS], c) };
+        const double factors[4] = { mean, sqrt(variance + j->epsilon),
+                                    norm_get(j->run->inputs[SCALE], c),
+                                    norm_get(j->run->inputs[BIAS], c) };
         for (int64_t n = 0; n < j->samples && j->run->outputs[0]; n++)
-            scale_plane(j->run->inputs[X], j->run->outputs[0], (n * j->channels + c) * j->plane, j->plane, factors);
+            scale_plane(j->run->inputs[X], j->run->outputs[0], (n * j->channels + c) * j->plane,
+                        j->plane, factors);
     }
     return TN_OK;
 }
@@ -105,14 +115,17 @@ static tn_status run_channels(void *user, int64_t begin, int64_t end, uint32_t t
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const tn_tensor *x = ctx->inputs[X];
-    job j = { .run = ctx, .samples = x->dims[0], .channels = x->rank > 1 ? x->dims[1] : 1,
+    job j = { .run = ctx,
+              .samples = x->dims[0],
+              .channels = x->rank > 1 ? x->dims[1] : 1,
               .plane = x->rank > 1 ? tn_extent(x->dims, 2, x->rank) : 1,
               .epsilon = (double)tn_attr_float(ctx->node, "epsilon", 1e-5f),
               .momentum = (double)tn_attr_float(ctx->node, "momentum", 0.9f),
               .training = tn_attr_int(ctx->node, "training_mode", 0) != 0 };
     (void)state;
     (void)slot;
-    return ctx->call.host->parallel_for(&ctx->call, j.channels, 1 + 16384 / (j.samples * j.plane + 1), run_channels, &j);
+    return ctx->call.host->parallel_for(&ctx->call, j.channels,
+                                        1 + 16384 / (j.samples * j.plane + 1), run_channels, &j);
 }
 
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
@@ -138,17 +151,41 @@ static const tn_param_def outputs[] = {
     { "running_var", "T2", TN_MASK_FLOAT, TN_PARAM_OPTIONAL, 0, "[C], training only" },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "epsilon", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1e-5f, .doc = "keeps the root from 0" },
-    { .name = "momentum", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.9f, .doc = "share of the past in running statistics" },
-    { .name = "training_mode", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: statistics of the batch" },
+    { .name = "epsilon",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1e-5f,
+      .doc = "keeps the root from 0" },
+    { .name = "momentum",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 0.9f,
+      .doc = "share of the past in running statistics" },
+    { .name = "training_mode",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: statistics of the batch" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 15, .accepts_from = 9, .name = "BatchNormalization",
-      .doc = "Shifts and scales each channel to mean B and deviation scale.", .inputs = inputs, .input_count = 5,
-      .outputs = outputs, .output_count = 3, .attributes = attributes, .attribute_count = 3, .infer = infer, .samplewise = samplewise },
+    { .size = sizeof(tn_operator_def),
+      .since = 15,
+      .accepts_from = 9,
+      .name = "BatchNormalization",
+      .doc = "Shifts and scales each channel to mean B and deviation scale.",
+      .inputs = inputs,
+      .input_count = 5,
+      .outputs = outputs,
+      .output_count = 3,
+      .attributes = attributes,
+      .attribute_count = 3,
+      .infer = infer,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "BatchNormalization", .run = run, .types = TN_MASK_FLOAT,
+    { .size = sizeof(tn_kernel_def),
+      .op = "BatchNormalization",
+      .run = run,
+      .types = TN_MASK_FLOAT,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 

@@ -24,7 +24,9 @@ static tn_status infer(tn_infer *ctx)
                                  "num_groups is %" PRId64 ": expected 1 or more", groups);
     else if (tn_dim_known(channels) && channels % groups)
         ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "num_groups",
-                                 "num_groups is %" PRId64 ", which does not divide %" PRId64 " channels", groups, channels);
+                                 "num_groups is %" PRId64 ", which does not divide %" PRId64
+                                 " channels",
+                                 groups, channels);
     norm_check_stash(ctx);
     norm_check_vector(ctx, 1, "scale", channels);
     norm_check_vector(ctx, 2, "bias", channels);
@@ -37,7 +39,8 @@ typedef struct job {
     double epsilon;
 } job;
 
-static void scale_plane(const job *j, int64_t first, double mean, double root, double scale, double bias)
+static void scale_plane(const job *j, int64_t first, double mean, double root, double scale,
+                        double bias)
 {
     double values[NORM_CHUNK];
     for (int64_t at = first; at < first + j->plane; at += NORM_CHUNK) {
@@ -74,7 +77,8 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
               (double)tn_attr_float(ctx->node, "epsilon", 1e-5f) };
     (void)state;
     (void)slot;
-    return ctx->call.host->parallel_for(&ctx->call, x->dims[0] * groups, 1 + 16384 / (j.channels * j.plane + 1), run_groups, &j);
+    return ctx->call.host->parallel_for(&ctx->call, x->dims[0] * groups,
+                                        1 + 16384 / (j.channels * j.plane + 1), run_groups, &j);
 }
 
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
@@ -92,18 +96,42 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "the shape of X" } };
 static const tn_attribute_def attributes[] = {
-    { .name = "epsilon", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1e-5f, .doc = "keeps the root from 0" },
-    { .name = "num_groups", .type = TN_ATTR_INT, .flags = TN_ATTR_REQUIRED, .doc = "how many groups the channels make" },
-    { .name = "stash_type", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = TN_FLOAT32, .doc = "precision asked for, at least" },
+    { .name = "epsilon",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1e-5f,
+      .doc = "keeps the root from 0" },
+    { .name = "num_groups",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "how many groups the channels make" },
+    { .name = "stash_type",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = TN_FLOAT32,
+      .doc = "precision asked for, at least" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 21, .name = "GroupNormalization",
-      .doc = "Shifts and scales each group of channels, then each channel to mean bias and deviation scale.", .inputs = inputs,
-      .input_count = 3, .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 3, .infer = infer,
+    { .size = sizeof(tn_operator_def),
+      .since = 21,
+      .name = "GroupNormalization",
+      .doc =
+          "Shifts and scales each group of channels, then each channel to mean bias and deviation scale.",
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = 3,
+      .infer = infer,
       .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "GroupNormalization", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS },
+    { .size = sizeof(tn_kernel_def),
+      .op = "GroupNormalization",
+      .run = run,
+      .types = TN_MASK_FLOAT,
+      .flags = TN_KERNEL_ANY_STEPS },
 };
 
 tn_status group_norm_register(tn_registrar *registrar)

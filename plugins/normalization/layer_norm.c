@@ -19,7 +19,9 @@ static tn_status infer(tn_infer *ctx)
     norm_check_broadcast(ctx, 1, "Scale");
     norm_check_broadcast(ctx, 2, "B");
     for (uint32_t k = 1; k < ctx->output_count; k++) {
-        ctx->outputs[k].dtype = tn_attr_int(ctx->node, "stash_type", TN_FLOAT32) == TN_BFLOAT16 ? TN_BFLOAT16 : TN_FLOAT32;
+        ctx->outputs[k].dtype = tn_attr_int(ctx->node, "stash_type", TN_FLOAT32) == TN_BFLOAT16
+                                    ? TN_BFLOAT16
+                                    : TN_FLOAT32;
         if (axis < 0)
             continue;
         ctx->outputs[k].rank = x->rank;
@@ -78,13 +80,15 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const tn_tensor *x = ctx->inputs[0];
     const int32_t axis = tn_axis(tn_attr_int(ctx->node, "axis", -1), x->rank);
-    job j = { .run = ctx, .count = tn_extent(x->dims, axis, x->rank),
+    job j = { .run = ctx,
+              .count = tn_extent(x->dims, axis, x->rank),
               .epsilon = (double)tn_attr_float(ctx->node, "epsilon", 1e-5f) };
     (void)state;
     (void)slot;
     norm_operand_init(&j.scale, ctx->inputs[1], x, axis);
     norm_operand_init(&j.bias, ctx->input_count > 2 ? ctx->inputs[2] : NULL, x, axis);
-    return ctx->call.host->parallel_for(&ctx->call, tn_extent(x->dims, 0, axis), 1 + 4096 / (j.count + 1), run_rows, &j);
+    return ctx->call.host->parallel_for(&ctx->call, tn_extent(x->dims, 0, axis),
+                                        1 + 4096 / (j.count + 1), run_rows, &j);
 }
 
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
@@ -114,17 +118,41 @@ static const tn_param_def outputs[] = {
     { "InvStdDev", "U", U_MASK, TN_PARAM_OPTIONAL, 0, "1 / sqrt(variance + epsilon) of each row" },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = -1, .doc = "the first normalized axis" },
-    { .name = "epsilon", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1e-5f, .doc = "keeps the root from 0" },
-    { .name = "stash_type", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = TN_FLOAT32, .doc = "type of Mean and InvStdDev" },
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = -1,
+      .doc = "the first normalized axis" },
+    { .name = "epsilon",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1e-5f,
+      .doc = "keeps the root from 0" },
+    { .name = "stash_type",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = TN_FLOAT32,
+      .doc = "type of Mean and InvStdDev" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 17, .name = "LayerNormalization",
-      .doc = "Shifts and scales the elements of each row to mean B and deviation Scale.", .inputs = inputs, .input_count = 3,
-      .outputs = outputs, .output_count = 3, .attributes = attributes, .attribute_count = 3, .infer = infer, .samplewise = samplewise },
+    { .size = sizeof(tn_operator_def),
+      .since = 17,
+      .name = "LayerNormalization",
+      .doc = "Shifts and scales the elements of each row to mean B and deviation Scale.",
+      .inputs = inputs,
+      .input_count = 3,
+      .outputs = outputs,
+      .output_count = 3,
+      .attributes = attributes,
+      .attribute_count = 3,
+      .infer = infer,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "LayerNormalization", .run = run, .types = TN_MASK_FLOAT,
+    { .size = sizeof(tn_kernel_def),
+      .op = "LayerNormalization",
+      .run = run,
+      .types = TN_MASK_FLOAT,
       .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 

@@ -37,14 +37,24 @@ typedef struct norm_operand {
     int64_t strides[TN_MAX_RANK];
     int by_row; /* one element for each of a row, the same for all rows */
 } norm_operand;
-void norm_operand_init(norm_operand *operand, const tn_tensor *tensor, const tn_tensor *x, int32_t axis);
+void norm_operand_init(norm_operand *operand, const tn_tensor *tensor, const tn_tensor *x,
+                       int32_t axis);
 /* The partners of X's elements first … first+count-1, which lie in one row that begins at `row`. */
 void norm_operand_load(const norm_operand *operand, const tn_tensor *x, int64_t row, int64_t first,
                        int64_t count, double *out);
 
-static inline double norm_get(const tn_tensor *t, int64_t k) { return tn_get_double(t->dtype, t->data, k); }
-static inline void norm_set(tn_tensor *t, int64_t k, double v) { tn_set_float(t->dtype, t->data, k, v); }
-static inline tn_tensor *norm_output(const tn_run *ctx, uint32_t k) { return k < ctx->output_count ? ctx->outputs[k] : NULL; }
+static inline double norm_get(const tn_tensor *t, int64_t k)
+{
+    return tn_get_double(t->dtype, t->data, k);
+}
+static inline void norm_set(tn_tensor *t, int64_t k, double v)
+{
+    tn_set_float(t->dtype, t->data, k, v);
+}
+static inline tn_tensor *norm_output(const tn_run *ctx, uint32_t k)
+{
+    return k < ctx->output_count ? ctx->outputs[k] : NULL;
+}
 
 tn_status batch_norm_register(tn_registrar *registrar);
 tn_status group_norm_register(tn_registrar *registrar);

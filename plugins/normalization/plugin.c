@@ -15,4 +15,5 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 }
 
 TN_PLUGIN(normalization, .version = "1.0", .licence = "MIT",
-          .description = "Batch, group, instance, layer and RMS normalization, and LRN", .load = load);
+          .description = "Batch, group, instance, layer and RMS normalization, and LRN",
+          .load = load);

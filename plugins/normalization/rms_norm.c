@@ -48,18 +48,21 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const tn_tensor *x = ctx->inputs[0];
     const int32_t axis = tn_axis(tn_attr_int(ctx->node, "axis", -1), x->rank);
-    job j = { .run = ctx, .count = tn_extent(x->dims, axis, x->rank),
+    job j = { .run = ctx,
+              .count = tn_extent(x->dims, axis, x->rank),
               .epsilon = (double)tn_attr_float(ctx->node, "epsilon", 1e-5f) };
     (void)state;
     (void)slot;
     norm_operand_init(&j.scale, ctx->inputs[1], x, axis);
-    return ctx->call.host->parallel_for(&ctx->call, tn_extent(x->dims, 0, axis), 1 + 4096 / (j.count + 1), run_rows, &j);
+    return ctx->call.host->parallel_for(&ctx->call, tn_extent(x->dims, 0, axis),
+                                        1 + 4096 / (j.count + 1), run_rows, &j);
 }
 
 static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
 {
     const tn_type *x = ctx->inputs[0], *scale = ctx->inputs[1];
-    if (tn_axis(tn_attr_int(ctx->node, "axis", -1), x->rank) <= 0 || (scale->rank == x->rank && scale->dims[0] != 1))
+    if (tn_axis(tn_attr_int(ctx->node, "axis", -1), x->rank) <= 0 ||
+        (scale->rank == x->rank && scale->dims[0] != 1))
         return TN_NO_MATCH;
     input_axes[0] = output_axes[0] = 0;
     input_axes[1] = -1;
@@ -72,17 +75,42 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "Y", "V", TN_MASK_FLOAT, 0, 0, "the shape of X" } };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = -1, .doc = "the first normalized axis" },
-    { .name = "epsilon", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 1e-5f, .doc = "keeps the root from 0" },
-    { .name = "stash_type", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = TN_FLOAT32, .doc = "precision asked for, at least" },
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = -1,
+      .doc = "the first normalized axis" },
+    { .name = "epsilon",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1e-5f,
+      .doc = "keeps the root from 0" },
+    { .name = "stash_type",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = TN_FLOAT32,
+      .doc = "precision asked for, at least" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 23, .name = "RMSNormalization",
-      .doc = "Divides the elements of each row by their root mean square.", .inputs = inputs, .input_count = 2,
-      .outputs = outputs, .output_count = 1, .attributes = attributes, .attribute_count = 3, .infer = infer, .samplewise = samplewise },
+    { .size = sizeof(tn_operator_def),
+      .since = 23,
+      .name = "RMSNormalization",
+      .doc = "Divides the elements of each row by their root mean square.",
+      .inputs = inputs,
+      .input_count = 2,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = 3,
+      .infer = infer,
+      .samplewise = samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "RMSNormalization", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS },
+    { .size = sizeof(tn_kernel_def),
+      .op = "RMSNormalization",
+      .run = run,
+      .types = TN_MASK_FLOAT,
+      .flags = TN_KERNEL_ANY_STEPS },
 };
 
 tn_status rms_norm_register(tn_registrar *registrar)

@@ -13,12 +13,15 @@ void norm_check_vector(tn_infer *ctx, uint32_t k, const char *name, tn_dim chann
     if (!type || type->rank < 0)
         return;
     if (type->rank != 1)
-        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                 "input '%s' has rank %d: expected a vector, one number for each channel", name, type->rank);
+        ctx->call.host->complain(
+            &ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
+            "input '%s' has rank %d: expected a vector, one number for each channel", name,
+            type->rank);
     else if (tn_dim_known(channels) && tn_dim_known(type->dims[0]) && type->dims[0] != channels)
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                 "input '%s' has %" PRId64 " elements: expected %" PRId64 ", one for each channel", name,
-                                 type->dims[0], channels);
+                                 "input '%s' has %" PRId64 " elements: expected %" PRId64
+                                 ", one for each channel",
+                                 name, type->dims[0], channels);
 }
 
 void norm_check_broadcast(tn_infer *ctx, uint32_t k, const char *name)
@@ -27,15 +30,18 @@ void norm_check_broadcast(tn_infer *ctx, uint32_t k, const char *name)
     if (!x || !type || x->rank < 0 || type->rank < 0)
         return;
     if (type->rank > x->rank) {
-        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                 "input '%s' has rank %d, which does not broadcast to rank %d of 'X'", name, type->rank, x->rank);
+        ctx->call.host->complain(
+            &ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
+            "input '%s' has rank %d, which does not broadcast to rank %d of 'X'", name, type->rank,
+            x->rank);
         return;
     }
     for (int32_t axis = 0; axis < type->rank; axis++) {
         const tn_dim found = type->dims[axis], wanted = x->dims[axis + x->rank - type->rank];
         if (tn_dim_known(found) && tn_dim_known(wanted) && found != 1 && found != wanted)
             ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
-                                     "input '%s' has extent %" PRId64 " on axis %d, which does not broadcast to %" PRId64 " of 'X'",
+                                     "input '%s' has extent %" PRId64
+                                     " on axis %d, which does not broadcast to %" PRId64 " of 'X'",
                                      name, found, axis, wanted);
     }
 }
@@ -49,7 +55,8 @@ int32_t norm_infer_axis(tn_infer *ctx)
     const int32_t axis = tn_axis(attribute, x->rank);
     if (axis < 0)
         ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "axis",
-                                 "axis is %" PRId64 ": expected %d to %d for rank %d", attribute, -x->rank, x->rank - 1, x->rank);
+                                 "axis is %" PRId64 ": expected %d to %d for rank %d", attribute,
+                                 -x->rank, x->rank - 1, x->rank);
     return axis;
 }
 
@@ -58,7 +65,8 @@ void norm_check_stash(tn_infer *ctx)
     const int64_t found = tn_attr_int(ctx->node, "stash_type", TN_FLOAT32);
     if (found != TN_FLOAT32 && found != TN_BFLOAT16)
         ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "stash_type",
-                                 "stash_type is %" PRId64 ": expected 1 (float32) or 16 (bfloat16)", found);
+                                 "stash_type is %" PRId64 ": expected 1 (float32) or 16 (bfloat16)",
+                                 found);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------- */
@@ -111,7 +119,8 @@ double norm_mean_square(const tn_tensor *x, int64_t first, int64_t count)
 
 /* ---- operands ----------------------------------------------------------------------------------- */
 
-void norm_operand_init(norm_operand *operand, const tn_tensor *tensor, const tn_tensor *x, int32_t axis)
+void norm_operand_init(norm_operand *operand, const tn_tensor *tensor, const tn_tensor *x,
+                       int32_t axis)
 {
     operand->tensor = tensor;
     if (!tensor)

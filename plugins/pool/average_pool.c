@@ -48,23 +48,51 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 static const tn_param_def inputs[] = { { "X", "T", TN_MASK_FLOAT, 0, 0, "[N, C, D1, ...]" } };
 static const tn_param_def outputs[] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "[N, C, E1, ...]" } };
 static const tn_attribute_def attributes[] = {
-    { .name = "auto_pad", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "NOTSET",
-      .doc = "NOTSET: as pads says; VALID: none; SAME_UPPER, SAME_LOWER: ceil(extent / stride) windows" },
-    { .name = "ceil_mode", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: a last window that is not whole counts" },
-    { .name = "count_include_pad", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: taps on padding count" },
+    { .name = "auto_pad",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "NOTSET",
+      .doc =
+          "NOTSET: as pads says; VALID: none; SAME_UPPER, SAME_LOWER: ceil(extent / stride) windows" },
+    { .name = "ceil_mode",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: a last window that is not whole counts" },
+    { .name = "count_include_pad",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: taps on padding count" },
     { .name = "dilations", .type = TN_ATTR_INTS, .doc = "distance between taps; 1" },
-    { .name = "kernel_shape", .type = TN_ATTR_INTS, .flags = TN_ATTR_REQUIRED, .doc = "extents of the window" },
+    { .name = "kernel_shape",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "extents of the window" },
     { .name = "pads", .type = TN_ATTR_INTS, .doc = "padding: all beginnings, then all ends; 0" },
     { .name = "strides", .type = TN_ATTR_INTS, .doc = "step of the window; 1" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 1, .name = "AveragePool",
-      .doc = "The mean of each window.", .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1,
-      .attributes = attributes, .attribute_count = 7, .infer = pool_infer, .cost = pool_cost, .window = pool_windows,
+    { .size = sizeof(tn_operator_def),
+      .since = 22,
+      .accepts_from = 1,
+      .name = "AveragePool",
+      .doc = "The mean of each window.",
+      .inputs = inputs,
+      .input_count = 1,
+      .outputs = outputs,
+      .output_count = 1,
+      .attributes = attributes,
+      .attribute_count = 7,
+      .infer = pool_infer,
+      .cost = pool_cost,
+      .window = pool_windows,
       .samplewise = pool_samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "AveragePool", .run = run, .types = TN_MASK_FLOAT, .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
+    { .size = sizeof(tn_kernel_def),
+      .op = "AveragePool",
+      .run = run,
+      .types = TN_MASK_FLOAT,
+      .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status average_pool_register(tn_registrar *registrar)

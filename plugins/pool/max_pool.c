@@ -45,7 +45,9 @@ static void finish(const pool_job *j, const pool_row *row, int64_t at)
     for (int64_t k = 0; indices && k < row->count; k++) {
         const int64_t place = row->place[k];
         ((int64_t *)indices->data)[at + k] =
-            place < 0 ? -1 : row->plane * j->in_count + (j->column_major ? column_major(j, place) : place);
+            place < 0
+                ? -1
+                : row->plane * j->in_count + (j->column_major ? column_major(j, place) : place);
     }
 }
 
@@ -66,23 +68,51 @@ static const tn_param_def outputs[] = {
     { "Indices", "I", TN_BIT(TN_INT64), TN_PARAM_OPTIONAL, 0, "where in X each maximum stands" },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "auto_pad", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "NOTSET",
-      .doc = "NOTSET: as pads says; VALID: none; SAME_UPPER, SAME_LOWER: ceil(extent / stride) windows" },
-    { .name = "ceil_mode", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: a last window that is not whole counts" },
+    { .name = "auto_pad",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "NOTSET",
+      .doc =
+          "NOTSET: as pads says; VALID: none; SAME_UPPER, SAME_LOWER: ceil(extent / stride) windows" },
+    { .name = "ceil_mode",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: a last window that is not whole counts" },
     { .name = "dilations", .type = TN_ATTR_INTS, .doc = "distance between taps; 1" },
-    { .name = "kernel_shape", .type = TN_ATTR_INTS, .flags = TN_ATTR_REQUIRED, .doc = "extents of the window" },
+    { .name = "kernel_shape",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "extents of the window" },
     { .name = "pads", .type = TN_ATTR_INTS, .doc = "padding: all beginnings, then all ends; 0" },
-    { .name = "storage_order", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .doc = "1: Indices count column-major" },
+    { .name = "storage_order",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: Indices count column-major" },
     { .name = "strides", .type = TN_ATTR_INTS, .doc = "step of the window; 1" },
 };
 static const tn_operator_def operators[] = {
-    { .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 1, .name = "MaxPool",
-      .doc = "The largest element of each window.", .inputs = inputs, .input_count = 1, .outputs = outputs,
-      .output_count = 2, .attributes = attributes, .attribute_count = 7, .infer = pool_infer, .cost = pool_cost,
-      .window = pool_windows, .samplewise = pool_samplewise },
+    { .size = sizeof(tn_operator_def),
+      .since = 22,
+      .accepts_from = 1,
+      .name = "MaxPool",
+      .doc = "The largest element of each window.",
+      .inputs = inputs,
+      .input_count = 1,
+      .outputs = outputs,
+      .output_count = 2,
+      .attributes = attributes,
+      .attribute_count = 7,
+      .infer = pool_infer,
+      .cost = pool_cost,
+      .window = pool_windows,
+      .samplewise = pool_samplewise },
 };
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "MaxPool", .run = run, .types = T_MASK, .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
+    { .size = sizeof(tn_kernel_def),
+      .op = "MaxPool",
+      .run = run,
+      .types = T_MASK,
+      .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY },
 };
 
 tn_status max_pool_register(tn_registrar *registrar)

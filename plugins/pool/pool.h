@@ -42,8 +42,8 @@ typedef struct pool_row {
 typedef struct pool_job {
     const tn_run *run;
     pool_window window;
-    const int64_t *in, *out;          /* spatial extents */
-    int64_t in_count, out_count;      /* elements of a plane */
+    const int64_t *in, *out;     /* spatial extents */
+    int64_t in_count, out_count; /* elements of a plane */
     pool_fold fold;
     int include_pad, column_major;
     double power;

@@ -63,7 +63,8 @@ static void fold_tap(const pool_job *j, pool_row *row, int64_t line, int64_t tap
     const int32_t last = j->window.spatial - 1;
     const tn_tensor *x = j->run->inputs[0];
     const int64_t step = j->window.stride[last], in = j->in[last];
-    const int64_t start = row->first * step - j->window.pad_begin[last] + tap * j->window.dilation[last];
+    const int64_t start = row->first * step - j->window.pad_begin[last] +
+                          tap * j->window.dilation[last];
     int64_t from = 0, to = row->count;
     double taps[POOL_CHUNK];
     if (start < 0)
@@ -79,7 +80,9 @@ static void fold_tap(const pool_job *j, pool_row *row, int64_t line, int64_t tap
         load_any(x, first, step, to - from, taps);
     switch (j->fold) {
     case POOL_MAX: fold_max(row->value + from, taps, to - from); break;
-    case POOL_MAX_PLACE: fold_place(row->value + from, row->place + from, taps, to - from, at, step); break;
+    case POOL_MAX_PLACE:
+        fold_place(row->value + from, row->place + from, taps, to - from, at, step);
+        break;
     case POOL_SUM: fold_sum(row->value + from, taps, to - from); break;
     case POOL_POWERS: fold_powers(row->value + from, taps, to - from, j->power); break;
     }
@@ -97,7 +100,8 @@ static void fold_row(const pool_job *j, pool_row *row)
     for (int32_t axis = 0; axis >= 0;) {
         int64_t line = 0;
         for (int32_t k = 0; k < last && line >= 0; k++) {
-            const int64_t here = row->outer[k] * w->stride[k] - w->pad_begin[k] + tap[k] * w->dilation[k];
+            const int64_t here = row->outer[k] * w->stride[k] - w->pad_begin[k] +
+                                 tap[k] * w->dilation[k];
             line = here < 0 || here >= j->in[k] ? -1 : line * j->in[k] + here;
         }
         for (int64_t k = 0; line >= 0 && k < w->kernel[last]; k++)
@@ -135,8 +139,13 @@ tn_status pool_run(tn_run *run, pool_fold fold,
 {
     const tn_tensor *x = run->inputs[0], *y = run->outputs[0] ? run->outputs[0] : run->outputs[1];
     const tn_node_view *node = run->node;
-    pool_job j = { .run = run, .in = x->dims + 2, .out = y->dims + 2, .fold = fold, .finish = finish,
-                   .in_count = tn_extent(x->dims, 2, x->rank), .out_count = tn_extent(y->dims, 2, y->rank),
+    pool_job j = { .run = run,
+                   .in = x->dims + 2,
+                   .out = y->dims + 2,
+                   .fold = fold,
+                   .finish = finish,
+                   .in_count = tn_extent(x->dims, 2, x->rank),
+                   .out_count = tn_extent(y->dims, 2, y->rank),
                    .include_pad = tn_attr_int(node, "count_include_pad", 0) != 0,
                    .column_major = tn_attr_int(node, "storage_order", 0) != 0,
                    .power = (double)tn_attr_int(node, "p", 2) };
@@ -145,5 +154,6 @@ tn_status pool_run(tn_run *run, pool_fold fold,
     (void)pool_read(NULL, node, x->rank - 2, &j.window);
     pool_resolve(&j.window, j.in);
     const int64_t width = y->dims[y->rank - 1];
-    return run->call.host->parallel_for(&run->call, tn_count(y) / width, 1 + 4096 / width, run_rows, &j);
+    return run->call.host->parallel_for(&run->call, tn_count(y) / width, 1 + 4096 / width, run_rows,
+                                        &j);
 }

@@ -12,16 +12,17 @@
 
 #define LARGEST INT64_C(0x7fffffff) /* products of two such numbers fit 64 bits */
 
-static int read_list(tn_call *call, const tn_node_view *node, const char *name, int32_t spatial, int sides,
-                     int64_t lowest, int64_t fallback, int64_t *out)
+static int read_list(tn_call *call, const tn_node_view *node, const char *name, int32_t spatial,
+                     int sides, int64_t lowest, int64_t fallback, int64_t *out)
 {
     const int64_t *list;
     const size_t count = tn_attr_ints(node, name, &list), wanted = (size_t)spatial * (size_t)sides;
     if (count && count != wanted) {
         if (call)
-            call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, name,
-                                 "attribute '%s' has %zu entries, but input 'X' has %d spatial axes: expected %zu",
-                                 name, count, spatial, wanted);
+            call->host->complain(
+                call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, name,
+                "attribute '%s' has %zu entries, but input 'X' has %d spatial axes: expected %zu",
+                name, count, spatial, wanted);
         return 0;
     }
     for (size_t k = 0; k < wanted; k++) {
@@ -30,7 +31,9 @@ static int read_list(tn_call *call, const tn_node_view *node, const char *name, 
             continue;
         if (call)
             call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, name,
-                                 "attribute '%s' holds %" PRId64 ": expected %" PRId64 " to %" PRId64, name, out[k], lowest, LARGEST);
+                                 "attribute '%s' holds %" PRId64 ": expected %" PRId64
+                                 " to %" PRId64,
+                                 name, out[k], lowest, LARGEST);
         return 0;
     }
     return 1;
@@ -46,8 +49,10 @@ static int read_auto_pad(tn_call *call, const tn_node_view *node, pool_window *o
             return 1;
         }
     if (call)
-        call->host->complain(call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "auto_pad",
-                             "attribute 'auto_pad' is '%.40s': expected NOTSET, SAME_UPPER, SAME_LOWER or VALID", found);
+        call->host->complain(
+            call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "auto_pad",
+            "attribute 'auto_pad' is '%.40s': expected NOTSET, SAME_UPPER, SAME_LOWER or VALID",
+            found);
     return 0;
 }
 
@@ -56,9 +61,11 @@ int pool_read(tn_call *call, const tn_node_view *node, int32_t spatial, pool_win
     int64_t pads[2 * TN_MAX_RANK];
     out->spatial = spatial;
     out->ceil = tn_attr_int(node, "ceil_mode", 0) != 0;
-    if (!read_auto_pad(call, node, out) || !read_list(call, node, "kernel_shape", spatial, 1, 1, 1, out->kernel) ||
+    if (!read_auto_pad(call, node, out) ||
+        !read_list(call, node, "kernel_shape", spatial, 1, 1, 1, out->kernel) ||
         !read_list(call, node, "strides", spatial, 1, 1, 1, out->stride) ||
-        !read_list(call, node, "dilations", spatial, 1, 1, 1, out->dilation) || !read_list(call, node, "pads", spatial, 2, 0, 0, pads))
+        !read_list(call, node, "dilations", spatial, 1, 1, 1, out->dilation) ||
+        !read_list(call, node, "pads", spatial, 2, 0, 0, pads))
         return 0;
     for (int32_t k = 0; k < spatial; k++) {
         out->pad_begin[k] = out->auto_pad == POOL_EXPLICIT ? pads[k] : 0;
@@ -67,7 +74,10 @@ int pool_read(tn_call *call, const tn_node_view *node, int32_t spatial, pool_win
     return 1;
 }
 
-static int64_t reach(const pool_window *w, int32_t k) { return (w->kernel[k] - 1) * w->dilation[k] + 1; }
+static int64_t reach(const pool_window *w, int32_t k)
+{
+    return (w->kernel[k] - 1) * w->dilation[k] + 1;
+}
 
 void pool_resolve(pool_window *w, const int64_t *extents)
 {
@@ -89,14 +99,17 @@ static tn_dim output_extent(tn_infer *ctx, const pool_window *w, int32_t k, tn_d
     const tn_dim slack = tn_dim_add(ctx, in, w->pad_begin[k] + w->pad_end[k] - reach(w, k));
     if (tn_dim_known(slack) && slack < 0) {
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
-                                 "input 'X' has extent %" PRId64 " on axis %d, padded by %" PRId64 " and %" PRId64
+                                 "input 'X' has extent %" PRId64 " on axis %d, padded by %" PRId64
+                                 " and %" PRId64
                                  ": expected at least the reach of the kernel, %" PRId64,
                                  in, k + 2, w->pad_begin[k], w->pad_end[k], reach(w, k));
         return TN_DIM_UNKNOWN;
     }
     const int ceil = w->ceil && w->auto_pad != POOL_VALID;
-    const tn_dim whole = tn_dim_add(ctx, ceil ? tn_dim_ceildiv(ctx, slack, w->stride[k])
-                                              : tn_dim_floordiv(ctx, slack, w->stride[k]), 1);
+    const tn_dim whole = tn_dim_add(ctx,
+                                    ceil ? tn_dim_ceildiv(ctx, slack, w->stride[k])
+                                         : tn_dim_floordiv(ctx, slack, w->stride[k]),
+                                    1);
     if (!ceil)
         return whole;
     /* Windows that begin at or before the last input element; the others see padding only. */
@@ -112,7 +125,8 @@ tn_status pool_infer(tn_infer *ctx)
         return TN_OK;
     if (x->rank < 3) {
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 0, NULL,
-                                 "input 'X' has rank %d: expected [N, C, spatial axes], at least 3", x->rank);
+                                 "input 'X' has rank %d: expected [N, C, spatial axes], at least 3",
+                                 x->rank);
         return TN_OK;
     }
     if (!pool_read(&ctx->call, ctx->node, x->rank - 2, &w))
@@ -136,7 +150,8 @@ int32_t pool_windows(tn_infer *ctx, tn_window *windows)
         return 0;
     pool_resolve(&w, x->dims + 2);
     for (int32_t k = 0; k < w.spatial; k++)
-        windows[k] = (tn_window){ w.kernel[k], w.stride[k], w.dilation[k], w.pad_begin[k], w.pad_end[k] };
+        windows[k] = (tn_window){ w.kernel[k], w.stride[k], w.dilation[k], w.pad_begin[k],
+                                  w.pad_end[k] };
     return w.spatial;
 }
 

@@ -4,14 +4,47 @@
  * SPDX-License-Identifier: MIT */
 #include "recurrent.h"
 
-static double relu(double x, double a, double b) { (void)a; (void)b; return x < 0 ? 0 : x; }
-static double leaky_relu(double x, double a, double b) { (void)b; return x < 0 ? a * x : x; }
-static double thresholded_relu(double x, double a, double b) { (void)b; return x >= a || isnan(x) ? x : 0; }
-static double hyperbolic(double x, double a, double b) { (void)a; (void)b; return tanh(x); }
-static double scaled_tanh(double x, double a, double b) { return a * tanh(b * x); }
-static double affine(double x, double a, double b) { return a * x + b; }
-static double elu(double x, double a, double b) { (void)b; return x < 0 ? a * expm1(x) : x; }
-static double softsign(double x, double a, double b) { (void)a; (void)b; return x / (1 + fabs(x)); }
+static double relu(double x, double a, double b)
+{
+    (void)a;
+    (void)b;
+    return x < 0 ? 0 : x;
+}
+static double leaky_relu(double x, double a, double b)
+{
+    (void)b;
+    return x < 0 ? a * x : x;
+}
+static double thresholded_relu(double x, double a, double b)
+{
+    (void)b;
+    return x >= a || isnan(x) ? x : 0;
+}
+static double hyperbolic(double x, double a, double b)
+{
+    (void)a;
+    (void)b;
+    return tanh(x);
+}
+static double scaled_tanh(double x, double a, double b)
+{
+    return a * tanh(b * x);
+}
+static double affine(double x, double a, double b)
+{
+    return a * x + b;
+}
+static double elu(double x, double a, double b)
+{
+    (void)b;
+    return x < 0 ? a * expm1(x) : x;
+}
+static double softsign(double x, double a, double b)
+{
+    (void)a;
+    (void)b;
+    return x / (1 + fabs(x));
+}
 
 static double sigmoid(double x, double a, double b)
 {
@@ -58,14 +91,17 @@ static int same_name(tn_text name, const char *lower)
 {
     size_t k = 0;
     for (; k < name.count && lower[k]; k++) {
-        const char c = name.bytes[k] >= 'A' && name.bytes[k] <= 'Z' ? (char)(name.bytes[k] - 'A' + 'a') : name.bytes[k];
+        const char c = name.bytes[k] >= 'A' && name.bytes[k] <= 'Z'
+                           ? (char)(name.bytes[k] - 'A' + 'a')
+                           : name.bytes[k];
         if (c != lower[k])
             return 0;
     }
     return k == name.count && !lower[k];
 }
 
-double (*rnn_find_activation(tn_text name, double *alpha, double *beta, int32_t *uses))(double, double, double)
+double (*rnn_find_activation(tn_text name, double *alpha, double *beta,
+                             int32_t *uses))(double, double, double)
 {
     for (size_t k = 0; k < sizeof table / sizeof *table; k++)
         if (same_name(name, table[k].name)) {

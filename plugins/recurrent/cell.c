@@ -24,15 +24,19 @@ void plain_cell(const rnn_job *job, int32_t direction, double *state)
 void lstm_cell(const rnn_job *job, int32_t direction, double *state)
 {
     const int64_t n = job->hidden;
-    const double *x = rnn_x_part(job, state), *r = rnn_h_part(job, state), *p = job->peepholes[direction];
+    const double *x = rnn_x_part(job, state), *r = rnn_h_part(job, state),
+                 *p = job->peepholes[direction];
     double *h = rnn_h(job, state), *c = rnn_c(job, state);
     for (int64_t k = 0; k < n; k++) {
         const double i = rnn_activate(job, direction, 0, x[k] + r[k] + (p ? p[k] * c[k] : 0));
         const double f = job->coupled ? 1 - i
-                                      : rnn_activate(job, direction, 0, x[2 * n + k] + r[2 * n + k] + (p ? p[2 * n + k] * c[k] : 0));
+                                      : rnn_activate(job, direction, 0,
+                                                     x[2 * n + k] + r[2 * n + k] +
+                                                         (p ? p[2 * n + k] * c[k] : 0));
         const double g = rnn_activate(job, direction, 1, x[3 * n + k] + r[3 * n + k]);
         c[k] = f * c[k] + i * g;
-        const double o = rnn_activate(job, direction, 0, x[n + k] + r[n + k] + (p ? p[n + k] * c[k] : 0));
+        const double o = rnn_activate(job, direction, 0,
+                                      x[n + k] + r[n + k] + (p ? p[n + k] * c[k] : 0));
         h[k] = o * rnn_activate(job, direction, 2, c[k]);
     }
 }

@@ -39,7 +39,7 @@ typedef struct rnn_job {
     int64_t time, batch, inputs, hidden, directions, width; /* width: gates * hidden */
     int64_t layout;
     int32_t reverse, coupled, linear_before_reset; /* reverse: the first direction runs backwards */
-    double clip; /* 0: none */
+    double clip;                                   /* 0: none */
     rnn_activation activations[2 * RNN_MAX_ACTIVATIONS];
     double *w[2], *r[2]; /* [inputs][width], [hidden][width] */
     double *w_bias[2], *r_bias[2], *peepholes[2];
@@ -48,19 +48,40 @@ typedef struct rnn_job {
 } rnn_job;
 
 /* Where a sample's numbers lie in its state: x, x_part, h_part, h, c, scratch of one width. */
-static inline double *rnn_x(const rnn_job *j, double *s) { (void)j; return s; }
-static inline double *rnn_x_part(const rnn_job *j, double *s) { return s + j->inputs; }
-static inline double *rnn_h_part(const rnn_job *j, double *s) { return s + j->inputs + j->width; }
-static inline double *rnn_h(const rnn_job *j, double *s) { return s + j->inputs + 2 * j->width; }
-static inline double *rnn_c(const rnn_job *j, double *s) { return rnn_h(j, s) + j->hidden; }
-static inline double *rnn_spare(const rnn_job *j, double *s) { return rnn_h(j, s) + 2 * j->hidden; }
+static inline double *rnn_x(const rnn_job *j, double *s)
+{
+    (void)j;
+    return s;
+}
+static inline double *rnn_x_part(const rnn_job *j, double *s)
+{
+    return s + j->inputs;
+}
+static inline double *rnn_h_part(const rnn_job *j, double *s)
+{
+    return s + j->inputs + j->width;
+}
+static inline double *rnn_h(const rnn_job *j, double *s)
+{
+    return s + j->inputs + 2 * j->width;
+}
+static inline double *rnn_c(const rnn_job *j, double *s)
+{
+    return rnn_h(j, s) + j->hidden;
+}
+static inline double *rnn_spare(const rnn_job *j, double *s)
+{
+    return rnn_h(j, s) + 2 * j->hidden;
+}
 
 /* Clipped to ±clip, then through activation `which` of the direction. */
 double rnn_activate(const rnn_job *job, int32_t direction, int32_t which, double x);
 /* NULL when no activation has that name. `uses` gets how many of alpha, beta it takes. */
-double (*rnn_find_activation(tn_text name, double *alpha, double *beta, int32_t *uses))(double, double, double);
+double (*rnn_find_activation(tn_text name, double *alpha, double *beta,
+                             int32_t *uses))(double, double, double);
 /* out[width] = bias + in * matrix[count][width] */
-void rnn_product(const double *bias, const double *in, int64_t count, const double *matrix, int64_t width, double *out);
+void rnn_product(const double *bias, const double *in, int64_t count, const double *matrix,
+                 int64_t width, double *out);
 
 tn_status rnn_infer(tn_infer *ctx);
 tn_status rnn_cost(tn_infer *ctx, tn_cost *out);

@@ -11,7 +11,8 @@
 /* ---- setting up ---------------------------------------------------------------------------- */
 
 /* Extents from shapes; the same for measure (from types) and run (from tensors). */
-static void set_extents(rnn_job *j, const tn_node_view *node, const int64_t *x, const int64_t *w, const int64_t *r)
+static void set_extents(rnn_job *j, const tn_node_view *node, const int64_t *x, const int64_t *w,
+                        const int64_t *r)
 {
     const char *direction = tn_attr_string(node, "direction", "forward");
     j->layout = tn_attr_int(node, "layout", 0);
@@ -40,8 +41,10 @@ tn_status rnn_measure(tn_measure *ctx, void *state)
     const tn_problem *p = ctx->problem;
     rnn_job job = { .kind = ctx->call.user };
     (void)state;
-    set_extents(&job, p->node, p->inputs[RNN_X]->dims, p->inputs[RNN_W]->dims, p->inputs[RNN_R]->dims);
-    const double size = (double)job.directions * ((double)direction_size(&job) + (double)job.batch * (double)job.state_size);
+    set_extents(&job, p->node, p->inputs[RNN_X]->dims, p->inputs[RNN_W]->dims,
+                p->inputs[RNN_R]->dims);
+    const double size = (double)job.directions *
+                        ((double)direction_size(&job) + (double)job.batch * (double)job.state_size);
     if (size > 1e15)
         return tn_fail(ctx, TN_ERR_LIMIT, "weights and states of %g numbers are too many", size);
     ctx->alternatives[0].scratch_bytes = (size_t)scratch_size(&job) * sizeof(double);
@@ -51,7 +54,8 @@ tn_status rnn_measure(tn_measure *ctx, void *state)
 /* Alphas and betas are given in order to those activations that take some. */
 static void set_activations(rnn_job *j, const tn_node_view *node)
 {
-    const tn_attribute *names = tn_attr(node, "activations"), *alphas = tn_attr(node, "activation_alpha"),
+    const tn_attribute *names = tn_attr(node, "activations"),
+                       *alphas = tn_attr(node, "activation_alpha"),
                        *betas = tn_attr(node, "activation_beta");
     const int given = names && names->type == TN_ATTR_STRINGS && names->count;
     size_t next_alpha = 0, next_beta = 0;
@@ -69,7 +73,8 @@ static void set_activations(rnn_job *j, const tn_node_view *node)
 }
 
 /* [rows][columns] of the tensor, from element `first`, as out[columns][rows]. */
-static void transpose(const tn_tensor *tensor, int64_t first, int64_t rows, int64_t columns, double *out)
+static void transpose(const tn_tensor *tensor, int64_t first, int64_t rows, int64_t columns,
+                      double *out)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++)
@@ -82,7 +87,10 @@ static void load(const tn_tensor *tensor, int64_t first, int64_t count, double *
         out[k] = tensor ? tn_get_double(tensor->dtype, tensor->data, first + k) : 0;
 }
 
-static const tn_tensor *input(const tn_run *ctx, uint32_t k) { return k < ctx->input_count ? ctx->inputs[k] : NULL; }
+static const tn_tensor *input(const tn_run *ctx, uint32_t k)
+{
+    return k < ctx->input_count ? ctx->inputs[k] : NULL;
+}
 
 static void load_weights(rnn_job *j)
 {
@@ -107,7 +115,8 @@ static void load_weights(rnn_job *j)
 
 /* ---- running ---------------------------------------------------------------------------------- */
 
-void rnn_product(const double *bias, const double *in, int64_t count, const double *matrix, int64_t width, double *out)
+void rnn_product(const double *bias, const double *in, int64_t count, const double *matrix,
+                 int64_t width, double *out)
 {
     for (int64_t k = 0; k < width; k++)
         out[k] = bias[k];
@@ -133,7 +142,9 @@ static void store(const tn_run *ctx, uint32_t k, int64_t first, int64_t count, c
 
 static int64_t y_index(const rnn_job *j, int64_t t, int64_t d, int64_t n)
 {
-    return (j->layout ? (n * j->time + t) * j->directions + d : (t * j->directions + d) * j->batch + n) * j->hidden;
+    return (j->layout ? (n * j->time + t) * j->directions + d
+                      : (t * j->directions + d) * j->batch + n) *
+           j->hidden;
 }
 
 static void run_sample(const rnn_job *j, int64_t d, int64_t n)
@@ -146,7 +157,8 @@ static void run_sample(const rnn_job *j, int64_t d, int64_t n)
     load(input(j->run, RNN_INITIAL_C), state_index(j, d, n), j->hidden, rnn_c(j, s));
     for (int64_t step = 0; step < length; step++) {
         const int64_t t = backwards ? length - 1 - step : step;
-        load(x, (j->layout ? n * j->time + t : t * j->batch + n) * j->inputs, j->inputs, rnn_x(j, s));
+        load(x, (j->layout ? n * j->time + t : t * j->batch + n) * j->inputs, j->inputs,
+             rnn_x(j, s));
         rnn_product(j->w_bias[d], rnn_x(j, s), j->inputs, j->w[d], j->width, rnn_x_part(j, s));
         rnn_product(j->r_bias[d], rnn_h(j, s), j->hidden, j->r[d], j->width, rnn_h_part(j, s));
         j->kind->cell(j, (int32_t)d, s);
@@ -173,7 +185,9 @@ static tn_status check_lengths(tn_run *ctx, const rnn_job *j)
     for (int64_t n = 0; lengths && n < j->batch; n++) {
         const int64_t length = tn_get_int(lengths->dtype, lengths->data, n);
         if (length < 0 || length > j->time)
-            return tn_fail(ctx, TN_ERR_VALUE, "sequence_lens[%" PRId64 "] is %" PRId64 ", outside [0, %" PRId64 "]", n, length, j->time);
+            return tn_fail(ctx, TN_ERR_VALUE,
+                           "sequence_lens[%" PRId64 "] is %" PRId64 ", outside [0, %" PRId64 "]", n,
+                           length, j->time);
     }
     return TN_OK;
 }
@@ -183,7 +197,8 @@ tn_status rnn_run(tn_run *ctx, const void *state, void *slot)
     rnn_job job = { .kind = ctx->call.user, .run = ctx };
     (void)state;
     (void)slot;
-    set_extents(&job, ctx->node, ctx->inputs[RNN_X]->dims, ctx->inputs[RNN_W]->dims, ctx->inputs[RNN_R]->dims);
+    set_extents(&job, ctx->node, ctx->inputs[RNN_X]->dims, ctx->inputs[RNN_W]->dims,
+                ctx->inputs[RNN_R]->dims);
     job.clip = (double)tn_attr_float(ctx->node, "clip", 0);
     job.coupled = tn_attr_int(ctx->node, "input_forget", 0) != 0;
     job.linear_before_reset = tn_attr_int(ctx->node, "linear_before_reset", 0) != 0;

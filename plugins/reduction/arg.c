@@ -165,7 +165,10 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     const arg *row = ctx->call.user;
     const tn_tensor *data = ctx->inputs[0];
     const int32_t axis = tn_axis(tn_attr_int(ctx->node, "axis", 0), data->rank);
-    arg_job job = { .data = data, .out = ctx->outputs[0]->data, .extent = 1, .inner = 1,
+    arg_job job = { .data = data,
+                    .out = ctx->outputs[0]->data,
+                    .extent = 1,
+                    .inner = 1,
                     .last = tn_attr_int(ctx->node, "select_last_index", 0) != 0,
                     .least = row->least };
     (void)state, (void)slot;
@@ -192,11 +195,20 @@ static const tn_param_def outputs[] = {
     { "reduced", NULL, TN_BIT(TN_INT64), 0, 0, "Indices along the axis." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "The axis to search; negative counts from the end." },
-    { .name = "keepdims", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "keepdims",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "1: the axis stays, with extent 1." },
-    { .name = "select_last_index", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "select_last_index",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "1: of equal elements the last, else the first." },
 };
 static const arg rows[] = {
@@ -208,12 +220,24 @@ tn_status arg_register(tn_registrar *registrar)
 {
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         const tn_operator_def op = {
-            .size = sizeof op, .since = 13, .accepts_from = 1, .name = rows[k].name,
-            .doc = rows[k].doc, .inputs = inputs, .input_count = 1, .outputs = outputs,
-            .output_count = 1, .attributes = attributes, .attribute_count = 3, .infer = infer,
-            .cost = cost, .samplewise = samplewise,
+            .size = sizeof op,
+            .since = 13,
+            .accepts_from = 1,
+            .name = rows[k].name,
+            .doc = rows[k].doc,
+            .inputs = inputs,
+            .input_count = 1,
+            .outputs = outputs,
+            .output_count = 1,
+            .attributes = attributes,
+            .attribute_count = 3,
+            .infer = infer,
+            .cost = cost,
+            .samplewise = samplewise,
         };
-        const tn_kernel_def kernel = { .size = sizeof kernel, .op = rows[k].name, .run = run,
+        const tn_kernel_def kernel = { .size = sizeof kernel,
+                                       .op = rows[k].name,
+                                       .run = run,
                                        .user = (void *)&rows[k],
                                        .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
         TN_TRY(registrar->add_operator(registrar, &op));

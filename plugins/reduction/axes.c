@@ -27,8 +27,8 @@ void reduce_shape_init(reduce_shape *out, const tn_tensor *data, uint32_t axes)
         if (extent == 1)
             continue;
         if (reduced) {
-            push(&out->reduced_rank, out->reduced_dims, out->reduced_strides, extent,
-                 strides[axis], before == 1);
+            push(&out->reduced_rank, out->reduced_dims, out->reduced_strides, extent, strides[axis],
+                 before == 1);
             out->reduced_count *= extent;
         } else {
             push(&out->kept_rank, out->kept_dims, out->kept_strides, extent, strides[axis],

@@ -19,11 +19,11 @@
         }                                                                                          \
     }
 FOLD(sum_doubles, double, x + y)
-FOLD(product_doubles, double, x * y)
+FOLD(product_doubles, double, x *y)
 FOLD(max_doubles, double, x > y || isnan(x) ? x : y)
 FOLD(min_doubles, double, x < y || isnan(x) ? x : y)
 FOLD(sum_ints, int64_t, (int64_t)((uint64_t)x + (uint64_t)y))
-FOLD(product_ints, int64_t, (int64_t)((uint64_t)x * (uint64_t)y))
+FOLD(product_ints, int64_t, (int64_t)((uint64_t)x *(uint64_t)y))
 FOLD(max_ints, int64_t, x > y ? x : y)
 FOLD(min_ints, int64_t, x < y ? x : y)
 
@@ -157,8 +157,7 @@ void fold_ints(const fold *op, fold_map map, const tn_tensor *data, const reduce
     for (int64_t column = 0; column < n;) {
         const int64_t origin = reduce_origin(shape, first + column);
         if (shape->reduced_inside) {
-            FOLD_ROW(int64_t, op->ints, start, load_turned(data, at, m, turn, map, v),
-                     sum[column]);
+            FOLD_ROW(int64_t, op->ints, start, load_turned(data, at, m, turn, map, v), sum[column]);
             column++;
             continue;
         }

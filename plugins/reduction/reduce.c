@@ -237,8 +237,7 @@ static void int_block(const reduce_job *job, int64_t first, int64_t n)
     const int64_t turn = ordered && dtype == TN_UINT64 ? INT64_MIN : 0;
     const int64_t count = job->shape.reduced_count;
     int64_t sum[BLOCK];
-    fold_ints(op, job->row->map, job->data, &job->shape, first, n, int_start(op, dtype), turn,
-              sum);
+    fold_ints(op, job->row->map, job->data, &job->shape, first, n, int_start(op, dtype), turn, sum);
     for (int64_t i = 0; i < n; i++) {
         sum[i] ^= turn;
         if (job->row->finish == FINISH_MEAN)
@@ -328,57 +327,125 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 #define DATA(types)                                                                                \
     {                                                                                              \
         { "data", "T", types, 0, 0, "Any tensor." },                                               \
-        { "axes", NULL, TN_BIT(TN_INT64), TN_PARAM_OPTIONAL, 0,                                    \
-          "The axes to reduce; negative counts from the end." },                                   \
+            { "axes",                                                                              \
+              NULL,                                                                                \
+              TN_BIT(TN_INT64),                                                                    \
+              TN_PARAM_OPTIONAL,                                                                   \
+              0,                                                                                   \
+              "The axes to reduce; negative counts from the end." },                               \
     }
-#define REDUCED(types) { { "reduced", "T", types, 0, 0, "The folds." } }
+#define REDUCED(types)                                                                             \
+    {                                                                                              \
+        {                                                                                          \
+            "reduced", "T", types, 0, 0, "The folds."                                              \
+        }                                                                                          \
+    }
 static const tn_param_def sum_inputs[] = DATA(SUM_TYPES);
 static const tn_param_def sum_output[] = REDUCED(SUM_TYPES);
 static const tn_param_def max_inputs[] = DATA(MAX_TYPES);
 static const tn_param_def max_output[] = REDUCED(MAX_TYPES);
 static const tn_attribute_def attributes[] = {
-    { .name = "keepdims", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "keepdims",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "1: reduced axes stay, with extent 1." },
-    { .name = "noop_with_empty_axes", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "noop_with_empty_axes",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "Without axes: 0 reduces all, 1 none." },
 };
 
 #define OF_SUM .since = 18, .accepts_from = 18, .inputs = sum_inputs, .output = sum_output
 #define OF_MAX .since = 20, .accepts_from = 18, .inputs = max_inputs, .output = max_output
 static const reduction rows[] = {
-    { .name = "ReduceSum", .since = 13, .accepts_from = 13, .inputs = sum_inputs,
-      .output = sum_output, .doc = "The sum of elements.", .fold = &fold_sum,
-      .flags = REDUCE_SINGLE | REDUCE_DIMS, .dim_op = TN_DIM_ADD },
-    { .name = "ReduceMean", OF_SUM, .doc = "The mean of elements.", .fold = &fold_sum,
-      .finish = FINISH_MEAN, .flags = REDUCE_SINGLE },
-    { .name = "ReduceMax", OF_MAX, .doc = "The largest element. NaN wins.", .fold = &fold_max,
-      .flags = REDUCE_SINGLE | REDUCE_DIMS, .dim_op = TN_DIM_MAX },
-    { .name = "ReduceMin", OF_MAX, .doc = "The least element. NaN wins.", .fold = &fold_min,
-      .flags = REDUCE_SINGLE | REDUCE_DIMS, .dim_op = TN_DIM_MIN },
-    { .name = "ReduceProd", OF_SUM, .doc = "The product of elements.", .fold = &fold_product,
-      .flags = REDUCE_SINGLE | REDUCE_DIMS, .dim_op = TN_DIM_MUL },
-    { .name = "ReduceL1", OF_SUM, .doc = "The sum of absolute values.", .fold = &fold_sum,
+    { .name = "ReduceSum",
+      .since = 13,
+      .accepts_from = 13,
+      .inputs = sum_inputs,
+      .output = sum_output,
+      .doc = "The sum of elements.",
+      .fold = &fold_sum,
+      .flags = REDUCE_SINGLE | REDUCE_DIMS,
+      .dim_op = TN_DIM_ADD },
+    { .name = "ReduceMean",
+      OF_SUM,
+      .doc = "The mean of elements.",
+      .fold = &fold_sum,
+      .finish = FINISH_MEAN,
+      .flags = REDUCE_SINGLE },
+    { .name = "ReduceMax",
+      OF_MAX,
+      .doc = "The largest element. NaN wins.",
+      .fold = &fold_max,
+      .flags = REDUCE_SINGLE | REDUCE_DIMS,
+      .dim_op = TN_DIM_MAX },
+    { .name = "ReduceMin",
+      OF_MAX,
+      .doc = "The least element. NaN wins.",
+      .fold = &fold_min,
+      .flags = REDUCE_SINGLE | REDUCE_DIMS,
+      .dim_op = TN_DIM_MIN },
+    { .name = "ReduceProd",
+      OF_SUM,
+      .doc = "The product of elements.",
+      .fold = &fold_product,
+      .flags = REDUCE_SINGLE | REDUCE_DIMS,
+      .dim_op = TN_DIM_MUL },
+    { .name = "ReduceL1",
+      OF_SUM,
+      .doc = "The sum of absolute values.",
+      .fold = &fold_sum,
       .map = MAP_ABS },
-    { .name = "ReduceL2", OF_SUM, .doc = "The root of the sum of squares.", .fold = &fold_sum,
-      .map = MAP_SQUARE, .finish = FINISH_ROOT },
-    { .name = "ReduceSumSquare", OF_SUM, .doc = "The sum of squares.", .fold = &fold_sum,
+    { .name = "ReduceL2",
+      OF_SUM,
+      .doc = "The root of the sum of squares.",
+      .fold = &fold_sum,
+      .map = MAP_SQUARE,
+      .finish = FINISH_ROOT },
+    { .name = "ReduceSumSquare",
+      OF_SUM,
+      .doc = "The sum of squares.",
+      .fold = &fold_sum,
       .map = MAP_SQUARE },
-    { .name = "ReduceLogSum", OF_SUM, .doc = "The logarithm of the sum.", .fold = &fold_sum,
+    { .name = "ReduceLogSum",
+      OF_SUM,
+      .doc = "The logarithm of the sum.",
+      .fold = &fold_sum,
       .finish = FINISH_LOG },
-    { .name = "ReduceLogSumExp", OF_SUM, .doc = "The logarithm of the sum of exponentials.",
-      .fold = &fold_sum, .map = MAP_EXP, .finish = FINISH_LOG, .flags = REDUCE_SHIFT },
+    { .name = "ReduceLogSumExp",
+      OF_SUM,
+      .doc = "The logarithm of the sum of exponentials.",
+      .fold = &fold_sum,
+      .map = MAP_EXP,
+      .finish = FINISH_LOG,
+      .flags = REDUCE_SHIFT },
 };
 
 static tn_status add(tn_registrar *registrar, const reduction *row)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = row->since, .accepts_from = row->accepts_from,
-        .name = row->name, .doc = row->doc, .inputs = row->inputs, .input_count = 2,
-        .outputs = row->output, .output_count = 1, .attributes = attributes, .attribute_count = 2,
-        .infer = infer, .identity = row->flags & REDUCE_SINGLE ? identity : NULL, .cost = cost,
-        .samplewise = samplewise, .user = (void *)row,
+        .size = sizeof op,
+        .since = row->since,
+        .accepts_from = row->accepts_from,
+        .name = row->name,
+        .doc = row->doc,
+        .inputs = row->inputs,
+        .input_count = 2,
+        .outputs = row->output,
+        .output_count = 1,
+        .attributes = attributes,
+        .attribute_count = 2,
+        .infer = infer,
+        .identity = row->flags & REDUCE_SINGLE ? identity : NULL,
+        .cost = cost,
+        .samplewise = samplewise,
+        .user = (void *)row,
     };
-    const tn_kernel_def kernel = { .size = sizeof kernel, .op = row->name, .run = run,
+    const tn_kernel_def kernel = { .size = sizeof kernel,
+                                   .op = row->name,
+                                   .run = run,
                                    .user = (void *)row,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
     TN_TRY(registrar->add_operator(registrar, &op));

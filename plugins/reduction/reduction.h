@@ -29,7 +29,7 @@ typedef struct fold {
     /* sum[i] = sum[i] op v[i] */
     void (*doubles)(double *sum, const double *v, int64_t n);
     void (*ints)(int64_t *sum, const int64_t *v, int64_t n); /* NULL: only doubles */
-    double start;     /* folded with x it gives x, bit for bit */
+    double start; /* folded with x it gives x, bit for bit */
 } fold;
 extern const fold fold_sum, fold_product, fold_max, fold_min;
 

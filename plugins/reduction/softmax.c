@@ -22,8 +22,8 @@ static tn_status infer(tn_infer *ctx)
     if (input && input->rank > 0 && axis_of(ctx->node, input->rank) < 0)
         ctx->call.host->complain(&ctx->call, TN_ERR_ATTRIBUTE, TN_WHERE_ATTRIBUTE, 0, "axis",
                                  "axis is %lld, outside [%d, %d) of input 'input' of rank %d",
-                                 (long long)tn_attr_int(ctx->node, "axis", -1),
-                                 -(int)input->rank, (int)input->rank, (int)input->rank);
+                                 (long long)tn_attr_int(ctx->node, "axis", -1), -(int)input->rank,
+                                 (int)input->rank, (int)input->rank);
     return TN_OK;
 }
 
@@ -177,7 +177,10 @@ static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const int32_t axis = axis_of(ctx->node, ctx->inputs[0]->rank);
-    softmax_job job = { .in = ctx->inputs[0], .out = ctx->outputs[0], .extent = 1, .inner = 1,
+    softmax_job job = { .in = ctx->inputs[0],
+                        .out = ctx->outputs[0],
+                        .extent = 1,
+                        .inner = 1,
                         .logarithm = ctx->call.user != NULL };
     (void)state, (void)slot;
     if (axis >= 0) {
@@ -195,7 +198,10 @@ static const tn_param_def outputs[] = {
     { "output", "T", TN_MASK_FLOAT, 0, 0, "The shape of the input." },
 };
 static const tn_attribute_def attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = -1,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = -1,
       .doc = "The axis along which the results add up; negative counts from the end." },
 };
 static const char is_logarithm = 1; /* its address is what `user` tells LogSoftmax by */
@@ -205,14 +211,26 @@ tn_status softmax_register(tn_registrar *registrar)
     for (int k = 0; k < 2; k++) {
         const char *name = k ? "LogSoftmax" : "Softmax";
         const tn_operator_def op = {
-            .size = sizeof op, .since = 13, .accepts_from = 13, .name = name,
+            .size = sizeof op,
+            .since = 13,
+            .accepts_from = 13,
+            .name = name,
             .doc = k ? "The logarithm of Softmax." : "Exponentials, divided by their sum.",
-            .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1,
-            .attributes = attributes, .attribute_count = 1, .infer = infer, .cost = cost,
+            .inputs = inputs,
+            .input_count = 1,
+            .outputs = outputs,
+            .output_count = 1,
+            .attributes = attributes,
+            .attribute_count = 1,
+            .infer = infer,
+            .cost = cost,
             .samplewise = samplewise,
         };
         const tn_kernel_def kernel = {
-            .size = sizeof kernel, .op = name, .run = run, .user = k ? (void *)&is_logarithm : NULL,
+            .size = sizeof kernel,
+            .op = name,
+            .run = run,
+            .user = k ? (void *)&is_logarithm : NULL,
             .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
         };
         TN_TRY(registrar->add_operator(registrar, &op));

@@ -156,18 +156,36 @@ static const tn_param_def unsqueeze_outputs[] = {
 tn_status axes_register(tn_registrar *registrar)
 {
     const tn_operator_def squeeze_op = {
-        .size = sizeof squeeze_op, .since = 25, .accepts_from = 13, .name = "Squeeze",
+        .size = sizeof squeeze_op,
+        .since = 25,
+        .accepts_from = 13,
+        .name = "Squeeze",
         .doc = "Takes axes of extent 1 out of a shape.",
-        .inputs = squeeze_inputs, .input_count = 2, .outputs = squeeze_outputs, .output_count = 1,
-        .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_squeeze,
-        .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_squeeze,
+        .inputs = squeeze_inputs,
+        .input_count = 2,
+        .outputs = squeeze_outputs,
+        .output_count = 1,
+        .traits = TN_MOVES_BYTES | TN_RESHAPES,
+        .infer = infer_squeeze,
+        .identity = shape_identity,
+        .cost = shape_cost,
+        .samplewise = samplewise_squeeze,
     };
     const tn_operator_def unsqueeze_op = {
-        .size = sizeof unsqueeze_op, .since = 25, .accepts_from = 13, .name = "Unsqueeze",
-        .doc = "Puts axes of extent 1 into a shape.", .inputs = unsqueeze_inputs,
-        .input_count = 2, .outputs = unsqueeze_outputs, .output_count = 1,
-        .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_unsqueeze,
-        .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_unsqueeze,
+        .size = sizeof unsqueeze_op,
+        .since = 25,
+        .accepts_from = 13,
+        .name = "Unsqueeze",
+        .doc = "Puts axes of extent 1 into a shape.",
+        .inputs = unsqueeze_inputs,
+        .input_count = 2,
+        .outputs = unsqueeze_outputs,
+        .output_count = 1,
+        .traits = TN_MOVES_BYTES | TN_RESHAPES,
+        .infer = infer_unsqueeze,
+        .identity = shape_identity,
+        .cost = shape_cost,
+        .samplewise = samplewise_unsqueeze,
     };
     TN_TRY(shape_add(registrar, &squeeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
     return shape_add(registrar, &unsqueeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY);

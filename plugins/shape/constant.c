@@ -11,7 +11,7 @@
 /* The attribute that holds the value; NULL unless there is exactly one. */
 static const tn_attribute *value_of(const tn_node_view *node)
 {
-    static const char *const names[] = { "value", "value_float", "value_floats", "value_int",
+    static const char *const names[] = { "value",      "value_float",  "value_floats", "value_int",
                                          "value_ints", "value_string", "value_strings" };
     const tn_attribute *found = NULL;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
@@ -29,18 +29,18 @@ static int32_t plain_value(const tn_attribute *a, float *number, uint32_t *dtype
 {
     *count = a->count;
     switch (a->type) {
-    case TN_ATTR_FLOAT: case TN_ATTR_FLOATS:
+    case TN_ATTR_FLOAT:
+    case TN_ATTR_FLOATS:
         *dtype = TN_FLOAT32;
         *number = (float)a->f;
         *data = a->type == TN_ATTR_FLOAT ? number : a->floats;
         break;
-    case TN_ATTR_INT: case TN_ATTR_INTS:
+    case TN_ATTR_INT:
+    case TN_ATTR_INTS:
         *dtype = TN_INT64;
         *data = a->type == TN_ATTR_INT ? &a->i : a->ints;
         break;
-    default:
-        *dtype = TN_STRING;
-        *data = a->type == TN_ATTR_STRING ? &a->s : a->strings;
+    default: *dtype = TN_STRING; *data = a->type == TN_ATTR_STRING ? &a->s : a->strings;
     }
     if (a->type == TN_ATTR_FLOATS || a->type == TN_ATTR_INTS || a->type == TN_ATTR_STRINGS)
         return 1;
@@ -225,16 +225,34 @@ static const tn_attribute_def fill_attributes[] = {
 tn_status constant_register(tn_registrar *registrar)
 {
     const tn_operator_def constant_op = {
-        .size = sizeof constant_op, .since = 25, .accepts_from = 1, .name = "Constant",
-        .doc = "A value that an attribute holds.", .outputs = constant_outputs, .output_count = 1,
-        .attributes = constant_attributes, .attribute_count = 7, .traits = TN_MOVES_BYTES,
-        .infer = infer_constant, .cost = shape_cost,
+        .size = sizeof constant_op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Constant",
+        .doc = "A value that an attribute holds.",
+        .outputs = constant_outputs,
+        .output_count = 1,
+        .attributes = constant_attributes,
+        .attribute_count = 7,
+        .traits = TN_MOVES_BYTES,
+        .infer = infer_constant,
+        .cost = shape_cost,
     };
     const tn_operator_def fill_op = {
-        .size = sizeof fill_op, .since = 25, .accepts_from = 9, .name = "ConstantOfShape",
-        .doc = "One value everywhere, in a given shape.", .inputs = fill_inputs, .input_count = 1,
-        .outputs = fill_outputs, .output_count = 1, .attributes = fill_attributes,
-        .attribute_count = 1, .traits = TN_MOVES_BYTES, .infer = infer_fill, .cost = shape_cost,
+        .size = sizeof fill_op,
+        .since = 25,
+        .accepts_from = 9,
+        .name = "ConstantOfShape",
+        .doc = "One value everywhere, in a given shape.",
+        .inputs = fill_inputs,
+        .input_count = 1,
+        .outputs = fill_outputs,
+        .output_count = 1,
+        .attributes = fill_attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES,
+        .infer = infer_fill,
+        .cost = shape_cost,
     };
     TN_TRY(shape_add(registrar, &constant_op, run_constant, 0));
     return shape_add(registrar, &fill_op, run_fill, TN_KERNEL_EMPTY);

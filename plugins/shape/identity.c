@@ -43,10 +43,20 @@ static const tn_param_def outputs[] = {
 tn_status identity_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
-        .size = sizeof op, .since = 25, .accepts_from = 1, .name = "Identity",
-        .doc = "The input itself.", .inputs = inputs, .input_count = 1, .outputs = outputs,
-        .output_count = 1, .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer,
-        .identity = identity, .cost = shape_cost, .samplewise = samplewise,
+        .size = sizeof op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Identity",
+        .doc = "The input itself.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = outputs,
+        .output_count = 1,
+        .traits = TN_MOVES_BYTES | TN_RESHAPES,
+        .infer = infer,
+        .identity = identity,
+        .cost = shape_cost,
+        .samplewise = samplewise,
     };
     return shape_add(registrar, &op, run, TN_KERNEL_IN_PLACE);
 }

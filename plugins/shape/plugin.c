@@ -14,5 +14,4 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 }
 
 TN_PLUGIN(shape, .version = "1.0", .licence = "MIT",
-          .description = "Reshape and its relatives, Shape, Identity and constants",
-          .load = load);
+          .description = "Reshape and its relatives, Shape, Identity and constants", .load = load);

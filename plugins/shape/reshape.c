@@ -10,9 +10,9 @@
 /* ---- Reshape: inference ------------------------------------------------------------------- */
 
 typedef struct reshape {
-    int64_t rank;               /* of the output; -1: not known */
-    int32_t open;               /* where the extent is -1; -1: nowhere */
-    uint32_t kept;              /* bit k: extent k is the input's */
+    int64_t rank;  /* of the output; -1: not known */
+    int32_t open;  /* where the extent is -1; -1: nowhere */
+    uint32_t kept; /* bit k: extent k is the input's */
     tn_dim dims[TN_MAX_RANK];
 } reshape;
 
@@ -21,8 +21,8 @@ static void complain_shape(tn_infer *ctx, int64_t i, const char *expected)
     tn_dim shape[SHAPE_ELEMENTS] = { 0 };
     (void)shape_elements(ctx, 1, shape);
     ctx->call.host->complain(&ctx->call, TN_ERR_VALUE, TN_WHERE_INPUT, 1, NULL,
-                             "shape[%lld] is %lld: expected %s", (long long)i,
-                             (long long)shape[i], expected);
+                             "shape[%lld] is %lld: expected %s", (long long)i, (long long)shape[i],
+                             expected);
 }
 
 /* An extent of 0 at place i. Answers 0 after a complaint. */
@@ -203,10 +203,12 @@ static void check_count(tn_infer *ctx, const tn_type *data, const tn_type *out)
     tn_dim own = 1, asked = 1;
     for (int32_t axis = 0; axis < data->rank; axis++)
         own = tn_dim_known(own) && tn_dim_known(data->dims[axis])
-                  ? tn_dim_mul(ctx, own, data->dims[axis]) : TN_DIM_UNKNOWN;
+                  ? tn_dim_mul(ctx, own, data->dims[axis])
+                  : TN_DIM_UNKNOWN;
     for (int32_t axis = 0; axis < out->rank; axis++)
         asked = tn_dim_known(asked) && tn_dim_known(out->dims[axis])
-                    ? tn_dim_mul(ctx, asked, out->dims[axis]) : TN_DIM_UNKNOWN;
+                    ? tn_dim_mul(ctx, asked, out->dims[axis])
+                    : TN_DIM_UNKNOWN;
     if (!tn_dim_known(own) || !tn_dim_known(asked) || own == asked)
         return;
     ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
@@ -301,7 +303,10 @@ static const tn_param_def reshape_outputs[] = {
     { "reshaped", "T", TN_MASK_ALL, 0, 0, "The same elements." },
 };
 static const tn_attribute_def reshape_attributes[] = {
-    { .name = "allowzero", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "allowzero",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "0: an extent of 0 keeps the input's; 1: it is an empty axis." },
 };
 static const tn_param_def flatten_inputs[] = {
@@ -311,27 +316,50 @@ static const tn_param_def flatten_outputs[] = {
     { "output", "T", TN_MASK_ALL, 0, 0, "The same elements as a matrix." },
 };
 static const tn_attribute_def flatten_attributes[] = {
-    { .name = "axis", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 1,
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
       .doc = "The first axis that goes into the columns." },
 };
 
 tn_status reshape_register(tn_registrar *registrar)
 {
     const tn_operator_def reshape_op = {
-        .size = sizeof reshape_op, .since = 25, .accepts_from = 5, .name = "Reshape",
+        .size = sizeof reshape_op,
+        .since = 25,
+        .accepts_from = 5,
+        .name = "Reshape",
         .doc = "Gives a tensor another shape of as many elements.",
-        .inputs = reshape_inputs, .input_count = 2, .outputs = reshape_outputs, .output_count = 1,
-        .attributes = reshape_attributes, .attribute_count = 1,
-        .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_reshape,
-        .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_reshape,
+        .inputs = reshape_inputs,
+        .input_count = 2,
+        .outputs = reshape_outputs,
+        .output_count = 1,
+        .attributes = reshape_attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES | TN_RESHAPES,
+        .infer = infer_reshape,
+        .identity = shape_identity,
+        .cost = shape_cost,
+        .samplewise = samplewise_reshape,
     };
     const tn_operator_def flatten_op = {
-        .size = sizeof flatten_op, .since = 25, .accepts_from = 1, .name = "Flatten",
+        .size = sizeof flatten_op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Flatten",
         .doc = "Makes a matrix of the axes in front of `axis` and those behind.",
-        .inputs = flatten_inputs, .input_count = 1, .outputs = flatten_outputs, .output_count = 1,
-        .attributes = flatten_attributes, .attribute_count = 1,
-        .traits = TN_MOVES_BYTES | TN_RESHAPES, .infer = infer_flatten,
-        .identity = shape_identity, .cost = shape_cost, .samplewise = samplewise_flatten,
+        .inputs = flatten_inputs,
+        .input_count = 1,
+        .outputs = flatten_outputs,
+        .output_count = 1,
+        .attributes = flatten_attributes,
+        .attribute_count = 1,
+        .traits = TN_MOVES_BYTES | TN_RESHAPES,
+        .infer = infer_flatten,
+        .identity = shape_identity,
+        .cost = shape_cost,
+        .samplewise = samplewise_flatten,
     };
     TN_TRY(shape_add(registrar, &reshape_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
     return shape_add(registrar, &flatten_op, shape_copy, TN_KERNEL_IN_PLACE);

@@ -81,7 +81,10 @@ static const tn_param_def size_outputs[] = {
     { "size", "T1", TN_BIT(TN_INT64), 0, 0, "The number of elements, a scalar." },
 };
 static const tn_attribute_def shape_attributes[] = {
-    { .name = "start", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 0,
+    { .name = "start",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
       .doc = "First axis; negative counts from the end." },
     { .name = "end", .type = TN_ATTR_INT, .doc = "Axis behind the last one; all if absent." },
 };
@@ -89,15 +92,32 @@ static const tn_attribute_def shape_attributes[] = {
 tn_status shape_register(tn_registrar *registrar)
 {
     const tn_operator_def shape_op = {
-        .size = sizeof shape_op, .since = 25, .accepts_from = 1, .name = "Shape",
-        .doc = "The extents of a tensor, or some of them.", .inputs = inputs, .input_count = 1,
-        .outputs = shape_outputs, .output_count = 1, .attributes = shape_attributes,
-        .attribute_count = 2, .infer = infer_shape, .cost = shape_cost,
+        .size = sizeof shape_op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Shape",
+        .doc = "The extents of a tensor, or some of them.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = shape_outputs,
+        .output_count = 1,
+        .attributes = shape_attributes,
+        .attribute_count = 2,
+        .infer = infer_shape,
+        .cost = shape_cost,
     };
     const tn_operator_def size_op = {
-        .size = sizeof size_op, .since = 25, .accepts_from = 1, .name = "Size",
-        .doc = "The number of elements of a tensor.", .inputs = inputs, .input_count = 1,
-        .outputs = size_outputs, .output_count = 1, .infer = infer_size, .cost = shape_cost,
+        .size = sizeof size_op,
+        .since = 25,
+        .accepts_from = 1,
+        .name = "Size",
+        .doc = "The number of elements of a tensor.",
+        .inputs = inputs,
+        .input_count = 1,
+        .outputs = size_outputs,
+        .output_count = 1,
+        .infer = infer_size,
+        .cost = shape_cost,
     };
     TN_TRY(shape_add(registrar, &shape_op, run_shape, TN_KERNEL_EMPTY));
     return shape_add(registrar, &size_op, run_size, TN_KERNEL_EMPTY);

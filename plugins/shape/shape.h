@@ -31,9 +31,9 @@ tn_status shape_copy(tn_run *ctx, const void *state, void *slot);
 tn_status shape_add(tn_registrar *registrar, const tn_operator_def *op,
                     tn_status (*run)(tn_run *ctx, const void *state, void *slot), uint32_t flags);
 
-tn_status reshape_register(tn_registrar *registrar);  /* Reshape, Flatten */
-tn_status axes_register(tn_registrar *registrar);     /* Squeeze, Unsqueeze */
-tn_status shape_register(tn_registrar *registrar);    /* Shape, Size */
+tn_status reshape_register(tn_registrar *registrar); /* Reshape, Flatten */
+tn_status axes_register(tn_registrar *registrar);    /* Squeeze, Unsqueeze */
+tn_status shape_register(tn_registrar *registrar);   /* Shape, Size */
 tn_status identity_register(tn_registrar *registrar);
 tn_status constant_register(tn_registrar *registrar); /* Constant, ConstantOfShape */
 

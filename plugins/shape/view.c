@@ -38,8 +38,7 @@ int64_t shape_length(const tn_infer *ctx, uint32_t k)
 tn_status shape_pass_elements(tn_infer *ctx)
 {
     tn_dim elements[SHAPE_ELEMENTS];
-    if (ctx->outputs[0].kind != TN_TENSOR ||
-        !(TN_BIT(ctx->outputs[0].dtype) & TN_MASK_INTEGER))
+    if (ctx->outputs[0].kind != TN_TENSOR || !(TN_BIT(ctx->outputs[0].dtype) & TN_MASK_INTEGER))
         return TN_OK;
     const int64_t count = shape_elements(ctx, 0, elements);
     return count < 0 ? TN_OK : ctx->call.host->output_elements(&ctx->call, 0, elements, count);
@@ -97,8 +96,9 @@ tn_status shape_copy(tn_run *ctx, const void *state, void *slot)
 tn_status shape_add(tn_registrar *registrar, const tn_operator_def *op,
                     tn_status (*run)(tn_run *ctx, const void *state, void *slot), uint32_t flags)
 {
-    const tn_kernel_def kernel = { .size = sizeof kernel, .flags = flags | TN_KERNEL_ANY_STEPS,
-                                   .op = op->name, .run = run };
+    const tn_kernel_def kernel = {
+        .size = sizeof kernel, .flags = flags | TN_KERNEL_ANY_STEPS, .op = op->name, .run = run
+    };
     TN_TRY(registrar->add_operator(registrar, op));
     return registrar->add_kernel(registrar, &kernel);
 }

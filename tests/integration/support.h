@@ -41,10 +41,15 @@ static inline void close_fixture(fixture *f)
     tn_runtime_destroy(f->runtime);
 }
 
-static inline tn_session *make_session(fixture *f, const char *backends, const char *passes, uint32_t threads, uint32_t flags)
+static inline tn_session *make_session(fixture *f, const char *backends, const char *passes,
+                                       uint32_t threads, uint32_t flags)
 {
     tn_session *session;
-    const tn_session_options options = { .size = sizeof options, .threads = threads, .backends = backends, .passes = passes, .flags = flags };
+    const tn_session_options options = { .size = sizeof options,
+                                         .threads = threads,
+                                         .backends = backends,
+                                         .passes = passes,
+                                         .flags = flags };
     OK(tn_session_create(f->model, &options, NULL, &session));
     return session;
 }
@@ -54,7 +59,12 @@ static inline tn_tensor floats(float *data, int32_t rank, const int64_t *dims)
     size_t count = 1;
     for (int32_t k = 0; k < rank; k++)
         count *= (size_t)dims[k];
-    return (tn_tensor){ .size = sizeof(tn_tensor), .dtype = TN_FLOAT32, .rank = rank, .dims = dims, .data = data, .bytes = count * sizeof(float) };
+    return (tn_tensor){ .size = sizeof(tn_tensor),
+                        .dtype = TN_FLOAT32,
+                        .rank = rank,
+                        .dims = dims,
+                        .data = data,
+                        .bytes = count * sizeof(float) };
 }
 
 /* Numbers without a pattern that a kernel could hide behind; between -1 and 1. */
@@ -67,7 +77,10 @@ static inline void fill(float *data, size_t count, uint32_t seed)
 }
 
 /* The bound for a sum of `terms` products of numbers around 1 in float32, in two different orders. */
-static inline float bound(int terms, float scale) { return scale * (float)terms * 2.0f * 1.19209290e-7f; }
+static inline float bound(int terms, float scale)
+{
+    return scale * (float)terms * 2.0f * 1.19209290e-7f;
+}
 
 static inline void assert_near(const tn_tensor *a, const tn_tensor *b, float tolerance)
 {
@@ -75,7 +88,8 @@ static inline void assert_near(const tn_tensor *a, const tn_tensor *b, float tol
     cr_assert_eq(a->bytes, b->bytes);
     for (size_t k = 0; k < a->bytes / sizeof(float); k++) {
         const float x = ((const float *)a->data)[k], y = ((const float *)b->data)[k];
-        cr_assert(fabsf(x - y) <= tolerance || (isnan(x) && isnan(y)) || x == y, "element %zu: %.9g and %.9g", k, (double)x, (double)y);
+        cr_assert(fabsf(x - y) <= tolerance || (isnan(x) && isnan(y)) || x == y,
+                  "element %zu: %.9g and %.9g", k, (double)x, (double)y);
     }
 }
 

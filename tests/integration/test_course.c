@@ -47,7 +47,8 @@ Test(xnor, is_right_on_all_four_inputs_and_the_linear_net_on_none)
             tn_context *context = run_on(session, "x", &x);
             const float *y = tn_context_output(context, 0)->data;
             for (int i = 0; i < 4; i++)
-                cr_expect_eq(y[i], linear ? 0.5f : right[i], "%s: input %d gives %g", lists[k], i, (double)y[i]);
+                cr_expect_eq(y[i], linear ? 0.5f : right[i], "%s: input %d gives %g", lists[k], i,
+                             (double)y[i]);
             tn_context_destroy(context);
             tn_session_destroy(session);
         }
@@ -91,7 +92,8 @@ Test(dropout, leaves_the_plan_and_the_answers_of_the_net_without_it)
 }
 
 /* Counted without a convolution: an output is NaN when a window sees an infinity through a zero. */
-static void count_by_windows(const uint8_t *infinite, const float (*kernels)[9], int64_t *nan, int64_t *inf)
+static void count_by_windows(const uint8_t *infinite, const float (*kernels)[9], int64_t *nan,
+                             int64_t *inf)
 {
     for (int kernel = 0; kernel < 4; kernel++)
         for (int row = 0; row < 1080; row++)
@@ -109,8 +111,10 @@ static void count_by_windows(const uint8_t *infinite, const float (*kernels)[9],
             }
 }
 
-static const float infinity_kernels[4][9] = { { 1, 1, 1, 1, 0, 1, 1, 1, 1 }, { 0, 1, 1, 1, 0, 1, 1, 1, 0 },
-                                              { 1, 1, 0, 1, 0, 1, 0, 1, 1 }, { 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
+static const float infinity_kernels[4][9] = { { 1, 1, 1, 1, 0, 1, 1, 1, 1 },
+                                              { 0, 1, 1, 1, 0, 1, 1, 1, 0 },
+                                              { 1, 1, 0, 1, 0, 1, 0, 1, 1 },
+                                              { 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
 
 Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mode, .timeout = 200)
 {
@@ -127,12 +131,15 @@ Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mod
         infinite[at] = 1;
     }
     count_by_windows(infinite, infinity_kernels, nan, inf);
-    cr_assert_eq(nan[0] + nan[1] + nan[2] + nan[3], 100 + 264 + 297 + 692, "graphs/infinity-conv.expected.json says so");
+    cr_assert_eq(nan[0] + nan[1] + nan[2] + nan[3], 100 + 264 + 297 + 692,
+                 "graphs/infinity-conv.expected.json says so");
     const tn_tensor x = floats(picture, 4, dims);
     fixture f = open_file(graph_path("infinity-conv"));
     for (int k = 0; k < 2 * LISTS; k++) {
         tn_session *session;
-        const tn_session_options options = { .size = sizeof options, .backends = lists[k / 2], .math = TN_MATH_STRICT,
+        const tn_session_options options = { .size = sizeof options,
+                                             .backends = lists[k / 2],
+                                             .math = TN_MATH_STRICT,
                                              .passes = k % 2 ? "none" : NULL };
         if (!usable(&f, lists[k / 2]))
             continue;
@@ -145,8 +152,10 @@ Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mod
                 found_nan += isnan(y[kernel * 1080 * 1920 + i]) != 0;
                 found_inf += isinf(y[kernel * 1080 * 1920 + i]) != 0;
             }
-            cr_expect_eq(found_nan, nan[kernel], "%s, kernel %d: %ld NaN", lists[k / 2], kernel, (long)found_nan);
-            cr_expect_eq(found_inf, inf[kernel], "%s, kernel %d: %ld infinities", lists[k / 2], kernel, (long)found_inf);
+            cr_expect_eq(found_nan, nan[kernel], "%s, kernel %d: %ld NaN", lists[k / 2], kernel,
+                         (long)found_nan);
+            cr_expect_eq(found_inf, inf[kernel], "%s, kernel %d: %ld infinities", lists[k / 2],
+                         kernel, (long)found_inf);
         }
         tn_context_destroy(context);
         tn_session_destroy(session);
@@ -156,8 +165,10 @@ Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mod
 
 /* ---- every graph -------------------------------------------------------------------------------- */
 
-static const char *const names[] = { "depthwise-separable", "dropout-mlp", "encoder", "fashion-lenet", "inception",
-                                     "lstm-classifier", "matmul-chain", "partial-conv", "residual", "xnor" };
+static const char *const names[] = {
+    "depthwise-separable", "dropout-mlp",  "encoder",      "fashion-lenet", "inception",
+    "lstm-classifier",     "matmul-chain", "partial-conv", "residual",      "xnor"
+};
 enum { NAMES = sizeof names / sizeof *names };
 
 /* Inputs with 2 for each symbol (spatial extents are numbers in these graphs). */
@@ -217,7 +228,8 @@ Test(graphs, agree_on_every_backend_with_passes_on_and_off, .timeout = 200)
         for (int k = 0; k < 2 * LISTS; k++) {
             if (!usable(&f, lists[k / 2]))
                 continue;
-            tn_session *session = make_session(&f, lists[k / 2], k % 2 ? "none" : NULL, 1 + (uint32_t)(k % 2), 0);
+            tn_session *session = make_session(&f, lists[k / 2], k % 2 ? "none" : NULL,
+                                               1 + (uint32_t)(k % 2), 0);
             tn_context *context = run_feeds(session, feeds, 1);
             assert_near(tn_context_output(context, 0), right, bound(300, scale));
             tn_context_destroy(context);
@@ -244,11 +256,13 @@ Test(graphs, allocate_nothing_after_the_first_run_and_waste_no_arena, .timeout =
             make_feeds(session, feeds);
             tn_context *context = run_feeds(session, feeds, 3);
             tn_context_get_stats(context, &stats);
-            cr_expect_eq(stats.allocations, 0, "%s on %s: %lu allocations", names[n], lists[k], (unsigned long)stats.allocations);
+            cr_expect_eq(stats.allocations, 0, "%s on %s: %lu allocations", names[n], lists[k],
+                         (unsigned long)stats.allocations);
             OK(tn_report_create(session, NULL, 0, NULL, &report));
             const tn_report_totals *t = tn_report_get_totals(report);
-            cr_expect(t->arena_bytes * 10 <= t->live_bytes * 13, "%s on %s: arena %lu, live %lu", names[n], lists[k],
-                      (unsigned long)t->arena_bytes, (unsigned long)t->live_bytes);
+            cr_expect(t->arena_bytes * 10 <= t->live_bytes * 13, "%s on %s: arena %lu, live %lu",
+                      names[n], lists[k], (unsigned long)t->arena_bytes,
+                      (unsigned long)t->live_bytes);
             tn_report_destroy(report);
             tn_context_destroy(context);
             free_feeds(session, feeds);

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #define NET                                                                                                        \
-    "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"a\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]},"  \
-    " {\"name\": \"b\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]}], \"outputs\": [\"y\", \"view\"],"           \
-    " \"constants\": {\"flat\": {\"dtype\": \"int64\", \"shape\": [1], \"data\": [-1]}},"                           \
-    " \"nodes\": [{\"name\": \"add\", \"op\": \"Add\", \"inputs\": [\"a\", \"b\"], \"outputs\": [\"s\"]},"           \
-    "  {\"name\": \"relu\", \"op\": \"Relu\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]},"                           \
+    "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"a\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]}," \
+    " {\"name\": \"b\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]}], \"outputs\": [\"y\", \"view\"],"          \
+    " \"constants\": {\"flat\": {\"dtype\": \"int64\", \"shape\": [1], \"data\": [-1]}},"                          \
+    " \"nodes\": [{\"name\": \"add\", \"op\": \"Add\", \"inputs\": [\"a\", \"b\"], \"outputs\": [\"s\"]},"         \
+    "  {\"name\": \"relu\", \"op\": \"Relu\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]},"                         \
     "  {\"name\": \"reshape\", \"op\": \"Reshape\", \"inputs\": [\"a\", \"flat\"], \"outputs\": [\"view\"]}]}"
 
 static float a_data[6] = { 1, -2, 3, -4, 5, -6 }, b_data[6] = { 1, 1, 1, 1, 1, 1 };
@@ -54,13 +54,15 @@ Test(run, computes_for_each_signature_what_it_should)
         const int64_t *dims = turn % 2 ? one : two;
         set(&r, dims);
         OK(tn_context_run(r.context, NULL));
-        const tn_tensor *y = tn_context_output(r.context, 0), *view = tn_context_output(r.context, 1);
+        const tn_tensor *y = tn_context_output(r.context, 0),
+                        *view = tn_context_output(r.context, 1);
         cr_assert_eq(y->dims[0], dims[0]);
         for (int k = 0; k < dims[0] * 3; k++)
             cr_expect_eq(((const float *)y->data)[k], fmaxf(a_data[k] + 1, 0));
         cr_expect_eq(view->rank, 1);
         cr_expect_eq(memcmp(view->data, a_data, view->bytes), 0);
-        cr_expect_neq((const void *)view->data, (const void *)a_data, "an output is never the caller's input");
+        cr_expect_neq((const void *)view->data, (const void *)a_data,
+                      "an output is never the caller's input");
     }
     tn_session_stats stats = { .size = sizeof stats };
     tn_session_get_stats(r.session, &stats);
@@ -83,7 +85,8 @@ Test(run, takes_strided_and_misaligned_inputs)
     OK(tn_context_set_input(r.context, "b", &b));
     OK(tn_context_run(r.context, NULL));
     for (int k = 0; k < 6; k++)
-        cr_expect_eq(((const float *)tn_context_output(r.context, 0)->data)[k], fmaxf(a_data[k] + 1, 0));
+        cr_expect_eq(((const float *)tn_context_output(r.context, 0)->data)[k],
+                     fmaxf(a_data[k] + 1, 0));
     end(&r);
 }
 
@@ -100,7 +103,8 @@ Test(run, writes_into_memory_that_the_caller_lends)
     lent.dims = one;
     OK(tn_context_set_output(r.context, 0, &lent));
     cr_expect_eq(tn_context_run(r.context, NULL), TN_ERR_SHAPE);
-    cr_expect_str_eq(tn_error_message(), "output 'y' is float32[2,3], the memory lent for it is another type or size");
+    cr_expect_str_eq(tn_error_message(),
+                     "output 'y' is float32[2,3], the memory lent for it is another type or size");
     OK(tn_context_set_output(r.context, 0, NULL));
     OK(tn_context_run(r.context, NULL));
     end(&r);
@@ -134,7 +138,8 @@ Test(run, says_what_is_wrong_with_an_input)
     x = floats(data, 2, one);
     OK(tn_context_set_input(r.context, "b", &x));
     cr_expect_eq(tn_context_run(r.context, NULL), TN_ERR_SHAPE);
-    cr_expect_str_eq(tn_error_message(), "input 'b' has extent 1 on axis 0, where 'N' is 2 by the inputs before");
+    cr_expect_str_eq(tn_error_message(),
+                     "input 'b' has extent 1 on axis 0, where 'N' is 2 by the inputs before");
     cr_expect_null(tn_context_output(r.context, 0), "a failed run has no outputs");
     end(&r);
 }
@@ -214,7 +219,9 @@ Test(run, keeps_any_value_that_is_asked_for)
 {
     fixture f = open_text(NET);
     tn_session *session;
-    const tn_session_options options = { .size = sizeof options, .backends = "reference", .outputs = "*" };
+    const tn_session_options options = { .size = sizeof options,
+                                         .backends = "reference",
+                                         .outputs = "*" };
     OK(tn_session_create(f.model, &options, NULL, &session));
     cr_assert(tn_session_output(session, 2));
     cr_expect_str_eq(tn_session_output(session, 2)->name, "s");
@@ -247,13 +254,19 @@ Test(session, refuses_options_that_mean_nothing)
     tn_session *session;
     tn_session_options options = { .size = sizeof options, .backends = "refrence" };
     cr_expect_eq(tn_session_create(f.model, &options, NULL, &session), TN_ERR_BACKEND);
-    cr_expect_str_eq(tn_error_message(), "there is no backend 'refrence'; did you mean 'reference'?");
-    options = (tn_session_options){ .size = sizeof options, .backends = "reference", .placement = "add" };
+    cr_expect_str_eq(tn_error_message(),
+                     "there is no backend 'refrence'; did you mean 'reference'?");
+    options =
+        (tn_session_options){ .size = sizeof options, .backends = "reference", .placement = "add" };
     cr_expect_eq(tn_session_create(f.model, &options, NULL, &session), TN_ERR_ARGUMENT);
     cr_expect_str_eq(tn_error_message(), "placement 'add' is not of the form node=backend");
-    options = (tn_session_options){ .size = sizeof options, .backends = "reference", .math = TN_MATH_BF16 };
+    options = (tn_session_options){ .size = sizeof options,
+                                    .backends = "reference",
+                                    .math = TN_MATH_BF16 };
     cr_expect_eq(tn_session_create(f.model, &options, NULL, &session), TN_ERR_ARGUMENT);
-    options = (tn_session_options){ .size = sizeof options, .backends = "reference", .outputs = "nothing" };
+    options = (tn_session_options){ .size = sizeof options,
+                                    .backends = "reference",
+                                    .outputs = "nothing" };
     cr_expect_eq(tn_session_create(f.model, &options, NULL, &session), TN_ERR_NAME);
     cr_expect_str_eq(tn_error_message(), "the graph has no value 'nothing' to keep");
     close_fixture(&f);

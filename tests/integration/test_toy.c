@@ -69,7 +69,8 @@ Test(toy, gives_the_reference_backend_s_answers)
     fixture f = open_with_toy();
     float data[COUNT];
     fill(data, COUNT, 5);
-    tn_session *toy = make_session(&f, "toy,reference", NULL, 1, 0), *reference = make_session(&f, "reference", NULL, 1, 0);
+    tn_session *toy = make_session(&f, "toy,reference", NULL, 1, 0),
+               *reference = make_session(&f, "reference", NULL, 1, 0);
     tn_context *a = run(toy, data), *b = run(reference, data);
     assert_near(tn_context_output(a, 0), tn_context_output(b, 0), bound(6 + 5 + 45 + 4, 16));
     tn_context_destroy(a);
@@ -85,7 +86,8 @@ Test(toy, is_planned_with_its_layout_epilogues_and_reasons)
     tn_session *session = make_session(&f, "toy,reference", NULL, 1, 0);
     tn_report *report;
     OK(tn_report_create(session, NULL, 0, NULL, &report));
-    const tn_report_step *a = step_named(report, "a"), *b = step_named(report, "b"), *c = step_named(report, "c"), *d = step_named(report, "d");
+    const tn_report_step *a = step_named(report, "a"), *b = step_named(report, "b"),
+                         *c = step_named(report, "c"), *d = step_named(report, "d");
     cr_assert(a && b && c && d);
     cr_expect_str_eq(a->backend, "toy");
     cr_expect_str_eq(a->fused, "relu_a");
@@ -183,8 +185,10 @@ Test(toy, alone_cannot_run_what_it_refuses)
     tn_session *session = make_session(&f, "toy", NULL, 1, 0);
     tn_report *report;
     cr_expect_eq(tn_report_create(session, NULL, 0, NULL, &report), TN_ERR_UNPLACED);
-    cr_expect(strstr(tn_error_message(), "node 'add' (Add): no backend of the list offers it: toy: has no kernel for it"), "%s",
-              tn_error_message());
+    cr_expect(
+        strstr(tn_error_message(),
+               "node 'add' (Add): no backend of the list offers it: toy: has no kernel for it"),
+        "%s", tn_error_message());
     tn_session_destroy(session);
     close_fixture(&f);
 }

@@ -3,7 +3,6 @@
 #include "tenon/plugin.h"
 
 extern TN_EXPORT const struct tn_plugin_entry tn_plugin_entry;
-const struct tn_plugin_entry tn_plugin_entry = { .magic = TN_ABI_MAGIC,
-                                                 .abi_major = TN_ABI_MAJOR,
-                                                 .size = 32,
-                                                 .name = "abi_size" };
+const struct tn_plugin_entry tn_plugin_entry = {
+    .magic = TN_ABI_MAGIC, .abi_major = TN_ABI_MAJOR, .size = 32, .name = "abi_size"
+};

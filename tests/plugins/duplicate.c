@@ -2,7 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #include "tenon/plugin.h"
 
-static tn_status infer(tn_infer *ctx) { return tn_infer_same(ctx, 0, 0); }
+static tn_status infer(tn_infer *ctx)
+{
+    return tn_infer_same(ctx, 0, 0);
+}
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     (void)state;
@@ -12,11 +15,21 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 
 static const tn_param_def x = { "X", "T", TN_MASK_ALL, 0, 0, "" };
 static const tn_operator_def twin = {
-    .size = sizeof(tn_operator_def), .since = 3, .domain = "test.twins", .name = "Twin",
-    .inputs = &x, .outputs = &x, .input_count = 1, .output_count = 1, .infer = infer,
+    .size = sizeof(tn_operator_def),
+    .since = 3,
+    .domain = "test.twins",
+    .name = "Twin",
+    .inputs = &x,
+    .outputs = &x,
+    .input_count = 1,
+    .output_count = 1,
+    .infer = infer,
 };
 static const tn_kernel_def kernel = {
-    .size = sizeof(tn_kernel_def), .domain = "test.twins", .op = "Twin", .run = run,
+    .size = sizeof(tn_kernel_def),
+    .domain = "test.twins",
+    .op = "Twin",
+    .run = run,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)

@@ -21,22 +21,31 @@
 #define HOST (ctx->call.host)
 #define COUNT(array) (uint16_t)(sizeof(array) / sizeof((array)[0]))
 
-static tn_status same(tn_infer *ctx) { return tn_infer_same(ctx, 0, 0); }
+static tn_status same(tn_infer *ctx)
+{
+    return tn_infer_same(ctx, 0, 0);
+}
 
 static const tn_param_def x_in[] = { { "X", "T", F32, 0, 0, "numbers" } };
 static const tn_param_def y_out[] = { { "Y", "T", F32, 0, 0, "numbers" } };
 
 /* ---- Scale: Y = factor * X ------------------------------------------------------------------------- */
 
-static const tn_attribute_def scale_1[] = { { .name = "times", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 2 } };
-static const tn_attribute_def scale_2[] = { { .name = "factor", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_REQUIRED } };
+static const tn_attribute_def scale_1[] = {
+    { .name = "times", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT, .i = 2 }
+};
+static const tn_attribute_def scale_2[] = {
+    { .name = "factor", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_REQUIRED }
+};
 
 static tn_status scale_upgrade(tn_rewrite *ctx, tn_node_id node)
 {
     const int64_t times = tn_attr_int(ctx->api->node(ctx->graph, node), "times", 2);
     if (times == 0)
         return tn_fail(ctx, TN_KEEP, "zero times has no equal form");
-    const tn_attribute factor = { .size = sizeof factor, .type = TN_ATTR_FLOAT, .name = "factor", .f = (double)times };
+    const tn_attribute factor = {
+        .size = sizeof factor, .type = TN_ATTR_FLOAT, .name = "factor", .f = (double)times
+    };
     TN_TRY(ctx->api->drop_attribute(ctx->graph, node, "times"));
     return ctx->api->set_attribute(ctx->graph, node, &factor);
 }
@@ -134,7 +143,10 @@ static void scale_detach(tn_slot_call *ctx, const void *state, void *slot)
     *(float *)slot = 0.0f;
 }
 
-static void scale_finish(void *state) { ((scale_state *)state)->attached = 0; }
+static void scale_finish(void *state)
+{
+    ((scale_state *)state)->attached = 0;
+}
 
 /* Version 1 stays one where its upgrade keeps it. */
 static tn_status scale_plain(tn_run *ctx, const void *state, void *slot)
@@ -153,13 +165,25 @@ static const char quadruple_body[] =
     "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"X\"], \"outputs\": [\"H\"], \"attributes\": {\"factor\": {\"float\": 2}}},"
     "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"H\"], \"outputs\": [\"Y\"], \"attributes\": {\"factor\": {\"float\": 2}}}]}";
 
-static tn_status add_scale(tn_rewrite *ctx, const tn_node_view *like, tn_value_id input, double factor, tn_value_id *out)
+static tn_status add_scale(tn_rewrite *ctx, const tn_node_view *like, tn_value_id input,
+                           double factor, tn_value_id *out)
 {
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_FLOAT, .name = "factor", .f = factor };
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_FLOAT, .name = "factor", .f = factor
+    };
     tn_node_id made;
-    const tn_node_desc desc = { .size = sizeof desc, .region = like->region, .name = like->name, .domain = DOMAIN,
-                                .op = "Scale", .input_count = 1, .output_count = 1, .inputs = &input,
-                                .attribute_count = 1, .attributes = &attribute, .before = TN_NONE, .trace = TN_NONE };
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = like->region,
+                                .name = like->name,
+                                .domain = DOMAIN,
+                                .op = "Scale",
+                                .input_count = 1,
+                                .output_count = 1,
+                                .inputs = &input,
+                                .attribute_count = 1,
+                                .attributes = &attribute,
+                                .before = TN_NONE,
+                                .trace = TN_NONE };
     TN_TRY(ctx->api->add_node(ctx->graph, &desc, &made));
     *out = ctx->api->node(ctx->graph, made)->outputs[0];
     return TN_OK;
@@ -179,7 +203,10 @@ static tn_status thrice_expand(tn_rewrite *ctx, tn_node_id node)
 
 static const tn_param_def sum_in[] = { { "terms", "T", F32, TN_PARAM_VARIADIC, 1, "added up" } };
 
-static tn_status sum_infer(tn_infer *ctx) { return HOST->broadcast(&ctx->call, ctx->inputs, ctx->input_count, &ctx->outputs[0]); }
+static tn_status sum_infer(tn_infer *ctx)
+{
+    return HOST->broadcast(&ctx->call, ctx->inputs, ctx->input_count, &ctx->outputs[0]);
+}
 
 static tn_status sum_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
@@ -347,17 +374,36 @@ static tn_status extents_run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- sequences and optionals ---------------------------------------------------------------------------------------- */
 
-enum { ONLY_SEQUENCE = TN_PARAM_SEQUENCE | TN_PARAM_NOT_TENSOR, ONLY_OPTIONAL = TN_PARAM_OPTIONAL_TYPE | TN_PARAM_NOT_TENSOR };
-static const tn_param_def collect_in[] = { { "items", "T", F32, TN_PARAM_VARIADIC, 1, "in order" } };
+enum {
+    ONLY_SEQUENCE = TN_PARAM_SEQUENCE | TN_PARAM_NOT_TENSOR,
+    ONLY_OPTIONAL = TN_PARAM_OPTIONAL_TYPE | TN_PARAM_NOT_TENSOR
+};
+static const tn_param_def collect_in[] = { { "items", "T", F32, TN_PARAM_VARIADIC, 1,
+                                             "in order" } };
 static const tn_param_def collect_out[] = { { "list", "T", F32, ONLY_SEQUENCE, 0, "all of them" } };
-static const tn_param_def pick_in[] = { { "list", "T", F32, ONLY_SEQUENCE, 0, "" }, { "at", NULL, TN_BIT(TN_INT64), 0, 0, "which" } };
+static const tn_param_def pick_in[] = { { "list", "T", F32, ONLY_SEQUENCE, 0, "" },
+                                        { "at", NULL, TN_BIT(TN_INT64), 0, 0, "which" } };
 static const tn_param_def wrap_out[] = { { "maybe", "T", F32, ONLY_OPTIONAL, 0, "" } };
 static const tn_param_def wrap_in[] = { { "X", "T", F32, TN_PARAM_OPTIONAL, 0, "" } };
-static const tn_param_def unwrap_in[] = { { "maybe", "T", F32, ONLY_OPTIONAL, 0, "" }, { "otherwise", "T", F32, 0, 0, "" } };
+static const tn_param_def unwrap_in[] = { { "maybe", "T", F32, ONLY_OPTIONAL, 0, "" },
+                                          { "otherwise", "T", F32, 0, 0, "" } };
 
-static tn_status infer_list(tn_infer *ctx) { ctx->outputs[0].kind = TN_SEQUENCE; return TN_OK; }
-static tn_status infer_maybe(tn_infer *ctx) { ctx->outputs[0].kind = TN_OPTIONAL; ctx->outputs[0].dtype = TN_FLOAT32; return TN_OK; }
-static tn_status infer_late(tn_infer *ctx) { ctx->outputs[0].flags = TN_TYPE_LATE; return TN_OK; }
+static tn_status infer_list(tn_infer *ctx)
+{
+    ctx->outputs[0].kind = TN_SEQUENCE;
+    return TN_OK;
+}
+static tn_status infer_maybe(tn_infer *ctx)
+{
+    ctx->outputs[0].kind = TN_OPTIONAL;
+    ctx->outputs[0].dtype = TN_FLOAT32;
+    return TN_OK;
+}
+static tn_status infer_late(tn_infer *ctx)
+{
+    ctx->outputs[0].flags = TN_TYPE_LATE;
+    return TN_OK;
+}
 
 static tn_status collect_run(tn_run *ctx, const void *state, void *slot)
 {
@@ -374,7 +420,8 @@ static tn_status check_position(tn_run *ctx, int64_t *out)
     *out = *(const int64_t *)ctx->inputs[1]->data;
     const int64_t count = HOST->seq_count(&ctx->call, ctx->inputs[0]);
     if (*out < 0 || *out >= count)
-        return tn_fail(ctx, TN_ERR_VALUE, "position %d is outside a list of %d", (int)*out, (int)count);
+        return tn_fail(ctx, TN_ERR_VALUE, "position %d is outside a list of %d", (int)*out,
+                       (int)count);
     return TN_OK;
 }
 
@@ -426,7 +473,8 @@ static tn_status shout_run(tn_run *ctx, const void *state, void *slot)
         char loud[64];
         const size_t count = x[i].count < sizeof loud ? x[i].count : sizeof loud;
         for (size_t k = 0; k < count; k++)
-            loud[k] = (char)(x[i].bytes[k] >= 'a' && x[i].bytes[k] <= 'z' ? x[i].bytes[k] - 32 : x[i].bytes[k]);
+            loud[k] = (char)(x[i].bytes[k] >= 'a' && x[i].bytes[k] <= 'z' ? x[i].bytes[k] - 32
+                                                                          : x[i].bytes[k]);
         TN_TRY(HOST->string_make(&ctx->call, loud, count, &((tn_text *)ctx->outputs[0]->data)[i]));
     }
     return TN_OK;
@@ -446,17 +494,20 @@ static tn_status noise_run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- the tables ------------------------------------------------------------------------------------------------------------ */
 
-#define OPERATOR(op, since_, in, out, infer_) .size = sizeof(tn_operator_def), .domain = DOMAIN, .name = op, .since = since_, \
-    .inputs = in, .outputs = out, .input_count = COUNT(in), .output_count = COUNT(out), .infer = infer_
+#define OPERATOR(op, since_, in, out, infer_)                                                      \
+    .size = sizeof(tn_operator_def), .domain = DOMAIN, .name = op, .since = since_, .inputs = in,  \
+    .outputs = out, .input_count = COUNT(in), .output_count = COUNT(out), .infer = infer_
 static const tn_operator_def operators[] = {
     { OPERATOR("Scale", 1, x_in, y_out, same), .attributes = scale_1, .attribute_count = 1 },
-    { OPERATOR("Scale", 2, x_in, y_out, same), .attributes = scale_2, .attribute_count = 1, .traits = TN_ELEMENTWISE,
-      .identity = scale_identity, .cost = scale_cost, .window = scale_window, .samplewise = scale_samplewise,
-      .upgrade = scale_upgrade, .doc = "Y = factor * X" },
+    { OPERATOR("Scale", 2, x_in, y_out, same), .attributes = scale_2, .attribute_count = 1,
+      .traits = TN_ELEMENTWISE, .identity = scale_identity, .cost = scale_cost,
+      .window = scale_window, .samplewise = scale_samplewise, .upgrade = scale_upgrade,
+      .doc = "Y = factor * X" },
     { OPERATOR("Quadruple", 1, x_in, y_out, same), .body = quadruple_body },
     { OPERATOR("Thrice", 1, x_in, y_out, same), .expand = thrice_expand },
     { OPERATOR("Sum", 1, sum_in, y_out, sum_infer), .traits = TN_COMMUTATIVE },
-    { OPERATOR("Repeat", 1, x_in, y_out, repeat_infer), .attributes = repeat_attributes, .attribute_count = 2, .traits = TN_REGIONS },
+    { OPERATOR("Repeat", 1, x_in, y_out, repeat_infer), .attributes = repeat_attributes,
+      .attribute_count = 2, .traits = TN_REGIONS },
     { OPERATOR("Rows", 1, x_in, y_out, rows_infer), .traits = TN_MOVES_BYTES },
     { OPERATOR("Positives", 1, x_in, y_out, positives_infer) },
     { OPERATOR("Filled", 1, shape_in, y_out, filled_infer) },
@@ -470,16 +521,44 @@ static const tn_operator_def operators[] = {
     { OPERATOR("Noise", 1, x_in, y_out, same), .traits = TN_NONDETERMINISTIC },
 };
 
-#define KERNEL(op_, run_) { .size = sizeof(tn_kernel_def), .domain = DOMAIN, .op = op_, .run = run_ }
+#define KERNEL(op_, run_)                                                                          \
+    {                                                                                              \
+        .size = sizeof(tn_kernel_def), .domain = DOMAIN, .op = op_, .run = run_                    \
+    }
 static const tn_kernel_def kernels[] = {
-    KERNEL("Scale", scale_plain), KERNEL("Sum", sum_run), KERNEL("Repeat", repeat_run), KERNEL("Rows", rows_run),
-    KERNEL("Positives", positives_run), KERNEL("Filled", filled_run), KERNEL("Extents", extents_run),
-    KERNEL("Collect", collect_run), KERNEL("Pick", pick_run), KERNEL("Without", without_run), KERNEL("Wrap", wrap_run),
-    KERNEL("Unwrap", unwrap_run), KERNEL("Shout", shout_run), KERNEL("Noise", noise_run),
-    { .size = sizeof(tn_kernel_def), .domain = DOMAIN, .op = "Scale", .backend = "kitchen", .since = 2, .types = F32,
-      .state_bytes = sizeof(scale_state), .offer = scale_offer, .measure = scale_measure, .prepare = scale_prepare,
-      .attach = scale_attach, .run = scale_run, .detach = scale_detach, .finish = scale_finish },
-    { .size = sizeof(tn_kernel_def), .domain = DOMAIN, .op = "Scale", .backend = "never_there", .run = scale_plain },
+    KERNEL("Scale", scale_plain),
+    KERNEL("Sum", sum_run),
+    KERNEL("Repeat", repeat_run),
+    KERNEL("Rows", rows_run),
+    KERNEL("Positives", positives_run),
+    KERNEL("Filled", filled_run),
+    KERNEL("Extents", extents_run),
+    KERNEL("Collect", collect_run),
+    KERNEL("Pick", pick_run),
+    KERNEL("Without", without_run),
+    KERNEL("Wrap", wrap_run),
+    KERNEL("Unwrap", unwrap_run),
+    KERNEL("Shout", shout_run),
+    KERNEL("Noise", noise_run),
+    { .size = sizeof(tn_kernel_def),
+      .domain = DOMAIN,
+      .op = "Scale",
+      .backend = "kitchen",
+      .since = 2,
+      .types = F32,
+      .state_bytes = sizeof(scale_state),
+      .offer = scale_offer,
+      .measure = scale_measure,
+      .prepare = scale_prepare,
+      .attach = scale_attach,
+      .run = scale_run,
+      .detach = scale_detach,
+      .finish = scale_finish },
+    { .size = sizeof(tn_kernel_def),
+      .domain = DOMAIN,
+      .op = "Scale",
+      .backend = "never_there",
+      .run = scale_plain },
 };
 
 /* ---- backend, pass, format, extension ------------------------------------------------------------------------------------- */
@@ -489,9 +568,15 @@ static tn_status kitchen_open(tn_backend_open *ctx)
     ctx->description = "kitchen 1.0";
     return ctx->threads ? TN_OK : tn_fail(ctx, TN_ERR_BACKEND, "no thread to cook on");
 }
-static void kitchen_close(void *instance) { (void)instance; }
-static const tn_backend_def backend = { .size = sizeof(tn_backend_def), .name = "kitchen", .build = "kitchen-1",
-                                        .open = kitchen_open, .close = kitchen_close };
+static void kitchen_close(void *instance)
+{
+    (void)instance;
+}
+static const tn_backend_def backend = { .size = sizeof(tn_backend_def),
+                                        .name = "kitchen",
+                                        .build = "kitchen-1",
+                                        .open = kitchen_open,
+                                        .close = kitchen_close };
 
 /* Scale(Scale(x)) is one Scale. */
 static tn_status merge_match(tn_rewrite *ctx, tn_node_id node)
@@ -502,37 +587,61 @@ static tn_status merge_match(tn_rewrite *ctx, tn_node_id node)
     if (view->version != 2 || !x || x->producer == TN_NONE)
         return TN_NO_MATCH;
     before = ctx->api->node(ctx->graph, x->producer);
-    if (strcmp(before->op, "Scale") != 0 || strcmp(before->domain, DOMAIN) != 0 || before->version != 2)
+    if (strcmp(before->op, "Scale") != 0 || strcmp(before->domain, DOMAIN) != 0 ||
+        before->version != 2)
         return TN_NO_MATCH;
     if (x->use_count > 1 || x->output_count)
         return tn_fail(ctx, TN_NO_MATCH, "'%s' has other readers", x->name);
     const tn_value_id old = view->outputs[0];
-    const double factor = (double)tn_attr_float(view, "factor", 1.0f) * (double)tn_attr_float(before, "factor", 1.0f);
+    const double factor = (double)tn_attr_float(view, "factor", 1.0f) *
+                          (double)tn_attr_float(before, "factor", 1.0f);
     TN_TRY(add_scale(ctx, view, before->inputs[0], factor, &made));
     TN_TRY(ctx->api->replace(ctx->graph, old, made));
     TN_TRY(ctx->api->remove_node(ctx->graph, node));
     return tn_fail(ctx, TN_OK, "two scales are one of %g", factor);
 }
 static const char *const roots[] = { DOMAIN "::Scale", NULL };
-static const tn_pass_def pass = { .size = sizeof(tn_pass_def), .phase = TN_PHASE_FOLD, .order = 10, .exactness = TN_EXACT_ROUNDING,
-                                  .name = "merge_scales", .doc = "Joins scales that follow each other.", .roots = roots, .match = merge_match };
+static const tn_pass_def pass = { .size = sizeof(tn_pass_def),
+                                  .phase = TN_PHASE_FOLD,
+                                  .order = 10,
+                                  .exactness = TN_EXACT_ROUNDING,
+                                  .name = "merge_scales",
+                                  .doc = "Joins scales that follow each other.",
+                                  .roots = roots,
+                                  .match = merge_match };
 
 /* "kitchen 3": a graph of one Scale by 3. */
-static int32_t format_sniff(const void *bytes, size_t count) { return count > 8 && memcmp(bytes, "kitchen ", 8) == 0; }
+static int32_t format_sniff(const void *bytes, size_t count)
+{
+    return count > 8 && memcmp(bytes, "kitchen ", 8) == 0;
+}
 
 static tn_status format_read(tn_format_call *ctx)
 {
     const tn_type type = { .size = sizeof type, .dtype = TN_FLOAT32, .rank = 1, .dims = { 2 } };
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_FLOAT, .name = "factor", .f = ((const char *)ctx->bytes)[8] - '0' };
+    const tn_attribute attribute = { .size = sizeof attribute,
+                                     .type = TN_ATTR_FLOAT,
+                                     .name = "factor",
+                                     .f = ((const char *)ctx->bytes)[8] - '0' };
     tn_value_id x, y;
     tn_node_id node;
     if (attribute.f < 0.0 || attribute.f > 9.0)
-        HOST->complain(&ctx->call, TN_ERR_FORMAT, TN_WHERE_NODE, 0, NULL, "a factor is one digit, not '%c'", ((const char *)ctx->bytes)[8]);
+        HOST->complain(&ctx->call, TN_ERR_FORMAT, TN_WHERE_NODE, 0, NULL,
+                       "a factor is one digit, not '%c'", ((const char *)ctx->bytes)[8]);
     TN_TRY(ctx->api->set_opset(ctx->graph, DOMAIN, 2));
     TN_TRY(ctx->api->add_value(ctx->graph, TN_TOP_REGION, "x", &type, &x));
     TN_TRY(ctx->api->add_input(ctx->graph, TN_TOP_REGION, x));
-    const tn_node_desc desc = { .size = sizeof desc, .name = "scale", .domain = DOMAIN, .op = "Scale", .input_count = 1, .output_count = 1,
-                                .inputs = &x, .attribute_count = 1, .attributes = &attribute, .before = TN_NONE, .trace = TN_NONE };
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .name = "scale",
+                                .domain = DOMAIN,
+                                .op = "Scale",
+                                .input_count = 1,
+                                .output_count = 1,
+                                .inputs = &x,
+                                .attribute_count = 1,
+                                .attributes = &attribute,
+                                .before = TN_NONE,
+                                .trace = TN_NONE };
     TN_TRY(ctx->api->add_node(ctx->graph, &desc, &node));
     y = ctx->api->node(ctx->graph, node)->outputs[0];
     return ctx->api->add_output(ctx->graph, TN_TOP_REGION, "y", y);
@@ -548,11 +657,18 @@ static tn_status format_write(tn_format_call *ctx)
     const int count = snprintf(text, sizeof text, "kitchen %d\n", digit);
     return HOST->write_file(&ctx->call, NULL, text, (size_t)count);
 }
-static const tn_format_def format = { .size = sizeof(tn_format_def), .name = "kitchen", .extension = ".kitchen",
-                                      .sniff = format_sniff, .read = format_read, .write = format_write };
+static const tn_format_def format = { .size = sizeof(tn_format_def),
+                                      .name = "kitchen",
+                                      .extension = ".kitchen",
+                                      .sniff = format_sniff,
+                                      .read = format_read,
+                                      .write = format_write };
 
 static const int answer = 42;
-static const void *extension(const char *id) { return strcmp(id, "test.kitchen.answer/1") == 0 ? &answer : NULL; }
+static const void *extension(const char *id)
+{
+    return strcmp(id, "test.kitchen.answer/1") == 0 ? &answer : NULL;
+}
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
@@ -567,7 +683,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return registrar->add_format(registrar, &format);
 }
 
-static void unload(void) { }
+static void unload(void) {}
 
-TN_PLUGIN(kitchen, .version = "1.0", .licence = "MIT", .description = "every part of the ABI once", .load = load,
-          .unload = unload, .extension = extension);
+TN_PLUGIN(kitchen, .version = "1.0", .licence = "MIT", .description = "every part of the ABI once",
+          .load = load, .unload = unload, .extension = extension);

@@ -2,12 +2,22 @@
  * SPDX-License-Identifier: MIT */
 #include "tenon/plugin.h"
 
-static tn_status infer(tn_infer *ctx) { return tn_infer_same(ctx, 0, 0); }
+static tn_status infer(tn_infer *ctx)
+{
+    return tn_infer_same(ctx, 0, 0);
+}
 
 static const tn_param_def x = { "X", "T", TN_MASK_ALL, 0, 0, "" };
 static const tn_operator_def half_done = {
-    .size = sizeof(tn_operator_def), .since = 1, .domain = "test.half", .name = "HalfDone",
-    .inputs = &x, .outputs = &x, .input_count = 1, .output_count = 1, .infer = infer,
+    .size = sizeof(tn_operator_def),
+    .since = 1,
+    .domain = "test.half",
+    .name = "HalfDone",
+    .inputs = &x,
+    .outputs = &x,
+    .input_count = 1,
+    .output_count = 1,
+    .infer = infer,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 #define HEAD "{\"tenon\": 1, \"name\": \"t\", \"opset\": {\"test.kitchen\": 2}, "
-#define X2 "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2]}], \"outputs\": [\"y\"], "
+#define X2                                                                                         \
+    "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2]}], \"outputs\": [\"y\"], "
 
 /* A runtime with kitchen in it, a model, a session, a context. */
 typedef struct running {
@@ -68,17 +69,36 @@ static void gives(const char *json, const char *backends, const char *passes, fl
     stop(&r);
 }
 
-#define NODE(op, attributes) HEAD X2 "\"nodes\": [{\"name\": \"n\", \"domain\": \"test.kitchen\", \"op\": \"" op "\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]" attributes "}]}"
+#define NODE(op, attributes)                                                                       \
+    HEAD X2 "\"nodes\": [{\"name\": \"n\", \"domain\": \"test.kitchen\", \"op\": \"" op            \
+            "\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]" attributes "}]}"
 #define FACTOR(f) ", \"attributes\": {\"factor\": {\"float\": " f "}}"
 
-Test(kitchen, a_kernel_lives_its_whole_life) { gives(NODE("Scale", FACTOR("3")), "kitchen,reference", NULL, 3.0f, -6.0f); }
-Test(kitchen, a_kernel_that_declines_makes_room) { gives(NODE("Scale", FACTOR("13")), "kitchen,reference", NULL, 13.0f, -26.0f); }
-Test(kitchen, a_body_is_put_in_place) { gives(NODE("Quadruple", ""), "reference", NULL, 4.0f, -8.0f); }
-Test(kitchen, code_expands) { gives(NODE("Thrice", ""), "reference", NULL, 3.0f, -6.0f); }
+Test(kitchen, a_kernel_lives_its_whole_life)
+{
+    gives(NODE("Scale", FACTOR("3")), "kitchen,reference", NULL, 3.0f, -6.0f);
+}
+Test(kitchen, a_kernel_that_declines_makes_room)
+{
+    gives(NODE("Scale", FACTOR("13")), "kitchen,reference", NULL, 13.0f, -26.0f);
+}
+Test(kitchen, a_body_is_put_in_place)
+{
+    gives(NODE("Quadruple", ""), "reference", NULL, 4.0f, -8.0f);
+}
+Test(kitchen, code_expands)
+{
+    gives(NODE("Thrice", ""), "reference", NULL, 3.0f, -6.0f);
+}
 
-#define OLD(attributes) "{\"tenon\": 1, \"name\": \"t\", \"opset\": {\"test.kitchen\": 1}, " X2                    \
-    "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]" attributes "}]}"
-Test(kitchen, an_old_version_is_brought_up) { gives(OLD(""), "kitchen", NULL, 2.0f, -4.0f); }
+#define OLD(attributes)                                                                                                  \
+    "{\"tenon\": 1, \"name\": \"t\", \"opset\": {\"test.kitchen\": 1}, " X2                                              \
+    "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]" attributes \
+    "}]}"
+Test(kitchen, an_old_version_is_brought_up)
+{
+    gives(OLD(""), "kitchen", NULL, 2.0f, -4.0f);
+}
 Test(kitchen, an_old_version_that_is_kept_runs_as_it_was)
 {
     gives(OLD(", \"attributes\": {\"times\": 0}"), "reference", "none", 0.0f, -0.0f);
@@ -93,8 +113,11 @@ Test(kitchen, an_identity_goes)
     stop(&r);
 }
 
-#define CHAIN HEAD X2 "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"h\"]" FACTOR("2") "}," \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"h\"], \"outputs\": [\"y\"]" FACTOR("5") "}]}"
+#define CHAIN                                                                                                                 \
+    HEAD X2 "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"h\"]" FACTOR( \
+        "2") "},"                                                                                                             \
+             "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"h\"], \"outputs\": [\"y\"]" FACTOR(            \
+                 "5") "}]}"
 Test(kitchen, a_pass_rewrites)
 {
     running r = start(CHAIN, "reference", NULL);
@@ -106,17 +129,29 @@ Test(kitchen, a_pass_rewrites)
     gives(CHAIN, "reference", "none", 10.0f, -20.0f);
 }
 
-#define REPEAT(times) HEAD X2 "\"nodes\": [{\"name\": \"r\", \"domain\": \"test.kitchen\", \"op\": \"Repeat\", \"inputs\": [\"x\"], \"outputs\": [\"y\"], " \
-    "\"attributes\": {\"times\": " times ", \"body\": {\"graph\": {\"inputs\": [{\"name\": \"s\"}], \"outputs\": [\"t\"], \"nodes\": [" \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Sum\", \"inputs\": [\"s\", \"x\"], \"outputs\": [\"t\"]}]}}}}]}"
-Test(kitchen, a_body_runs_as_often_as_said) { gives(REPEAT("3"), "reference", NULL, 4.0f, -8.0f); }
-Test(kitchen, a_body_that_never_runs_gives_what_came) { gives(REPEAT("0"), "reference", NULL, 1.0f, -2.0f); }
+#define REPEAT(times)                                                                                                                 \
+    HEAD X2                                                                                                                           \
+        "\"nodes\": [{\"name\": \"r\", \"domain\": \"test.kitchen\", \"op\": \"Repeat\", \"inputs\": [\"x\"], \"outputs\": [\"y\"], " \
+        "\"attributes\": {\"times\": " times                                                                                          \
+        ", \"body\": {\"graph\": {\"inputs\": [{\"name\": \"s\"}], \"outputs\": [\"t\"], \"nodes\": ["                                \
+        "{\"domain\": \"test.kitchen\", \"op\": \"Sum\", \"inputs\": [\"s\", \"x\"], \"outputs\": [\"t\"]}]}}}}]}"
+Test(kitchen, a_body_runs_as_often_as_said)
+{
+    gives(REPEAT("3"), "reference", NULL, 4.0f, -8.0f);
+}
+Test(kitchen, a_body_that_never_runs_gives_what_came)
+{
+    gives(REPEAT("0"), "reference", NULL, 1.0f, -2.0f);
+}
 
 Test(kitchen, terms_broadcast_over_threads)
 {
-    running r = start(HEAD "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]}], \"outputs\": [\"y\"], "
+    running r = start(
+        HEAD
+        "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\", 3]}], \"outputs\": [\"y\"], "
         "\"constants\": {\"c\": {\"dtype\": \"float32\", \"shape\": [3], \"data\": [10, 20, 30]}}, \"nodes\": ["
-        "{\"domain\": \"test.kitchen\", \"op\": \"Sum\", \"inputs\": [\"x\", \"c\", \"x\"], \"outputs\": [\"y\"]}]}", "reference", NULL);
+        "{\"domain\": \"test.kitchen\", \"op\": \"Sum\", \"inputs\": [\"x\", \"c\", \"x\"], \"outputs\": [\"y\"]}]}",
+        "reference", NULL);
     const tn_tensor x = floats((float[]){ 1, 2, 3, 4, 5, 6 }, 2, (int64_t[]){ 2, 3 });
     expect(run_on(&r, &x), 6, (float[]){ 12, 24, 36, 18, 30, 42 });
     stop(&r);
@@ -125,7 +160,8 @@ Test(kitchen, terms_broadcast_over_threads)
 Test(kitchen, a_late_output_gets_its_memory)
 {
     running r = start(NODE("Positives", ""), "reference", NULL);
-    const tn_tensor x = floats((float[]){ -1.0f, 5.0f }, 1, two), all = floats((float[]){ 1.0f, 5.0f }, 1, two);
+    const tn_tensor x = floats((float[]){ -1.0f, 5.0f }, 1, two),
+                    all = floats((float[]){ 1.0f, 5.0f }, 1, two);
     expect(run_on(&r, &x), 1, (float[]){ 5.0f });
     expect(run_on(&r, &all), 2, (float[]){ 1.0f, 5.0f });
     stop(&r);
@@ -138,52 +174,89 @@ Test(kitchen, pieces_are_joined_last_first)
 
 Test(kitchen, extents_follow_from_elements)
 {
-    running r = start(HEAD "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\"]}], \"outputs\": [\"y\"], \"nodes\": ["
+    running r = start(
+        HEAD
+        "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\"]}], \"outputs\": [\"y\"], \"nodes\": ["
         "{\"domain\": \"test.kitchen\", \"op\": \"Extents\", \"inputs\": [\"x\"], \"outputs\": [\"e\"]},"
-        "{\"domain\": \"test.kitchen\", \"op\": \"Filled\", \"inputs\": [\"e\"], \"outputs\": [\"y\"]}]}", "reference", "none");
+        "{\"domain\": \"test.kitchen\", \"op\": \"Filled\", \"inputs\": [\"e\"], \"outputs\": [\"y\"]}]}",
+        "reference", "none");
     const tn_tensor x = floats((float[]){ 1.0f, 5.0f }, 1, two);
     cr_assert_str_eq(tn_session_output(r.session, 0)->shape, "[N*2]");
     expect(run_on(&r, &x), 4, (float[]){ 7, 7, 7, 7 });
     stop(&r);
 }
 
-#define LIST(rest) HEAD X2 "\"constants\": {\"at\": {\"dtype\": \"int64\", \"shape\": [], \"data\": [1]}}, \"nodes\": [" \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]" FACTOR("2") "}," \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"w\"]" FACTOR("3") "}," \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Collect\", \"inputs\": [\"x\", \"z\", \"w\"], \"outputs\": [\"l\"]}," rest "]}"
+#define LIST(rest)                                                                                                                             \
+    HEAD X2                                                                                                                                    \
+        "\"constants\": {\"at\": {\"dtype\": \"int64\", \"shape\": [], \"data\": [1]}}, \"nodes\": ["                                          \
+        "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]" FACTOR(                                  \
+            "2") "},"                                                                                                                          \
+                 "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"w\"]" FACTOR(                         \
+                     "3") "},"                                                                                                                 \
+                          "{\"domain\": \"test.kitchen\", \"op\": \"Collect\", \"inputs\": [\"x\", \"z\", \"w\"], \"outputs\": [\"l\"]}," rest \
+                          "]}"
 Test(kitchen, a_list_gives_an_element)
 {
-    gives(LIST("{\"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"y\"]}"), "reference", NULL, 2.0f, -4.0f);
+    gives(
+        LIST(
+            "{\"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"y\"]}"),
+        "reference", NULL, 2.0f, -4.0f);
 }
 Test(kitchen, a_list_loses_an_element)
 {
-    gives(LIST("{\"domain\": \"test.kitchen\", \"op\": \"Without\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"m\"]},"
-               "{\"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"m\", \"at\"], \"outputs\": [\"y\"]}"), "reference", NULL, 3.0f, -6.0f);
+    gives(
+        LIST(
+            "{\"domain\": \"test.kitchen\", \"op\": \"Without\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"m\"]},"
+            "{\"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"m\", \"at\"], \"outputs\": [\"y\"]}"),
+        "reference", NULL, 3.0f, -6.0f);
 }
 Test(kitchen, a_position_outside_is_an_error_with_the_node)
 {
-    running r = start(HEAD X2 "\"constants\": {\"at\": {\"dtype\": \"int64\", \"shape\": [], \"data\": [7]}}, \"nodes\": ["
+    running r = start(
+        HEAD X2
+        "\"constants\": {\"at\": {\"dtype\": \"int64\", \"shape\": [], \"data\": [7]}}, \"nodes\": ["
         "{\"domain\": \"test.kitchen\", \"op\": \"Collect\", \"inputs\": [\"x\"], \"outputs\": [\"l\"]},"
-        "{\"name\": \"pick\", \"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"y\"]}]}", "reference", NULL);
+        "{\"name\": \"pick\", \"domain\": \"test.kitchen\", \"op\": \"Pick\", \"inputs\": [\"l\", \"at\"], \"outputs\": [\"y\"]}]}",
+        "reference", NULL);
     const tn_tensor x = floats((float[]){ 1.0f, 5.0f }, 1, two);
     OK(tn_context_set_input(r.context, "x", &x));
     cr_assert_eq(tn_context_run(r.context, NULL), TN_ERR_VALUE);
-    cr_assert(strstr(tn_error_message(), "node 'pick' (test.kitchen::Pick): position 7 is outside a list of 1"), "%s", tn_error_message());
+    cr_assert(strstr(tn_error_message(),
+                     "node 'pick' (test.kitchen::Pick): position 7 is outside a list of 1"),
+              "%s", tn_error_message());
     stop(&r);
 }
 
-#define MAYBE(input) HEAD X2 "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Wrap\", \"inputs\": [" input "], \"outputs\": [\"m\"]}," \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]" FACTOR("9") "}," \
-    "{\"domain\": \"test.kitchen\", \"op\": \"Unwrap\", \"inputs\": [\"m\", \"z\"], \"outputs\": [\"y\"]}]}"
-Test(kitchen, an_optional_holds_a_value) { gives(MAYBE("\"x\""), "reference", NULL, 1.0f, -2.0f); }
-Test(kitchen, an_optional_may_be_empty) { gives(MAYBE(""), "reference", NULL, 9.0f, -18.0f); }
+#define MAYBE(input)                                                                                          \
+    HEAD X2                                                                                                   \
+        "\"nodes\": [{\"domain\": \"test.kitchen\", \"op\": \"Wrap\", \"inputs\": [" input                    \
+        "], \"outputs\": [\"m\"]},"                                                                           \
+        "{\"domain\": \"test.kitchen\", \"op\": \"Scale\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]" FACTOR( \
+            "9") "},"                                                                                         \
+                 "{\"domain\": \"test.kitchen\", \"op\": \"Unwrap\", \"inputs\": [\"m\", \"z\"], \"outputs\": [\"y\"]}]}"
+Test(kitchen, an_optional_holds_a_value)
+{
+    gives(MAYBE("\"x\""), "reference", NULL, 1.0f, -2.0f);
+}
+Test(kitchen, an_optional_may_be_empty)
+{
+    gives(MAYBE(""), "reference", NULL, 9.0f, -18.0f);
+}
 
 Test(kitchen, texts_are_made)
 {
-    running r = start(HEAD "\"inputs\": [{\"name\": \"x\", \"dtype\": \"string\", \"shape\": [2]}], \"outputs\": [\"y\"], \"nodes\": ["
-        "{\"domain\": \"test.kitchen\", \"op\": \"Shout\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}]}", "reference", NULL);
+    running r = start(
+        HEAD
+        "\"inputs\": [{\"name\": \"x\", \"dtype\": \"string\", \"shape\": [2]}], \"outputs\": [\"y\"], \"nodes\": ["
+        "{\"domain\": \"test.kitchen\", \"op\": \"Shout\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}]}",
+        "reference", NULL);
     tn_text words[2] = { { "soup", 4 }, { "a\0b", 3 } };
-    const tn_tensor x = { .size = sizeof x, .dtype = TN_STRING, .rank = 1, .dims = two, .data = words, .bytes = sizeof words };
+    const tn_tensor x = { .size = sizeof x,
+                          .dtype = TN_STRING,
+                          .rank = 1,
+                          .dims = two,
+                          .data = words,
+                          .bytes = sizeof words };
     const tn_text *y = run_on(&r, &x)->data;
     cr_assert(y[0].count == 4 && memcmp(y[0].bytes, "SOUP", 4) == 0);
     cr_assert(y[1].count == 3 && memcmp(y[1].bytes, "A\0B", 3) == 0);

@@ -11,4 +11,5 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return tenon_test_nobody_has_this();
 }
 
-TN_PLUGIN(unresolved, .version = "1.0", .licence = "MIT", .description = "cannot be loaded", .load = load);
+TN_PLUGIN(unresolved, .version = "1.0", .licence = "MIT", .description = "cannot be loaded",
+          .load = load);

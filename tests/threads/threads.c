@@ -25,7 +25,9 @@ static void fail(const char *what)
 static tn_session *make_session(void)
 {
     tn_session *session = NULL;
-    const tn_session_options options = { .size = sizeof options, .threads = 1, .backends = getenv("TENON_TEST_BACKENDS") };
+    const tn_session_options options = { .size = sizeof options,
+                                         .threads = 1,
+                                         .backends = getenv("TENON_TEST_BACKENDS") };
     if (tn_session_create(model, &options, NULL, &session) != TN_OK)
         fail("session");
     return session;
@@ -42,9 +44,14 @@ static void run(tn_session *session, int seed, float (*store)[SIZES * 10])
     for (int k = 0; k < (store ? SIZES : RUNS); k++) {
         const int batch = 1 + (k + seed) % SIZES;
         const int64_t dims[4] = { batch, 1, 28, 28 };
-        const tn_tensor x = { .size = sizeof x, .dtype = TN_FLOAT32, .rank = 4, .dims = dims, .data = pictures,
+        const tn_tensor x = { .size = sizeof x,
+                              .dtype = TN_FLOAT32,
+                              .rank = 4,
+                              .dims = dims,
+                              .data = pictures,
                               .bytes = (size_t)batch * PIXELS * sizeof(float) };
-        if (tn_context_set_input(context, "image", &x) != TN_OK || tn_context_run(context, NULL) != TN_OK) {
+        if (tn_context_set_input(context, "image", &x) != TN_OK ||
+            tn_context_run(context, NULL) != TN_OK) {
             fail("run");
             continue;
         }
@@ -95,8 +102,8 @@ static void check_packs(void)
     }
     if (one.pack_bytes != all.pack_bytes)
         fail("eight sessions hold more packed weights than one");
-    printf("packed weights of one session %llu bytes, of eight %llu\n", (unsigned long long)one.pack_bytes,
-           (unsigned long long)all.pack_bytes);
+    printf("packed weights of one session %llu bytes, of eight %llu\n",
+           (unsigned long long)one.pack_bytes, (unsigned long long)all.pack_bytes);
     for (int k = 0; k < THREADS; k++)
         tn_session_destroy(sessions[k]);
 }
@@ -108,7 +115,8 @@ int main(void)
     for (int k = 0; k < SIZES * PIXELS; k++)
         pictures[k] = (float)(k * 37 % 251) / 251.0f;
     snprintf(path, sizeof path, "%s/graphs/fashion-lenet.json", getenv("TENON_SOURCE"));
-    if (tn_runtime_create(NULL, NULL, &runtime) != TN_OK || tn_model_load(runtime, path, NULL, NULL, &model) != TN_OK) {
+    if (tn_runtime_create(NULL, NULL, &runtime) != TN_OK ||
+        tn_model_load(runtime, path, NULL, NULL, &model) != TN_OK) {
         fail("load");
         return 1;
     }

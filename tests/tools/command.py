@@ -515,6 +515,7 @@ def bench_measures():
     expect(tenon("bench", FASHION, "--seconds", "0.05", "--profile", "-b", "reference", "--shape", "N=2"), 0, "share", "conv1")
     idx("p.idx", np.zeros((5, 28, 28), np.uint8))
     expect(tenon("bench", FASHION, "--input", "p.idx", "--runs", "5", "--warmup", "0"), 0, "5 runs")
+    expect(tenon("bench", FASHION, "--input", "p.idx", "--limit", "2", "--runs", "1"), 0, "1 run")
 
 
 def compare_sets_backends_side_by_side():

@@ -24,15 +24,19 @@ typedef struct blob {
     int64_t dims[4];
 } blob;
 
-static int64_t blocks(int64_t channels) { return (channels + BLOCK - 1) / BLOCK; }
+static int64_t blocks(int64_t channels)
+{
+    return (channels + BLOCK - 1) / BLOCK;
+}
 
 static tn_status own_layout(tn_measure *ctx, const tn_type *type, uint32_t *out)
 {
     blob b = { "NCHW4c", { 0 } };
     memcpy(b.dims, type->dims, sizeof b.dims);
     const int64_t plane = type->dims[2] * type->dims[3];
-    return ctx->call.host->layout(&ctx->call, &b, sizeof b,
-                                  (size_t)(type->dims[0] * blocks(type->dims[1]) * BLOCK * plane) * sizeof(float), out);
+    return ctx->call.host->layout(
+        &ctx->call, &b, sizeof b,
+        (size_t)(type->dims[0] * blocks(type->dims[1]) * BLOCK * plane) * sizeof(float), out);
 }
 
 static int64_t at(const int64_t *dims, int64_t n, int64_t c, int64_t p)
@@ -56,12 +60,14 @@ static tn_status refuse_shape(tn_offer *ctx, const tn_problem *p)
     if (x->rank != 4)
         return tn_fail(ctx, TN_DECLINED, "takes pictures only, not rank %d", x->rank);
     if (w->dims[2] != 1 || w->dims[3] != 1)
-        return tn_fail(ctx, TN_DECLINED, "takes 1x1 filters only, not %dx%d", (int)w->dims[2], (int)w->dims[3]);
+        return tn_fail(ctx, TN_DECLINED, "takes 1x1 filters only, not %dx%d", (int)w->dims[2],
+                       (int)w->dims[3]);
     if (tn_attr_ints(p->node, "strides", &list) && (list[0] != 1 || list[1] != 1))
         return tn_fail(ctx, TN_DECLINED, "takes stride 1 only");
     if (tn_attr_int(p->node, "group", 1) != 1)
         return tn_fail(ctx, TN_DECLINED, "takes one group only");
-    return p->constants[1] ? TN_OK : tn_fail(ctx, TN_DECLINED, "packs its filters, which must be constant");
+    return p->constants[1] ? TN_OK
+                           : tn_fail(ctx, TN_DECLINED, "packs its filters, which must be constant");
 }
 
 /* Relu*, then at most one sum with a full operand, then Relu*. */
@@ -72,7 +78,8 @@ static int read_steps(const tn_problem *p, conv_state *s)
         const tn_step *step = &p->steps[k];
         if (strcmp(step->node->op, "Relu") == 0)
             s->sum ? s->relus_after++ : s->relus_before++;
-        else if (strcmp(step->node->op, "Add") == 0 && !s->sum && step->spread == TN_SPREAD_FULL && step->operand >= 0) {
+        else if (strcmp(step->node->op, "Add") == 0 && !s->sum && step->spread == TN_SPREAD_FULL &&
+                 step->operand >= 0) {
             s->sum = 1;
             s->operand = step->operand;
         } else
@@ -116,9 +123,13 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     a->scratch_bytes = 64;
     a->slot_bytes = sizeof(void *);
     a->pack_count = 1;
-    a->packs[0] = (tn_pack_def){ .size = sizeof a->packs[0], .source_count = 1, .sources = sources, .key = key,
+    a->packs[0] = (tn_pack_def){ .size = sizeof a->packs[0],
+                                 .source_count = 1,
+                                 .sources = sources,
+                                 .key = key,
                                  .key_bytes = sizeof key,
-                                 .bytes = (size_t)(p->inputs[1]->dims[0] * p->inputs[1]->dims[1]) * sizeof(float) };
+                                 .bytes = (size_t)(p->inputs[1]->dims[0] * p->inputs[1]->dims[1]) *
+                                          sizeof(float) };
     return TN_OK;
 }
 
@@ -136,7 +147,8 @@ static tn_status conv_prepare(tn_prepare *ctx, void *state)
     COUNT(filled);
     for (int64_t m = 0; m < w->dims[0]; m++)
         for (int64_t c = 0; c < w->dims[1]; c++)
-            ((float *)ctx->packs[0].data)[c * w->dims[0] + m] = ((const float *)w->data)[m * w->dims[1] + c];
+            ((float *)ctx->packs[0].data)[c * w->dims[0] + m] =
+                ((const float *)w->data)[m * w->dims[1] + c];
     return TN_OK;
 }
 
@@ -163,7 +175,10 @@ static void conv_finish(void *state)
     free(((conv_state *)state)->made);
 }
 
-static float relu(float x) { return x < 0 ? 0 : x; }
+static float relu(float x)
+{
+    return x < 0 ? 0 : x;
+}
 
 static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
 {
@@ -223,7 +238,8 @@ static tn_status convert_offer(tn_offer *ctx)
     const tn_problem *p = ctx->problem;
     if (p->inputs[0]->dtype != TN_FLOAT32 || p->inputs[0]->rank != 4)
         return tn_fail(ctx, TN_DECLINED, "converts float32 pictures only");
-    if ((p->input_layout > 1) == (p->output_layout > 1) || p->input_layout == 1 || p->output_layout == 1)
+    if ((p->input_layout > 1) == (p->output_layout > 1) || p->input_layout == 1 ||
+        p->output_layout == 1)
         return tn_fail(ctx, TN_DECLINED, "converts between plain and its own layout only");
     return TN_OK;
 }
@@ -254,14 +270,34 @@ static tn_status convert_run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- tables ------------------------------------------------------------------------------------------ */
 
-static const tn_backend_def backend = { .size = sizeof(tn_backend_def), .name = "toy", .doc = "for tests", .build = "toy-1" };
+static const tn_backend_def backend = {
+    .size = sizeof(tn_backend_def), .name = "toy", .doc = "for tests", .build = "toy-1"
+};
 static const tn_kernel_def kernels[] = {
-    { .size = sizeof(tn_kernel_def), .op = "Conv", .backend = "toy", .types = TN_BIT(TN_FLOAT32),
-      .state_bytes = sizeof(conv_state), .offer = conv_offer, .measure = conv_measure, .prepare = conv_prepare,
-      .attach = conv_attach, .run = conv_run, .detach = conv_detach, .finish = conv_finish },
-    { .size = sizeof(tn_kernel_def), .op = "Relu", .backend = "toy", .types = TN_BIT(TN_FLOAT32), .measure = relu_measure,
+    { .size = sizeof(tn_kernel_def),
+      .op = "Conv",
+      .backend = "toy",
+      .types = TN_BIT(TN_FLOAT32),
+      .state_bytes = sizeof(conv_state),
+      .offer = conv_offer,
+      .measure = conv_measure,
+      .prepare = conv_prepare,
+      .attach = conv_attach,
+      .run = conv_run,
+      .detach = conv_detach,
+      .finish = conv_finish },
+    { .size = sizeof(tn_kernel_def),
+      .op = "Relu",
+      .backend = "toy",
+      .types = TN_BIT(TN_FLOAT32),
+      .measure = relu_measure,
       .run = relu_run },
-    { .size = sizeof(tn_kernel_def), .domain = "tenon", .op = "Convert", .backend = "toy", .offer = convert_offer, .run = convert_run },
+    { .size = sizeof(tn_kernel_def),
+      .domain = "tenon",
+      .op = "Convert",
+      .backend = "toy",
+      .offer = convert_offer,
+      .run = convert_run },
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)
@@ -273,6 +309,10 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     return TN_OK;
 }
 
-static const void *extension(const char *id) { return strcmp(id, "toy.counters/1") == 0 ? &counters : NULL; }
+static const void *extension(const char *id)
+{
+    return strcmp(id, "toy.counters/1") == 0 ? &counters : NULL;
+}
 
-TN_PLUGIN(toy, .version = "1.0", .licence = "MIT", .description = "A backend for tests", .load = load, .extension = extension);
+TN_PLUGIN(toy, .version = "1.0", .licence = "MIT", .description = "A backend for tests",
+          .load = load, .extension = extension);

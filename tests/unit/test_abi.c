@@ -11,7 +11,8 @@
 
 #if UINTPTR_MAX == UINT64_MAX
 #define SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " changed its size")
-#define AT(type, member, bytes) _Static_assert(offsetof(type, member) == (bytes), #type "." #member " moved")
+#define AT(type, member, bytes)                                                                    \
+    _Static_assert(offsetof(type, member) == (bytes), #type "." #member " moved")
 
 SIZE(tn_type, 152);
 AT(tn_type, size, 0);
@@ -479,9 +480,13 @@ _Static_assert(TN_ABI_MAGIC == UINT64_C(0x31306e6f6e6574ab), "the magic is the A
 _Static_assert(TN_ABI_MAJOR == 1, "major 1");
 
 /* Numbers that files and plugins hold. */
-_Static_assert(TN_FLOAT32 == 1 && TN_STRING == 8 && TN_BFLOAT16 == 16 && TN_INT2 == 26, "ONNX's numbers");
-_Static_assert(TN_ATTR_FLOAT == 1 && TN_ATTR_GRAPHS == 10 && TN_ATTR_TYPES == 14 && TN_ATTR_REF == 32, "ONNX's numbers");
-_Static_assert(TN_ERR_INTERNAL == 24 && TN_DECLINED == 64 && TN_NO_MATCH == 67, "statuses are added at the end");
+_Static_assert(TN_FLOAT32 == 1 && TN_STRING == 8 && TN_BFLOAT16 == 16 && TN_INT2 == 26,
+               "ONNX's numbers");
+_Static_assert(TN_ATTR_FLOAT == 1 && TN_ATTR_GRAPHS == 10 && TN_ATTR_TYPES == 14 &&
+                   TN_ATTR_REF == 32,
+               "ONNX's numbers");
+_Static_assert(TN_ERR_INTERNAL == 24 && TN_DECLINED == 64 && TN_NO_MATCH == 67,
+               "statuses are added at the end");
 
 /* ---- headers by themselves ------------------------------------------------------------------------ */
 
@@ -490,9 +495,10 @@ static int compiles(const char *compiler, const char *standard, const char *head
     char command[4096];
     const char *source = getenv("TENON_SOURCE");
     cr_assert(source, "TENON_SOURCE is not set");
-    snprintf(command, sizeof command,
-             "echo '#include \"tenon/%s\"' | %s -std=%s -x %s -fsyntax-only -Wall -Wextra -Werror -I'%s/engine/include' -",
-             header, compiler, standard, compiler[2] ? "c++" : "c", source);
+    snprintf(
+        command, sizeof command,
+        "echo '#include \"tenon/%s\"' | %s -std=%s -x %s -fsyntax-only -Wall -Wextra -Werror -I'%s/engine/include' -",
+        header, compiler, standard, compiler[2] ? "c++" : "c", source);
     return system(command) == 0;
 }
 
@@ -504,9 +510,19 @@ static void all_compile(const char *compiler, const char *standard)
     if (system(command) != 0)
         cr_skip_test("no %s here", compiler);
     for (size_t k = 0; k < sizeof headers / sizeof headers[0]; k++)
-        cr_assert(compiles(compiler, standard, headers[k]), "tenon/%s does not compile as %s", headers[k], standard);
+        cr_assert(compiles(compiler, standard, headers[k]), "tenon/%s does not compile as %s",
+                  headers[k], standard);
 }
 
-Test(abi, headers_compile_as_c99) { all_compile("cc", "c99"); }
-Test(abi, headers_compile_as_c17) { all_compile("cc", "c17"); }
-Test(abi, headers_compile_as_cpp17) { all_compile("c++", "c++17"); }
+Test(abi, headers_compile_as_c99)
+{
+    all_compile("cc", "c99");
+}
+Test(abi, headers_compile_as_c17)
+{
+    all_compile("cc", "c17");
+}
+Test(abi, headers_compile_as_cpp17)
+{
+    all_compile("c++", "c++17");
+}

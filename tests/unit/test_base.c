@@ -91,8 +91,7 @@ Test(diagnostics, leave_out_what_there_is_nothing_to_say_about)
                                         .region = "if1/then_branch",
                                         .message = "odd" });
     cr_assert_str_eq(tn_diagnostics_get(list, 0)->text, "cannot read");
-    cr_assert_str_eq(tn_diagnostics_get(list, 1)->text,
-                     "a.json: warning: in if1/then_branch: odd");
+    cr_assert_str_eq(tn_diagnostics_get(list, 1)->text, "a.json: warning: in if1/then_branch: odd");
     cr_assert_str_eq(tn_error_message(), "cannot read");
     tn_diagnostics_destroy(list);
 }
@@ -284,7 +283,9 @@ Test(text, ignores_the_locale)
 Test(text, parses_only_whole_numbers)
 {
     double value = 9;
-    const char *const bad[] = { "", ".", "1x", "1e", "1e+", "0x10", "inf", "nan", " 1", "1 ", "--1" };
+    const char *const bad[] = {
+        "", ".", "1x", "1e", "1e+", "0x10", "inf", "nan", " 1", "1 ", "--1"
+    };
     for (size_t k = 0; k < TN_COUNT(bad); k++)
         cr_assert_not(tn_parse_number(bad[k], &value), "'%s'", bad[k]);
     cr_assert(value == 9);
@@ -300,7 +301,9 @@ Test(text, parses_only_whole_numbers)
 
 Test(text, suggests_the_nearest_name)
 {
-    static const char *const names[] = { "Conv", "ConvTranspose", "MatMul", "Relu", "PRelu", "Gemm" };
+    static const char *const names[] = {
+        "Conv", "ConvTranspose", "MatMul", "Relu", "PRelu", "Gemm"
+    };
     cr_assert_str_eq(tn_nearest("Cnov", names, TN_COUNT(names)), "Conv");
     cr_assert_str_eq(tn_nearest("relu", names, TN_COUNT(names)), "Relu");
     cr_assert_str_eq(tn_nearest("Matmull", names, TN_COUNT(names)), "MatMul");
@@ -490,7 +493,9 @@ Test(files, of_a_graph_may_not_lead_outside_its_folder)
 
 Test(paths, are_taken_apart_and_joined)
 {
-    const char *const cases[][2] = { { "a/b", "a" }, { "a", "." }, { "/a", "/" }, { "/a/b/c", "/a/b" } };
+    const char *const cases[][2] = {
+        { "a/b", "a" }, { "a", "." }, { "/a", "/" }, { "/a/b/c", "/a/b" }
+    };
     for (size_t k = 0; k < TN_COUNT(cases); k++) {
         char *got = tn_file_folder(cases[k][0]);
         cr_assert_str_eq(got, cases[k][1]);

@@ -123,20 +123,11 @@ Test(dim, comparison_says_yes_no_or_maybe)
 
 Test(dim, text_reads_back_as_the_same)
 {
-    static const char *const texts[] = { "N",
-                                         "N*2+1",
-                                         "N*M",
-                                         "-N+5",
-                                         "floordiv(N,2)",
-                                         "N-M*3",
-                                         "mod(N,7)*2",
-                                         "max(N,M)",
-                                         "min(N,3)",
-                                         "N*N",
-                                         "floordiv(N*M,3)+4",
-                                         "17",
-                                         "-3",
-                                         "?" };
+    static const char *const texts[] = {
+        "N",          "N*2+1",    "N*M",      "-N+5", "floordiv(N,2)",     "N-M*3",
+        "mod(N,7)*2", "max(N,M)", "min(N,3)", "N*N",  "floordiv(N*M,3)+4", "17",
+        "-3",         "?"
+    };
     for (size_t k = 0; k < TN_COUNT(texts); k++)
         expect_text(parse(texts[k]), texts[k]);
     expect_text(parse("'batch size'+1"), "'batch size'+1");
@@ -149,8 +140,18 @@ Test(dim, text_reads_back_as_the_same)
 
 Test(dim, that_is_no_expression_is_refused)
 {
-    static const char *const bad[] = { "", "N+", "N N", "(N", "N)", "floordiv(N)", "2N", "'open",
-                                       "N//2", "min(N,)", "floordiv(N,0)", "99999999999999999999" };
+    static const char *const bad[] = { "",
+                                       "N+",
+                                       "N N",
+                                       "(N",
+                                       "N)",
+                                       "floordiv(N)",
+                                       "2N",
+                                       "'open",
+                                       "N//2",
+                                       "min(N,)",
+                                       "floordiv(N,0)",
+                                       "99999999999999999999" };
     tn_dim dim = 42;
     for (size_t k = 0; k < TN_COUNT(bad); k++) {
         tn_status status = tn_dim_parse(dims, bad[k], &dim);
@@ -233,7 +234,8 @@ Test(dim, grows_no_further_than_its_bound)
 {
     tn_dim dim = N;
     for (int k = 0; k < 100000 && dim != TN_DIM_UNKNOWN; k++)
-        dim = op(TN_DIM_MAX, op(TN_DIM_FLOORDIV, op(TN_DIM_ADD, dim, M), 3), op(TN_DIM_MUL, dim, M));
+        dim = op(TN_DIM_MAX, op(TN_DIM_FLOORDIV, op(TN_DIM_ADD, dim, M), 3),
+                 op(TN_DIM_MUL, dim, M));
     cr_assert_eq(dim, TN_DIM_UNKNOWN);
 }
 
@@ -280,7 +282,8 @@ Test(types, know_their_size)
     cr_assert_eq(bytes, 2);
     cr_assert_eq(tn_shape_bytes(TN_FLOAT32, 0, NULL, &bytes), TN_OK);
     cr_assert_eq(bytes, 4);
-    cr_assert_eq(tn_shape_bytes(TN_FLOAT64, 3, (int64_t[]){ INT64_MAX, 0, INT64_MAX }, &bytes), TN_OK);
+    cr_assert_eq(tn_shape_bytes(TN_FLOAT64, 3, (int64_t[]){ INT64_MAX, 0, INT64_MAX }, &bytes),
+                 TN_OK);
     cr_assert_eq(bytes, 0);
 }
 
@@ -314,7 +317,10 @@ Test(dim, types_are_written_with_their_shape)
 
 Test(types, of_values_are_read_from_text)
 {
-    static const struct { const char *text; uint32_t kind, dtype; } good[] = {
+    static const struct {
+        const char *text;
+        uint32_t kind, dtype;
+    } good[] = {
         { "float32", 0, TN_FLOAT32 },
         { "tensor(int64)", 0, TN_INT64 },
         { "sequence(tensor(float32))", TN_SEQUENCE, TN_FLOAT32 },
@@ -332,7 +338,7 @@ Test(types, of_values_are_read_from_text)
             cr_assert_str_eq(tn_builder_text(&b), good[k].text);
         tn_builder_fini(&b);
     }
-    static const char *const bad[] = { "",         "flot32",          "tensor(float32",
+    static const char *const bad[] = { "",         "flot32",           "tensor(float32",
                                        "float32)", "sequence(float3)", "tensor(float32) x",
                                        "sequence", "optional()" };
     for (size_t k = 0; k < TN_COUNT(bad); k++)

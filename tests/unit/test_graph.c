@@ -49,13 +49,21 @@ static tn_value_id input(tn_graph *g, tn_region_id region, const char *name)
     return id;
 }
 
-static tn_node_desc describe(tn_region_id region, const char *op, const tn_value_id *inputs, uint32_t count)
+static tn_node_desc describe(tn_region_id region, const char *op, const tn_value_id *inputs,
+                             uint32_t count)
 {
-    return (tn_node_desc){ .size = sizeof(tn_node_desc), .region = region, .op = op, .inputs = inputs,
-                           .input_count = count, .output_count = 1, .before = TN_NONE, .trace = TN_NONE };
+    return (tn_node_desc){ .size = sizeof(tn_node_desc),
+                           .region = region,
+                           .op = op,
+                           .inputs = inputs,
+                           .input_count = count,
+                           .output_count = 1,
+                           .before = TN_NONE,
+                           .trace = TN_NONE };
 }
 
-static tn_node_id node(tn_graph *g, tn_region_id region, const char *op, tn_value_id a, tn_value_id b)
+static tn_node_id node(tn_graph *g, tn_region_id region, const char *op, tn_value_id a,
+                       tn_value_id b)
 {
     const tn_value_id inputs[] = { a, b };
     tn_node_desc desc = describe(region, op, inputs, b == TN_NONE ? 1 : 2);
@@ -87,21 +95,29 @@ static void expect_same(const tn_graph *g, const char *before)
 
 static tn_attribute int_attribute(const char *name, int64_t i)
 {
-    return (tn_attribute){ .size = sizeof(tn_attribute), .type = TN_ATTR_INT, .name = name, .i = i };
+    return (
+        tn_attribute){ .size = sizeof(tn_attribute), .type = TN_ATTR_INT, .name = name, .i = i };
 }
 
 static tn_constant_desc float_constant(const char *name, const tn_tensor *tensor)
 {
-    return (tn_constant_desc){ .size = sizeof(tn_constant_desc), .name = name, .tensor = tensor, .value = TN_NONE };
+    return (tn_constant_desc){
+        .size = sizeof(tn_constant_desc), .name = name, .tensor = tensor, .value = TN_NONE
+    };
 }
 
 static const int64_t two[] = { 2 };
 static float pair[] = { 1.5f, -2 };
-static const tn_tensor pair_tensor = { .size = sizeof(tn_tensor), .dtype = TN_FLOAT32, .rank = 1, .dims = two,
-                                       .data = pair, .bytes = sizeof pair };
+static const tn_tensor pair_tensor = { .size = sizeof(tn_tensor),
+                                       .dtype = TN_FLOAT32,
+                                       .rank = 1,
+                                       .dims = two,
+                                       .data = pair,
+                                       .bytes = sizeof pair };
 
 /* A node with a body: input i, reads an outer value, gives out s. */
-static tn_node_id region_node(tn_graph *g, tn_region_id outer, tn_value_id captured, tn_value_id given, tn_region_id *body)
+static tn_node_id region_node(tn_graph *g, tn_region_id outer, tn_value_id captured,
+                              tn_value_id given, tn_region_id *body)
 {
     OK(tn_graph_add_region(g, outer, body));
     char name[32];
@@ -109,7 +125,9 @@ static tn_node_id region_node(tn_graph *g, tn_region_id outer, tn_value_id captu
     tn_value_id i = input(g, *body, name);
     tn_node_id inner = node(g, *body, "Add", i, captured);
     OK(tn_graph_add_output(g, *body, "s", out(g, inner)));
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = body };
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = body
+    };
     tn_node_desc desc = describe(outer, "Wrap", &given, 1);
     desc.attributes = &attribute;
     desc.attribute_count = 1;
@@ -231,7 +249,9 @@ Test(building, refuses_descriptions_that_make_no_sense)
 Test(building, a_description_of_zeros_names_no_node)
 {
     tn_value_id x = input(graph, 0, "x");
-    tn_node_desc desc = { .size = sizeof desc, .op = "Relu", .inputs = &x, .input_count = 1, .output_count = 1 };
+    tn_node_desc desc = {
+        .size = sizeof desc, .op = "Relu", .inputs = &x, .input_count = 1, .output_count = 1
+    };
     tn_node_id first, second;
     OK(tn_graph_add_node(graph, &desc, &first));
     OK(tn_graph_add_node(graph, &desc, &second));
@@ -328,7 +348,8 @@ Test(editing, replace_moves_all_readers_and_outputs)
 Test(editing, replace_does_not_leak_values_out_of_bodies)
 {
     sample(graph);
-    tn_value_id inner = tn_graph_find_value(graph, 1, "add#2"), w = tn_graph_find_value(graph, 0, "w");
+    tn_value_id inner = tn_graph_find_value(graph, 1, "add#2"),
+                w = tn_graph_find_value(graph, 0, "w");
     char *before = text_of(graph);
     cr_assert_eq(tn_graph_replace(graph, w, inner), TN_ERR_NAME);
     expect_same(graph, before);
@@ -419,7 +440,11 @@ Test(attributes, of_all_types_are_copied)
         { .size = sizeof *all, .type = TN_ATTR_TENSOR, .name = "t", .tensors = &pair_tensor },
         { .size = sizeof *all, .type = TN_ATTR_FLOATS, .name = "fs", .floats = floats, .count = 2 },
         { .size = sizeof *all, .type = TN_ATTR_INTS, .name = "is", .ints = ints, .count = 3 },
-        { .size = sizeof *all, .type = TN_ATTR_STRINGS, .name = "ss", .strings = texts, .count = 3 },
+        { .size = sizeof *all,
+          .type = TN_ATTR_STRINGS,
+          .name = "ss",
+          .strings = texts,
+          .count = 3 },
         { .size = sizeof *all, .type = TN_ATTR_TYPE, .name = "ty", .types = &type },
         { .size = sizeof *all, .type = TN_ATTR_INTS, .name = "none" },
         { .size = sizeof *all, .type = TN_ATTR_REF, .name = "r", .s = texts[0] },
@@ -458,8 +483,14 @@ Test(attributes, that_lie_are_refused)
         { .size = sizeof *bad, .type = TN_ATTR_INTS, .name = "a", .count = 3 },
         { .size = sizeof *bad, .type = TN_ATTR_TENSOR, .name = "a" },
         { .size = sizeof *bad, .type = TN_ATTR_TENSOR, .name = "a", .tensors = &small },
-        { .size = sizeof *bad, .type = TN_ATTR_GRAPH, .name = "a", .regions = (tn_region_id[]){ 0 } },
-        { .size = sizeof *bad, .type = TN_ATTR_GRAPH, .name = "a", .regions = (tn_region_id[]){ 77 } },
+        { .size = sizeof *bad,
+          .type = TN_ATTR_GRAPH,
+          .name = "a",
+          .regions = (tn_region_id[]){ 0 } },
+        { .size = sizeof *bad,
+          .type = TN_ATTR_GRAPH,
+          .name = "a",
+          .regions = (tn_region_id[]){ 77 } },
     };
     char *before = text_of(graph);
     for (size_t k = 0; k < TN_COUNT(bad); k++)
@@ -510,7 +541,8 @@ Test(constants, are_copied_or_share_their_buffer)
     cr_assert_eq(tn_graph_add_constant(graph, &desc, &b), TN_ERR_ARGUMENT);
     desc = float_constant("a", &pair_tensor);
     cr_assert_eq(tn_graph_add_constant(graph, &desc, &b), TN_ERR_DUPLICATE);
-    cr_assert_neq(tn_graph_constant(graph, a)->id, tn_graph_constant(graph, tn_graph_find_value(graph, 0, "b"))->id);
+    cr_assert_neq(tn_graph_constant(graph, a)->id,
+                  tn_graph_constant(graph, tn_graph_find_value(graph, 0, "b"))->id);
     tn_buffer_unref(buffer);
 }
 
@@ -518,7 +550,11 @@ Test(constants, of_strings_are_copied_with_their_bytes)
 {
     char first[] = "abc";
     tn_text texts[] = { { first, 3 }, { NULL, 0 } };
-    const tn_tensor tensor = { .size = sizeof tensor, .dtype = TN_STRING, .rank = 1, .dims = two, .data = texts,
+    const tn_tensor tensor = { .size = sizeof tensor,
+                               .dtype = TN_STRING,
+                               .rank = 1,
+                               .dims = two,
+                               .data = texts,
                                .bytes = sizeof texts };
     tn_constant_desc desc = float_constant("s", &tensor);
     tn_value_id id;
@@ -585,7 +621,9 @@ Test(regions, captures_reach_through_bodies_of_bodies)
     tn_value_id m = input(graph, middle, "m");
     tn_node_id deep = region_node(graph, middle, z, m, &inner);
     OK(tn_graph_add_output(graph, middle, "o", out(graph, deep)));
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = &middle };
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = &middle
+    };
     tn_node_desc desc = describe(0, "Loop", &x, 1);
     desc.attributes = &attribute;
     desc.attribute_count = 1;
@@ -614,7 +652,9 @@ Test(regions, belong_to_one_node)
 {
     sample(graph);
     tn_region_id body = 1;
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "b", .regions = &body };
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "b", .regions = &body
+    };
     tn_node_id relu = tn_graph_find_node(graph, "relu");
     cr_assert_eq(tn_graph_set_attribute(graph, relu, &attribute), TN_ERR_DUPLICATE);
     OK(tn_graph_add_region(graph, 0, &body));
@@ -703,7 +743,8 @@ Test(transactions, put_everything_back)
 Test(transactions, list_what_was_touched)
 {
     sample(graph);
-    const tn_node_id add = tn_graph_find_node(graph, "add"), relu = tn_graph_find_node(graph, "relu");
+    const tn_node_id add = tn_graph_find_node(graph, "add"),
+                     relu = tn_graph_find_node(graph, "relu");
     const tn_value_id x = tn_graph_find_value(graph, 0, "x");
     const tn_node_id *touched;
     OK(tn_graph_begin(graph));
@@ -725,7 +766,8 @@ Test(transactions, list_what_was_touched)
 Test(transactions, record_where_new_nodes_come_from)
 {
     sample(graph);
-    const tn_value_id relu = tn_graph_find_value(graph, 0, "relu"), add = tn_graph_find_value(graph, 0, "add");
+    const tn_value_id relu = tn_graph_find_value(graph, 0, "relu"),
+                      add = tn_graph_find_value(graph, 0, "add");
     OK(tn_graph_begin(graph));
     tn_node_id fused = node(graph, 0, "Fused", tn_graph_find_value(graph, 0, "x"), TN_NONE);
     OK(tn_graph_replace(graph, add, out(graph, fused)));
@@ -741,7 +783,8 @@ static void random_edit(tn_graph *g, uint32_t *state)
 #define NEXT(n) ((*state = *state * 1664525u + 1013904223u) >> 8) % (n)
     const uint32_t slots = tn_graph_node_slots(g), values = tn_graph_value_slots(g);
     const tn_node_id n = tn_graph_node_at(g, NEXT(slots)), other = tn_graph_node_at(g, NEXT(slots));
-    const tn_value_id v = tn_graph_value_at(g, NEXT(values)), w = tn_graph_value_at(g, NEXT(values));
+    const tn_value_id v = tn_graph_value_at(g, NEXT(values)),
+                      w = tn_graph_value_at(g, NEXT(values));
     const uint32_t number = NEXT(1000);
     tn_attribute attribute = int_attribute(number % 2 ? "axis" : "keep", number);
     char name[16];
@@ -760,7 +803,10 @@ static void random_edit(tn_graph *g, uint32_t *state)
     case 3:
     case 4: tn_graph_remove_node(g, n); break;
     case 5: tn_graph_replace(g, v, w); break;
-    case 6: tn_graph_set_input(g, n, view ? number % (view->input_count + 1) : 0, number % 5 ? v : TN_NONE); break;
+    case 6:
+        tn_graph_set_input(g, n, view ? number % (view->input_count + 1) : 0,
+                           number % 5 ? v : TN_NONE);
+        break;
     case 7: tn_graph_set_attribute(g, n, &attribute); break;
     case 8: tn_graph_drop_attribute(g, n, "axis"); break;
     case 9: tn_graph_rename_value(g, v, name); break;
@@ -774,7 +820,8 @@ static void random_edit(tn_graph *g, uint32_t *state)
         }
         break;
     case 14:
-        if (view && tn_graph_region_count(g) < 40 && tn_graph_add_region(g, view->region, &body) == TN_OK) {
+        if (view && tn_graph_region_count(g) < 40 &&
+            tn_graph_add_region(g, view->region, &body) == TN_OK) {
             attribute.type = TN_ATTR_GRAPH;
             attribute.name = "body";
             attribute.regions = &body;
@@ -855,8 +902,10 @@ Test(editing, fails_as_a_whole_when_memory_is_short)
             tn_graph_destroy(graph);
             setup();
             sample(graph);
-            const tn_node_id add = tn_graph_find_node(graph, "add"), wrap = tn_graph_find_node(graph, "wrap");
-            const tn_value_id x = tn_graph_find_value(graph, 0, "x"), w = tn_graph_find_value(graph, 0, "w");
+            const tn_node_id add = tn_graph_find_node(graph, "add"),
+                             wrap = tn_graph_find_node(graph, "wrap");
+            const tn_value_id x = tn_graph_find_value(graph, 0, "x"),
+                              w = tn_graph_find_value(graph, 0, "w");
             const tn_attribute axis = int_attribute("other", 2);
             tn_node_desc desc = describe(0, "Concat", (tn_value_id[]){ x, w, x }, 3);
             desc.attributes = &axis;
@@ -879,12 +928,16 @@ Test(editing, fails_as_a_whole_when_memory_is_short)
             case 7: status = tn_graph_set_metadata(graph, "kk", "vv"); break;
             case 8: status = tn_graph_add_output(graph, 0, "oo", x); break;
             case 9: status = tn_graph_rename_value(graph, x, "rr"); break;
-            case 10: status = tn_graph_set_constant(graph, tn_graph_find_value(graph, 0, "relu"), tn_graph_constant(graph, w)); break;
+            case 10:
+                status = tn_graph_set_constant(graph, tn_graph_find_value(graph, 0, "relu"),
+                                               tn_graph_constant(graph, w));
+                break;
             default: status = tn_graph_drop_attribute(graph, wrap, "body"); break;
             }
             tn_test_fail_allocation(0);
             OK(tn_graph_check_lists(graph));
-            cr_assert(status == TN_OK || status == TN_ERR_MEMORY, "edit %d: %s", edit, tn_error_message());
+            cr_assert(status == TN_OK || status == TN_ERR_MEMORY, "edit %d: %s", edit,
+                      tn_error_message());
             if (status != TN_OK)
                 expect_same(graph, before);
             tn_free(before);
@@ -959,7 +1012,8 @@ Test(verifying, sees_a_node_that_reads_itself)
     tn_value_id x = input(graph, 0, "x");
     tn_node_id a = node(graph, 0, "Add", x, x);
     OK(tn_graph_set_input(graph, a, 1, out(graph, a)));
-    cr_assert_str_eq(complaint_of(TN_ERR_CYCLE), "node 'add' (Add): the graph feeds itself: 'add' → 'add'");
+    cr_assert_str_eq(complaint_of(TN_ERR_CYCLE),
+                     "node 'add' (Add): the graph feeds itself: 'add' → 'add'");
 }
 
 Test(verifying, sees_a_body_that_reads_its_own_node)
@@ -980,13 +1034,15 @@ Test(verifying, says_what_is_read_but_never_made)
     OK(tn_diagnostics_create(&list));
     cr_assert_eq(tn_graph_verify(graph, list), TN_ERR_NAME);
     cr_assert_eq(tn_diagnostics_count(list), 2);
-    cr_assert_str_eq(tn_diagnostics_get(list, 0)->text,
-                     "node 'add' (Add): input 1 is 'wieght', which is no node's output, no input and no constant; "
-                     "did you mean 'weight'?");
+    cr_assert_str_eq(
+        tn_diagnostics_get(list, 0)->text,
+        "node 'add' (Add): input 1 is 'wieght', which is no node's output, no input and no constant; "
+        "did you mean 'weight'?");
     tn_diagnostics_destroy(list);
 }
 
-static void locate(void *user, const char *origin, const char *part, uint32_t *line, uint32_t *column)
+static void locate(void *user, const char *origin, const char *part, uint32_t *line,
+                   uint32_t *column)
 {
     cr_assert_str_eq(origin, "/nodes/0");
     *line = *(uint32_t *)user;
@@ -1011,7 +1067,9 @@ Test(verifying, tells_file_and_line)
     desc.origin = "/nodes/0";
     desc.domain = "com.example";
     OK(tn_graph_add_node(graph, &desc, NULL));
-    cr_assert_eq(strncmp(complaint_of(TN_ERR_NAME), "lenet.json:14:22: node 'conv' (com.example::Conv): ", 48), 0);
+    cr_assert_eq(strncmp(complaint_of(TN_ERR_NAME),
+                         "lenet.json:14:22: node 'conv' (com.example::Conv): ", 48),
+                 0);
     cr_assert_str_eq(tn_graph_file(graph), "lenet.json");
     tn_graph *clone;
     OK(tn_graph_clone(graph, &clone));
@@ -1121,7 +1179,8 @@ Test(cloning, creating_is_clean_when_memory_is_short)
 Test(inlining, moves_a_body_around_its_node)
 {
     sample(graph);
-    const tn_node_id wrap = tn_graph_find_node(graph, "wrap"), inner = tn_graph_first_node(graph, 1);
+    const tn_node_id wrap = tn_graph_find_node(graph, "wrap"),
+                     inner = tn_graph_first_node(graph, 1);
     const tn_value_id given = tn_graph_find_value(graph, 0, "add");
     tn_value_id result;
     char *before = text_of(graph);
@@ -1147,7 +1206,9 @@ Test(inlining, takes_nested_bodies_along)
     tn_value_id m = input(graph, middle, "m");
     tn_node_id deep = region_node(graph, middle, m, z, &inner);
     OK(tn_graph_add_output(graph, middle, "o", m)); /* an input given out directly */
-    const tn_attribute attribute = { .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = &middle };
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = &middle
+    };
     tn_node_desc desc = describe(0, "If", &x, 1);
     desc.attributes = &attribute;
     desc.attribute_count = 1;
@@ -1180,8 +1241,12 @@ static tn_graph *make_function(tn_graph *g)
     tn_value_id a = input(f, 0, "a");
     input(f, 0, "b");
     tn_node_id softmax = node(f, 0, "Softmax", a, TN_NONE);
-    const tn_attribute reference = { .size = sizeof reference, .type = TN_ATTR_REF, .name = "axis", .s = { "axis", 4 } };
-    const tn_attribute gone = { .size = sizeof gone, .type = TN_ATTR_REF, .name = "beta", .s = { "beta", 4 } };
+    const tn_attribute reference = {
+        .size = sizeof reference, .type = TN_ATTR_REF, .name = "axis", .s = { "axis", 4 }
+    };
+    const tn_attribute gone = {
+        .size = sizeof gone, .type = TN_ATTR_REF, .name = "beta", .s = { "beta", 4 }
+    };
     OK(tn_graph_set_attribute(f, softmax, &reference));
     OK(tn_graph_set_attribute(f, softmax, &gone));
     tn_node_id wrap = region_node(f, 0, out(f, softmax), a, &body);
@@ -1260,7 +1325,9 @@ Test(inlining, between_strangers_translates_dimensions)
     OK(tn_graph_inline(graph, call, other, 0, &x, 1, &result, 1));
     char text[16];
     tn_graph_destroy(other);
-    cr_assert_eq(tn_graph_dim_text(graph, tn_graph_value(graph, result)->type->dims[0], text, sizeof text), 3);
+    cr_assert_eq(
+        tn_graph_dim_text(graph, tn_graph_value(graph, result)->type->dims[0], text, sizeof text),
+        3);
     cr_assert_str_eq(text, "N*2");
 }
 
@@ -1271,7 +1338,8 @@ Test(inlining, refuses_what_does_not_fit)
     tn_node_id wrap = tn_graph_find_node(graph, "wrap"), relu = tn_graph_find_node(graph, "relu");
     cr_assert_eq(tn_graph_inline(graph, relu, graph, 1, &x, 1, results, 1), TN_ERR_ARGUMENT);
     cr_assert_eq(tn_graph_inline(graph, wrap, graph, 1, &x, 1, results, 2), TN_ERR_ARGUMENT);
-    cr_assert_eq(tn_graph_inline(graph, wrap, graph, 1, (tn_value_id[]){ x, x }, 2, results, 1), TN_ERR_ARGUMENT);
+    cr_assert_eq(tn_graph_inline(graph, wrap, graph, 1, (tn_value_id[]){ x, x }, 2, results, 1),
+                 TN_ERR_ARGUMENT);
     cr_assert_eq(tn_graph_inline(graph, wrap, graph, 9, &x, 1, results, 1), TN_ERR_STALE);
 }
 
@@ -1323,7 +1391,8 @@ Test(whole, functions_are_unique_and_declare_attributes)
 Test(whole, the_table_for_plugins_has_no_gap)
 {
     const unsigned char *bytes = (const unsigned char *)&tn_graph_functions;
-    for (size_t at = offsetof(tn_graph_api, first_node); at < sizeof tn_graph_functions; at += sizeof(void *)) {
+    for (size_t at = offsetof(tn_graph_api, first_node); at < sizeof tn_graph_functions;
+         at += sizeof(void *)) {
         void *function;
         memcpy(&function, bytes + at, sizeof function);
         cr_assert_not_null(function, "at offset %d", (int)at);

@@ -83,8 +83,11 @@ static char *picture(const tn_graph *graph)
         if (!view || !view->constant)
             continue;
         if (view->constant->dtype != TN_STRING)
-            tn_add(&out, "%s %016" PRIx64 "\n", view->name, tn_hash(view->constant->data, view->constant->bytes, 0));
-        for (size_t j = 0; view->constant->dtype == TN_STRING && j < view->constant->bytes / sizeof(tn_text); j++) {
+            tn_add(&out, "%s %016" PRIx64 "\n", view->name,
+                   tn_hash(view->constant->data, view->constant->bytes, 0));
+        for (size_t j = 0;
+             view->constant->dtype == TN_STRING && j < view->constant->bytes / sizeof(tn_text);
+             j++) {
             const tn_text *text = (const tn_text *)view->constant->data + j;
             tn_add(&out, "%s %016" PRIx64 "\n", view->name, tn_hash(text->bytes, text->count, 0));
         }
@@ -196,16 +199,19 @@ Test(json, reads_what_the_text_says)
     cr_expect_eq(attribute_of(g, "conv#2", "none")->type, TN_ATTR_INTS);
     cr_expect_eq(attribute_of(g, "conv#2", "big")->i, INT64_MIN);
     cr_expect_eq(attribute_of(g, "conv#2", "t")->types[0].kind, TN_SEQUENCE);
-    cr_expect_eq(attribute_of(g, "conv#2", "ts")->types[0].dims[0], x->dims[0], "one symbol, one handle");
+    cr_expect_eq(attribute_of(g, "conv#2", "ts")->types[0].dims[0], x->dims[0],
+                 "one symbol, one handle");
     cr_expect_eq(attribute_of(g, "call", "slope")->type, TN_ATTR_FLOAT, "the function says so");
 
     const tn_node_view *last = tn_graph_node(g, node_named(g, TN_TOP_REGION, "last"));
     cr_expect_eq(last->inputs[1], TN_NONE);
     cr_expect_str_eq(tn_graph_node_doc(g, node_named(g, TN_TOP_REGION, "last")), "written first");
     cr_expect_eq(tn_graph_function_count(g), 2);
-    cr_expect_str_eq(tn_graph_opset(tn_graph_function(g, 1, NULL, NULL, NULL), 1, &version), "com.example", "as the model's");
+    cr_expect_str_eq(tn_graph_opset(tn_graph_function(g, 1, NULL, NULL, NULL), 1, &version),
+                     "com.example", "as the model's");
     OK(tn_graph_verify(g, NULL));
-    cr_expect_str_eq(tn_graph_node(g, tn_graph_first_node(g, TN_TOP_REGION))->name, "conv", "sorted");
+    cr_expect_str_eq(tn_graph_node(g, tn_graph_first_node(g, TN_TOP_REGION))->name, "conv",
+                     "sorted");
     tn_graph_destroy(g);
     tn_registry_destroy(registry);
 }
@@ -215,12 +221,24 @@ Test(json, writes_what_it_read)
     tn_registry *registry = open_registry();
     tn_graph *g = read_string(registry, "all.json", everything);
     char *text = round_trip(registry, g);
-    cr_expect(strstr(text, "\"c.random\": {\"dtype\": \"float32\", \"shape\": [1000], \"random\": {\"distribution\": \"normal\", \"mean\": 1.0, \"std\": 0.25, \"seed\": \"18446744073709551615\"}}"));
-    cr_expect(strstr(text, "\"data\": [0.1, -0.0, 3.4028235e+38, \"NaN\", \"Infinity\", \"-Infinity\"]"));
-    cr_expect(strstr(text, "\"c.bits\": {\"dtype\": \"float32\", \"shape\": [2], \"bytes\": \"AQDAfwAAwP8=\"}"), "a NaN with contents keeps them");
-    cr_expect(strstr(text, "\"attributes\": {\"kernel_shape\": [3, 3], \"group\": 1, \"auto_pad\": \"SAME_UPPER\", \"alpha\": 1.0, \"scales\": [1.0, 0.5, \"NaN\"]"));
-    cr_expect(strstr(text, "\"i\": {\"int\": 3}, \"f\": {\"float\": 3.0}, \"s\": {\"string\": \"text\"}"), "types are written out where no schema tells");
-    cr_expect(strstr(text, "\"attributes\": [\"open\", {\"name\": \"slope\", \"default\": {\"float\": 1.0}}, {\"name\": \"must\", \"required\": true}]"));
+    cr_expect(strstr(
+        text,
+        "\"c.random\": {\"dtype\": \"float32\", \"shape\": [1000], \"random\": {\"distribution\": \"normal\", \"mean\": 1.0, \"std\": 0.25, \"seed\": \"18446744073709551615\"}}"));
+    cr_expect(
+        strstr(text, "\"data\": [0.1, -0.0, 3.4028235e+38, \"NaN\", \"Infinity\", \"-Infinity\"]"));
+    cr_expect(
+        strstr(text,
+               "\"c.bits\": {\"dtype\": \"float32\", \"shape\": [2], \"bytes\": \"AQDAfwAAwP8=\"}"),
+        "a NaN with contents keeps them");
+    cr_expect(strstr(
+        text,
+        "\"attributes\": {\"kernel_shape\": [3, 3], \"group\": 1, \"auto_pad\": \"SAME_UPPER\", \"alpha\": 1.0, \"scales\": [1.0, 0.5, \"NaN\"]"));
+    cr_expect(
+        strstr(text, "\"i\": {\"int\": 3}, \"f\": {\"float\": 3.0}, \"s\": {\"string\": \"text\"}"),
+        "types are written out where no schema tells");
+    cr_expect(strstr(
+        text,
+        "\"attributes\": [\"open\", {\"name\": \"slope\", \"default\": {\"float\": 1.0}}, {\"name\": \"must\", \"required\": true}]"));
     cr_expect_not(strstr(text, "\"weights\""));
     free(text);
     text = round_trip(NULL, g);
@@ -232,9 +250,13 @@ Test(json, writes_what_it_read)
 
 Test(json, leaves_out_what_the_schema_fills_in)
 {
-    tn_graph *g = read_string(NULL, "g.json", "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],"
-                                              "\"nodes\": [{\"name\": \"a\", \"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}]}");
-    const tn_attribute filled = { .size = sizeof filled, .type = TN_ATTR_INT, .name = "axis", .i = 1 };
+    tn_graph *g = read_string(
+        NULL, "g.json",
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],"
+        "\"nodes\": [{\"name\": \"a\", \"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]}]}");
+    const tn_attribute filled = {
+        .size = sizeof filled, .type = TN_ATTR_INT, .name = "axis", .i = 1
+    };
     OK(tn_graph_set_default_attribute(g, node_named(g, TN_TOP_REGION, "a"), &filled));
     const char *path = path_in(make_folder(), "g.json");
     OK(tn_json_write(NULL, g, path, NULL));
@@ -262,13 +284,23 @@ static tn_graph *plain_weights(void)
     static const char *const names[] = { "odd", "wide", "even" };
     tn_value_id value = TN_NONE;
     for (size_t k = 0; k < TN_COUNT(names); k++) {
-        const tn_constant_desc desc = { .size = sizeof desc, .name = names[k], .value = TN_NONE, .tensor = value_named(from, names[k])->constant };
+        const tn_constant_desc desc = { .size = sizeof desc,
+                                        .name = names[k],
+                                        .value = TN_NONE,
+                                        .tensor = value_named(from, names[k])->constant };
         OK(tn_graph_add_constant(g, &desc, &value));
     }
     static unsigned char nibbles[40] = { 0x21, 0x43 };
     static const int64_t dims[] = { 2, 40 };
-    const tn_tensor packed = { .size = sizeof packed, .dtype = TN_INT4, .rank = 2, .dims = dims, .data = nibbles, .bytes = sizeof nibbles };
-    const tn_constant_desc desc = { .size = sizeof desc, .name = "packed", .value = TN_NONE, .tensor = &packed };
+    const tn_tensor packed = { .size = sizeof packed,
+                               .dtype = TN_INT4,
+                               .rank = 2,
+                               .dims = dims,
+                               .data = nibbles,
+                               .bytes = sizeof nibbles };
+    const tn_constant_desc desc = {
+        .size = sizeof desc, .name = "packed", .value = TN_NONE, .tensor = &packed
+    };
     OK(tn_graph_add_constant(g, &desc, &value));
     OK(tn_graph_add_output(g, TN_TOP_REGION, NULL, value));
     tn_graph_destroy(from);
@@ -277,19 +309,23 @@ static tn_graph *plain_weights(void)
 
 Test(json, puts_large_constants_beside)
 {
-    const char *folder = make_folder(), *path = path_in(folder, "w.json"), *weights = path_in(folder, "w.safetensors");
+    const char *folder = make_folder(), *path = path_in(folder, "w.json"),
+               *weights = path_in(folder, "w.safetensors");
     tn_graph *g = plain_weights();
     OK(tn_json_write(NULL, g, path, NULL));
     char *text = file_text(path);
     cr_expect(strstr(text, "\"weights\": \"w.safetensors\""));
-    cr_expect(strstr(text, "\"wide\": {\"dtype\": \"float64\", \"shape\": [65], \"tensor\": \"wide\"}"));
-    cr_expect(strstr(text, "\"packed\": {\"dtype\": \"int4\", \"shape\": [2, 40], \"tensor\": \"packed\"}"));
+    cr_expect(
+        strstr(text, "\"wide\": {\"dtype\": \"float64\", \"shape\": [65], \"tensor\": \"wide\"}"));
+    cr_expect(strstr(
+        text, "\"packed\": {\"dtype\": \"int4\", \"shape\": [2, 40], \"tensor\": \"packed\"}"));
     free(text);
     tn_graph *again = read_path(NULL, path);
     expect_same(g, again);
     static const char *const names[] = { "odd", "wide", "even", "packed" };
     for (size_t k = 0; k < TN_COUNT(names); k++) {
-        tn_constant *constant = tn_graph_constant(again, tn_graph_find_value(again, TN_TOP_REGION, names[k]));
+        tn_constant *constant = tn_graph_constant(
+            again, tn_graph_find_value(again, TN_TOP_REGION, names[k]));
         cr_expect(tn_buffer_is_mapped(constant->buffer), "%s lies in the file", names[k]);
     }
     cr_expect_eq((uintptr_t)value_named(again, "even")->constant->data % 64, 0);
@@ -324,9 +360,12 @@ Test(json, reads_random_constants_from_memory)
 Test(json, stays_in_its_folder)
 {
     const char *folder = make_folder(), *inside = path_in(folder, "in");
-    static const struct { const char *weights, *message; } cases[] = {
+    static const struct {
+        const char *weights, *message;
+    } cases[] = {
         { "../secret.safetensors", "'../secret.safetensors' is no path inside the graph's folder" },
-        { "a/../../secret.safetensors", "'a/../../secret.safetensors' is no path inside the graph's folder" },
+        { "a/../../secret.safetensors",
+          "'a/../../secret.safetensors' is no path inside the graph's folder" },
         { "/etc/hostname", "'/etc/hostname' is no path inside the graph's folder" },
         { "link.safetensors", "'link.safetensors' leads outside the graph's folder" },
         { "", "'' is no path inside the graph's folder" },
@@ -337,8 +376,11 @@ Test(json, stays_in_its_folder)
     for (size_t k = 0; k < TN_COUNT(cases); k++) {
         char text[300], expected[400];
         tn_graph *g = NULL;
-        snprintf(text, sizeof text, "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"c\"], \"weights\": \"%s\","
-                                    " \"constants\": {\"c\": {\"dtype\": \"float32\", \"shape\": [1]}}, \"nodes\": []}", cases[k].weights);
+        snprintf(
+            text, sizeof text,
+            "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"c\"], \"weights\": \"%s\","
+            " \"constants\": {\"c\": {\"dtype\": \"float32\", \"shape\": [1]}}, \"nodes\": []}",
+            cases[k].weights);
         const char *path = path_in(folder, "in/g.json");
         cr_expect_eq(tn_json_read(NULL, path, text, strlen(text), NULL, NULL, &g), TN_ERR_IO);
         snprintf(expected, sizeof expected, "%s:1:70: %s", path, cases[k].message);
@@ -351,14 +393,18 @@ static void expect_weights_complaint(const char *constant, const char *expected)
     static const unsigned char data[16] = { 0 };
     char bytes[300], text[400];
     const char *folder = make_folder(), *path = path_in(folder, "g.json");
-    static const char header[] = "{\"conv.w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]},\"flag\":{\"dtype\":\"BOOL\",\"shape\":[2],\"data_offsets\":[12,14]}}";
+    static const char header[] =
+        "{\"conv.w\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,12]},\"flag\":{\"dtype\":\"BOOL\",\"shape\":[2],\"data_offsets\":[12,14]}}";
     memset(bytes, 0, 8);
     bytes[0] = (char)(sizeof header - 1);
     memcpy(bytes + 8, header, sizeof header - 1);
     memcpy(bytes + 8 + sizeof header - 1, data, 14);
     bytes[8 + sizeof header - 1 + 13] = 7;
     OK(tn_file_write(path_in(folder, "g.safetensors"), bytes, 8 + sizeof header - 1 + 14));
-    snprintf(text, sizeof text, "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"c\"], \"weights\": \"g.safetensors\", \"nodes\": [],\n\"constants\": {\"c\": %s}}", constant);
+    snprintf(
+        text, sizeof text,
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"c\"], \"weights\": \"g.safetensors\", \"nodes\": [],\n\"constants\": {\"c\": %s}}",
+        constant);
     tn_graph *g;
     const tn_status status = tn_json_read(NULL, path, text, strlen(text), NULL, NULL, &g);
     cr_expect_neq(status, TN_OK);
@@ -367,26 +413,31 @@ static void expect_weights_complaint(const char *constant, const char *expected)
 
 Test(json, compares_stored_tensors_with_what_is_said_1)
 {
-    expect_weights_complaint("{\"dtype\": \"float32\", \"shape\": [4], \"tensor\": \"conv.w\"}",
-                             ":2:50: tensor \"conv.w\" has shape [3] in \"g.safetensors\": expected [4]");
+    expect_weights_complaint(
+        "{\"dtype\": \"float32\", \"shape\": [4], \"tensor\": \"conv.w\"}",
+        ":2:50: tensor \"conv.w\" has shape [3] in \"g.safetensors\": expected [4]");
 }
 Test(json, compares_stored_tensors_with_what_is_said_2)
 {
-    expect_weights_complaint("{\"dtype\": \"int32\", \"shape\": [3], \"tensor\": \"conv.w\"}",
-                             ":2:30: tensor \"conv.w\" is of type float32 in \"g.safetensors\": expected int32");
+    expect_weights_complaint(
+        "{\"dtype\": \"int32\", \"shape\": [3], \"tensor\": \"conv.w\"}",
+        ":2:30: tensor \"conv.w\" is of type float32 in \"g.safetensors\": expected int32");
 }
 Test(json, compares_stored_tensors_with_what_is_said_3)
 {
-    expect_weights_complaint("{\"dtype\": \"float32\", \"shape\": [3], \"tensor\": \"conv.v\"}",
-                             ":2:65: \"g.safetensors\" has no tensor \"conv.v\"; did you mean \"conv.w\"?");
+    expect_weights_complaint(
+        "{\"dtype\": \"float32\", \"shape\": [3], \"tensor\": \"conv.v\"}",
+        ":2:65: \"g.safetensors\" has no tensor \"conv.v\"; did you mean \"conv.w\"?");
 }
 Test(json, compares_stored_tensors_with_what_is_said_4)
 {
-    expect_weights_complaint("{\"dtype\": \"bool\", \"shape\": [2], \"tensor\": \"flag\"}", ":2:62: element 1 of type bool is byte 7: expected 0 or 1");
+    expect_weights_complaint("{\"dtype\": \"bool\", \"shape\": [2], \"tensor\": \"flag\"}",
+                             ":2:62: element 1 of type bool is byte 7: expected 0 or 1");
 }
 Test(json, compares_stored_tensors_with_what_is_said_5)
 {
-    expect_weights_complaint("{\"dtype\": \"string\", \"shape\": [2], \"tensor\": \"flag\"}", ":2:20: a weights file cannot hold texts: expected \"data\"");
+    expect_weights_complaint("{\"dtype\": \"string\", \"shape\": [2], \"tensor\": \"flag\"}",
+                             ":2:20: a weights file cannot hold texts: expected \"data\"");
 }
 
 /* ---- complaints ------------------------------------------------------------------------------------------ */
@@ -412,12 +463,14 @@ static void check_case(const tn_registry *registry, const char *text, const char
     tn_diagnostics *diagnostics;
     tn_graph *g = NULL;
     OK(tn_diagnostics_create(&diagnostics));
-    const tn_status status = tn_json_read(registry, "g.json", text, strlen(text), NULL, diagnostics, &g);
+    const tn_status status = tn_json_read(registry, "g.json", text, strlen(text), NULL, diagnostics,
+                                          &g);
     cr_expect_neq(status, TN_OK, "%s", text);
     cr_expect_null(g);
     for (size_t k = 0; k < tn_diagnostics_count(diagnostics); k++)
         tn_add(&said, "    %s\n", tn_diagnostics_get(diagnostics, k)->text);
-    cr_expect_str_eq(tn_builder_text(&said), expected, "%s\nsaid\n%sexpected\n%s", text, tn_builder_text(&said), expected);
+    cr_expect_str_eq(tn_builder_text(&said), expected, "%s\nsaid\n%sexpected\n%s", text,
+                     tn_builder_text(&said), expected);
     if (tn_diagnostics_count(diagnostics) > 0) {
         cr_expect_str_eq(tn_error_message(), tn_diagnostics_get(diagnostics, 0)->text);
         cr_expect_eq(status, tn_diagnostics_get(diagnostics, 0)->status);
@@ -460,7 +513,8 @@ Test(json, says_what_is_wrong_word_for_word)
         cr_assert(text && text != line, "%s", line);
         *text++ = 0;
         size_t k = 0;
-        while (k < frame_count && (strncmp(frames[k], line, strlen(line)) != 0 || frames[k][strlen(line)] != ' '))
+        while (k < frame_count &&
+               (strncmp(frames[k], line, strlen(line)) != 0 || frames[k][strlen(line)] != ' '))
             k++;
         cr_assert_lt(k, frame_count, "there is no frame %s", line);
         tn_builder framed = { 0 }, expected = { 0 };
@@ -479,9 +533,10 @@ Test(json, says_what_is_wrong_word_for_word)
 
 Test(json, finds_nodes_again_for_later_stages)
 {
-    static const char text[] = "{\"tenon\": 1, \"opset\": 21,\n \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],\n \"nodes\": [\n"
-                               "  {\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"h\"]},\n"
-                               "  {\"name\": \"b\", \"op\": \"Conv\", \"inputs\": [\"h\",\n   \"x\"], \"outputs\": [\"y\"], \"attributes\": {\"a\\u002fb\": 1}}]}";
+    static const char text[] =
+        "{\"tenon\": 1, \"opset\": 21,\n \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],\n \"nodes\": [\n"
+        "  {\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"h\"]},\n"
+        "  {\"name\": \"b\", \"op\": \"Conv\", \"inputs\": [\"h\",\n   \"x\"], \"outputs\": [\"y\"], \"attributes\": {\"a\\u002fb\": 1}}]}";
     tn_graph *g = read_string(NULL, "dir/g.json", text), *clone;
     tn_diagnostic d = { 0 };
     tn_graph_locate(g, node_named(g, TN_TOP_REGION, "b"), "/inputs/1", &d);
@@ -509,36 +564,50 @@ static tn_status read_limited(const char *text, tn_limits limits)
 
 Test(json, keeps_to_its_limits)
 {
-    static const char two[] = "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],"
-                              "\"nodes\": [{\"op\": \"If\", \"inputs\": [\"x\"], \"outputs\": [\"h\"], \"attributes\": {\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"z\"],"
-                              "\"nodes\": [{\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]}]}}}}, {\"op\": \"Relu\", \"inputs\": [\"h\"], \"outputs\": [\"y\"]}]}";
-    cr_expect_eq(read_limited(two, (tn_limits){ .nodes = 3, .nesting = 1, .file_bytes = sizeof two - 1 }), TN_OK);
+    static const char two[] =
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],"
+        "\"nodes\": [{\"op\": \"If\", \"inputs\": [\"x\"], \"outputs\": [\"h\"], \"attributes\": {\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"z\"],"
+        "\"nodes\": [{\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"z\"]}]}}}}, {\"op\": \"Relu\", \"inputs\": [\"h\"], \"outputs\": [\"y\"]}]}";
+    cr_expect_eq(
+        read_limited(two, (tn_limits){ .nodes = 3, .nesting = 1, .file_bytes = sizeof two - 1 }),
+        TN_OK);
     cr_expect_eq(read_limited(two, (tn_limits){ .nodes = 2 }), TN_ERR_LIMIT);
-    cr_expect_str_eq(tn_error_message(), "g.json:1:230: in If/then_branch: there are 3 nodes up to here: the limit is 2");
+    cr_expect_str_eq(
+        tn_error_message(),
+        "g.json:1:230: in If/then_branch: there are 3 nodes up to here: the limit is 2");
     cr_expect_eq(read_limited(two, (tn_limits){ .file_bytes = 100 }), TN_ERR_LIMIT);
     cr_expect_str_eq(tn_error_message(), "g.json:1:1: the graph has 337 bytes: the limit is 100");
     cr_expect_eq(read_limited(weighty, (tn_limits){ .weight_bytes = 610 }), TN_ERR_LIMIT);
-    cr_expect_str_eq(tn_error_message(), "g.json:1:251: with 520 bytes here, the constants take more than the limit of 610");
+    cr_expect_str_eq(
+        tn_error_message(),
+        "g.json:1:251: with 520 bytes here, the constants take more than the limit of 610");
 
     tn_builder deep = { 0 };
     for (int k = 0; k < 3000; k++)
         tn_add(&deep, "[");
     cr_expect_eq(read_limited(tn_builder_text(&deep), (tn_limits){ .nesting = 64 }), TN_ERR_LIMIT);
     cr_expect_str_eq(tn_error_message(), "g.json:1:409: brackets nest deeper than 408");
-    cr_expect_eq(read_limited(tn_builder_text(&deep), (tn_limits){ .nesting = 100000 }), TN_ERR_LIMIT);
+    cr_expect_eq(read_limited(tn_builder_text(&deep), (tn_limits){ .nesting = 100000 }),
+                 TN_ERR_LIMIT);
     cr_expect_str_eq(tn_error_message(), "g.json:1:2001: brackets nest deeper than 2000");
     tn_builder_fini(&deep);
 
     tn_builder nested = { 0 };
-    tn_add(&nested, "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"x\"], \"nodes\": [");
+    tn_add(
+        &nested,
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"x\"], \"nodes\": [");
     for (int k = 0; k < 5; k++)
-        tn_add(&nested, "{\"op\": \"If\", \"inputs\": [\"x\"], \"outputs\": [\"v%d\"], \"attributes\": {\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"x\"], \"nodes\": [", k);
+        tn_add(
+            &nested,
+            "{\"op\": \"If\", \"inputs\": [\"x\"], \"outputs\": [\"v%d\"], \"attributes\": {\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"x\"], \"nodes\": [",
+            k);
     for (int k = 0; k < 5; k++)
         tn_add(&nested, "]}}}}");
     tn_add(&nested, "]}");
     cr_expect_eq(read_limited(tn_builder_text(&nested), (tn_limits){ .nesting = 5 }), TN_OK);
     cr_expect_eq(read_limited(tn_builder_text(&nested), (tn_limits){ .nesting = 4 }), TN_ERR_LIMIT);
-    cr_expect(strstr(tn_error_message(), "node 'v4'") || strstr(tn_error_message(), "graphs nest deeper than 4"));
+    cr_expect(strstr(tn_error_message(), "node 'v4'") ||
+              strstr(tn_error_message(), "graphs nest deeper than 4"));
     tn_builder_fini(&nested);
 }
 
@@ -547,12 +616,15 @@ Test(json, counts_complaints_beyond_a_hundred)
     tn_builder text = { 0 };
     tn_diagnostics *diagnostics;
     tn_graph *g;
-    tn_add(&text, "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"y\"], \"nodes\": [");
+    tn_add(&text,
+           "{\"tenon\": 1, \"opset\": 21, \"inputs\": [], \"outputs\": [\"y\"], \"nodes\": [");
     for (int k = 0; k < 150; k++)
-        tn_add(&text, "%s{\"op\": \"Relu\", \"inputs\": [\"none%d\"], \"outputs\": []}", k ? ", " : "", k);
+        tn_add(&text, "%s{\"op\": \"Relu\", \"inputs\": [\"none%d\"], \"outputs\": []}",
+               k ? ", " : "", k);
     tn_add(&text, "]}");
     OK(tn_diagnostics_create(&diagnostics));
-    cr_expect_eq(tn_json_read(NULL, "g.json", text.text, text.count, NULL, diagnostics, &g), TN_ERR_NAME);
+    cr_expect_eq(tn_json_read(NULL, "g.json", text.text, text.count, NULL, diagnostics, &g),
+                 TN_ERR_NAME);
     cr_expect_eq(tn_diagnostics_count(diagnostics), 100);
     cr_expect_eq(tn_diagnostics_total(diagnostics, TN_SEVERITY_ERROR), 151);
     tn_diagnostics_destroy(diagnostics);
@@ -571,18 +643,33 @@ Test(json, writer_refuses_what_json_cannot_say)
     OK(tn_diagnostics_create(&diagnostics));
     cr_expect_eq(tn_json_write(NULL, g, path, diagnostics), TN_ERR_FORMAT);
     cr_assert_eq(tn_diagnostics_count(diagnostics), 3);
-    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 0)->message, "the graph imports no operator set, which a JSON graph must say");
-    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 1)->message, "input '\xff' has no element type, which a JSON graph must say");
-    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 2)->message, "the name of an input is not UTF-8, which a name in JSON must be");
+    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 0)->message,
+                     "the graph imports no operator set, which a JSON graph must say");
+    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 1)->message,
+                     "input '\xff' has no element type, which a JSON graph must say");
+    cr_expect_str_eq(tn_diagnostics_get(diagnostics, 2)->message,
+                     "the name of an input is not UTF-8, which a name in JSON must be");
     cr_expect_neq(access(path, F_OK), 0, "nothing was written");
+    cr_expect_eq(tn_json_write(NULL, g, path, NULL), TN_ERR_FORMAT);
+    cr_expect_str_eq(tn_error_message() + strlen(path),
+                     ": the graph imports no operator set, which a JSON graph must say");
+    cr_expect_eq(tn_json_write(NULL, g, "/nowhere/g.json", NULL), TN_ERR_FORMAT);
+    OK(tn_graph_set_opset(g, "", 21));
+    OK(tn_graph_rename_value(g, x, "x"));
+    OK(tn_graph_set_type(g, x,
+                         &(tn_type){ .size = sizeof(tn_type), .dtype = TN_FLOAT32, .rank = -1 }));
+    cr_expect_eq(tn_json_write(NULL, g, "/nowhere/g.json", NULL), TN_ERR_IO);
+    cr_expect_str_eq(tn_error_message(),
+                     "cannot write '/nowhere/g.json': No such file or directory");
     tn_diagnostics_destroy(diagnostics);
     tn_graph_destroy(g);
 }
 
 Test(json, reads_a_function_by_itself)
 {
-    static const char body[] = "{\"inputs\": [\"X\"], \"outputs\": [\"Y\"], \"opset\": 13, \"attributes\": [{\"name\": \"alpha\", \"default\": {\"float\": 1}}],"
-                               " \"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"X\"], \"outputs\": [\"Y\"], \"attributes\": {\"alpha\": {\"ref\": \"alpha\"}}}]}";
+    static const char body[] =
+        "{\"inputs\": [\"X\"], \"outputs\": [\"Y\"], \"opset\": 13, \"attributes\": [{\"name\": \"alpha\", \"default\": {\"float\": 1}}],"
+        " \"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"X\"], \"outputs\": [\"Y\"], \"attributes\": {\"alpha\": {\"ref\": \"alpha\"}}}]}";
     tn_graph *g;
     const tn_attribute *attributes;
     OK(tn_json_read_body(NULL, body, NULL, &g));
@@ -590,11 +677,16 @@ Test(json, reads_a_function_by_itself)
     cr_expect_eq(attributes[0].f, 1.0);
     cr_expect_eq(attribute_of(g, "conv", "alpha")->type, TN_ATTR_REF);
     tn_graph_destroy(g);
-    cr_expect_eq(tn_json_read_body(NULL, "{\"inputs\": [\"X\"], \"outputs\": [\"Z\"], \"nodes\": []}", NULL, &g), TN_ERR_NAME);
-    cr_expect_str_eq(tn_error_message(), "1:31: an output is \"Z\", which is no input, constant or output of a node");
+    cr_expect_eq(tn_json_read_body(
+                     NULL, "{\"inputs\": [\"X\"], \"outputs\": [\"Z\"], \"nodes\": []}", NULL, &g),
+                 TN_ERR_NAME);
+    cr_expect_str_eq(tn_error_message(),
+                     "1:31: an output is \"Z\", which is no input, constant or output of a node");
 }
 
 Test(json, reads_behind_a_byte_order_mark)
 {
-    tn_graph_destroy(read_string(NULL, NULL, "\xef\xbb\xbf{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"x\"], \"nodes\": []}"));
+    tn_graph_destroy(read_string(
+        NULL, NULL,
+        "\xef\xbb\xbf{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"x\"], \"nodes\": []}"));
 }

@@ -21,7 +21,8 @@
 
 static tn_registry *empty(void)
 {
-    const tn_runtime_options options = { .size = sizeof options, .flags = TN_RUNTIME_NO_DEFAULT_PATHS };
+    const tn_runtime_options options = { .size = sizeof options,
+                                         .flags = TN_RUNTIME_NO_DEFAULT_PATHS };
     tn_registry *registry;
     OK(tn_registry_create(&options, NULL, NULL, &registry));
     return registry;
@@ -78,7 +79,9 @@ static void drop_place(const place *p)
 
 static tn_registry *open_path(const char *path, tn_diagnostics *diagnostics)
 {
-    const tn_runtime_options options = { .size = sizeof options, .flags = TN_RUNTIME_NO_DEFAULT_PATHS, .plugin_path = path };
+    const tn_runtime_options options = { .size = sizeof options,
+                                         .flags = TN_RUNTIME_NO_DEFAULT_PATHS,
+                                         .plugin_path = path };
     tn_registry *registry;
     OK(tn_registry_create(&options, NULL, diagnostics, &registry));
     return registry;
@@ -126,7 +129,8 @@ Test(registry, an_object_without_the_symbol_is_refused)
 Test(registry, another_magic_is_refused)
 {
     refused("abi_magic", TN_ERR_PLUGIN);
-    SAYS("%s is no Tenon plugin: its magic is 0x0000000000001234, not 0x31306e6f6e6574ab", built("abi_magic"));
+    SAYS("%s is no Tenon plugin: its magic is 0x0000000000001234, not 0x31306e6f6e6574ab",
+         built("abi_magic"));
 }
 
 Test(registry, another_abi_is_refused)
@@ -151,7 +155,8 @@ Test(registry, the_loaders_own_words_are_passed_on)
 {
     tn_registry *registry = empty();
     cr_assert_eq(tn_registry_load_file(registry, built("unresolved"), NULL), TN_ERR_PLUGIN);
-    SAYS("%s cannot be loaded: %s: undefined symbol: tenon_test_nobody_has_this", built("unresolved"), built("unresolved"));
+    SAYS("%s cannot be loaded: %s: undefined symbol: tenon_test_nobody_has_this",
+         built("unresolved"), built("unresolved"));
     tn_registry_destroy(registry);
 }
 
@@ -167,8 +172,10 @@ Test(registry, a_text_file_is_refused_by_the_loader)
     tn_registry *registry = empty();
     cr_assert_eq(tn_registry_load_file(registry, path, NULL), TN_ERR_PLUGIN);
     snprintf(expected, sizeof expected, "%s cannot be loaded: %s: file too short", path, path);
-    cr_assert(strstr(tn_error_message(), "cannot be loaded") && (strstr(tn_error_message(), "invalid ELF header") ||
-              strcmp(tn_error_message(), expected) == 0), "%s", tn_error_message());
+    cr_assert(strstr(tn_error_message(), "cannot be loaded") &&
+                  (strstr(tn_error_message(), "invalid ELF header") ||
+                   strcmp(tn_error_message(), expected) == 0),
+              "%s", tn_error_message());
     tn_registry_destroy(registry);
     drop_place(&p);
 }
@@ -183,7 +190,8 @@ Test(registry, a_file_that_others_may_write_is_refused)
     chmod(file, 0666);
     tn_registry *registry = empty();
     cr_assert_eq(tn_registry_load_file(registry, file, NULL), TN_ERR_PLUGIN);
-    SAYS("%s: refused, because others may write to its file (mode 0666); 'chmod go-w' would do", file);
+    SAYS("%s: refused, because others may write to its file (mode 0666); 'chmod go-w' would do",
+         file);
     tn_registry_destroy(registry);
     drop_place(&p);
 }
@@ -197,9 +205,12 @@ Test(registry, a_folder_that_others_may_write_is_refused_unless_trusted)
     snprintf(folder, sizeof folder, "%s/plugins", p.folder);
     chmod(folder, 0777);
     cr_assert_eq(tn_registry_load_file(registry, file, NULL), TN_ERR_PLUGIN);
-    SAYS("%s: refused, because others may write to its folder (mode 0777); 'chmod go-w' would do", file);
+    SAYS("%s: refused, because others may write to its folder (mode 0777); 'chmod go-w' would do",
+         file);
     tn_registry_destroy(registry);
-    const tn_runtime_options trusting = { .size = sizeof trusting, .flags = TN_RUNTIME_NO_DEFAULT_PATHS | TN_RUNTIME_TRUST_FILES };
+    const tn_runtime_options trusting = {
+        .size = sizeof trusting, .flags = TN_RUNTIME_NO_DEFAULT_PATHS | TN_RUNTIME_TRUST_FILES
+    };
     OK(tn_registry_create(&trusting, NULL, NULL, &registry));
     OK(tn_registry_load_file(registry, file, NULL));
     tn_registry_destroy(registry);
@@ -299,9 +310,11 @@ Test(registry, twins_in_one_folder_are_an_error_that_names_both)
     tn_registry *registry = open_path(p.folder, NULL);
     cr_assert_eq(info_of(registry, "duplicate_a.so")->status, TN_OK);
     cr_assert_eq(info_of(registry, "duplicate_b.so")->status, TN_ERR_DUPLICATE);
-    snprintf(expected, sizeof expected,
-             "%s/plugins/duplicate_b.so: operator 'test.twins::Twin' since 3 is in %s/plugins/duplicate_a.so, too; "
-             "a plugin in a folder named earlier would be ahead", p.folder, p.folder);
+    snprintf(
+        expected, sizeof expected,
+        "%s/plugins/duplicate_b.so: operator 'test.twins::Twin' since 3 is in %s/plugins/duplicate_a.so, too; "
+        "a plugin in a folder named earlier would be ahead",
+        p.folder, p.folder);
     cr_assert_str_eq(info_of(registry, "duplicate_b.so")->message, expected);
     cr_assert_eq(info_of(registry, "duplicate_b.so")->operator_count, 0);
     tn_registry_destroy(registry);
@@ -320,7 +333,8 @@ Test(registry, the_earlier_folder_is_ahead_and_the_later_says_so)
     cr_assert_eq(info_of(registry, "duplicate_a.so")->status, TN_OK);
     snprintf(expected, sizeof expected,
              "left out: operator 'test.twins::Twin' since 3 (%s/plugins/duplicate_b.so is ahead); "
-             "kernel of 'test.twins::Twin' on 'reference' (%s/plugins/duplicate_b.so is ahead)", first.folder, first.folder);
+             "kernel of 'test.twins::Twin' on 'reference' (%s/plugins/duplicate_b.so is ahead)",
+             first.folder, first.folder);
     cr_assert_str_eq(info_of(registry, "duplicate_a.so")->message, expected);
     tn_registry_destroy(registry);
     drop_place(&first);
@@ -341,11 +355,13 @@ Test(registry, a_file_that_the_caller_loads_replaces_others)
     cr_assert_str_eq(after->plugin->info.file, file);
     cr_assert_str_eq(before->def.name, "Twin", "what sessions hold stays there");
     cr_assert_eq(info_of(registry, "duplicate_a.so")->operator_count, 0);
-    cr_assert(strstr(info_of(registry, "duplicate_a.so")->message, "left out: operator 'test.twins::Twin' since 3"));
+    cr_assert(strstr(info_of(registry, "duplicate_a.so")->message,
+                     "left out: operator 'test.twins::Twin' since 3"));
     OK(tn_registry_load_file(registry, file, NULL)); /* again: nothing happens */
     cr_assert_eq(tn_registry_plugin_count(registry), 2);
     snprintf(file, sizeof file, "%s", built("duplicate_a"));
-    cr_assert_eq(tn_registry_load_file(registry, file, NULL), TN_ERR_DUPLICATE, "two files of the caller's are equal");
+    cr_assert_eq(tn_registry_load_file(registry, file, NULL), TN_ERR_DUPLICATE,
+                 "two files of the caller's are equal");
     tn_registry_destroy(registry);
     drop_place(&p);
 }
@@ -364,10 +380,13 @@ Test(registry, a_backend_is_opened_when_asked_for)
     cr_assert_eq(backend->status, TN_OK);
     cr_assert_eq(info_of(registry, "kitchen.so")->opened, 1);
     const tn_kernel *kernels[2];
-    cr_assert_eq(tn_registry_kernels(registry, "kitchen", "test.kitchen", "Scale", 2, kernels, 2), 1);
+    cr_assert_eq(tn_registry_kernels(registry, "kitchen", "test.kitchen", "Scale", 2, kernels, 2),
+                 1);
     cr_assert_eq(kernels[0]->backend, backend);
-    cr_assert_eq(tn_registry_kernels(registry, "kitchen", "test.kitchen", "Scale", 1, kernels, 2), 0);
-    cr_assert_eq(tn_registry_kernels(registry, "never_there", "test.kitchen", "Scale", 1, kernels, 2), 1);
+    cr_assert_eq(tn_registry_kernels(registry, "kitchen", "test.kitchen", "Scale", 1, kernels, 2),
+                 0);
+    cr_assert_eq(
+        tn_registry_kernels(registry, "never_there", "test.kitchen", "Scale", 1, kernels, 2), 1);
     cr_assert_null(kernels[0]->backend);
     tn_registry_destroy(registry);
     drop_place(&p);
@@ -399,7 +418,8 @@ Test(registry, a_backend_file_must_bring_the_backend)
     put(&p, "backends", "kitchen", "oven");
     tn_registry *registry = open_path(p.folder, NULL);
     cr_assert_eq(tn_registry_backend(registry, "oven", 1, &backend), TN_ERR_BACKEND);
-    snprintf(expected, sizeof expected, "backend 'oven': %s/backends/oven.so registers no backend of that name", p.folder);
+    snprintf(expected, sizeof expected,
+             "backend 'oven': %s/backends/oven.so registers no backend of that name", p.folder);
     cr_assert_str_eq(tn_error_message(), expected);
     tn_registry_destroy(registry);
     drop_place(&p);
@@ -407,9 +427,24 @@ Test(registry, a_backend_file_must_bring_the_backend)
 
 /* ---- definitions with a mistake: linked in, one each --------------------------------------------------------------------- */
 
-static tn_status infer(tn_infer *ctx) { (void)ctx; return TN_OK; }
-static tn_status run(tn_run *ctx, const void *state, void *slot) { (void)ctx; (void)state; (void)slot; return TN_OK; }
-static tn_status match(tn_rewrite *ctx, tn_node_id node) { (void)ctx; (void)node; return TN_NO_MATCH; }
+static tn_status infer(tn_infer *ctx)
+{
+    (void)ctx;
+    return TN_OK;
+}
+static tn_status run(tn_run *ctx, const void *state, void *slot)
+{
+    (void)ctx;
+    (void)state;
+    (void)slot;
+    return TN_OK;
+}
+static tn_status match(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)ctx;
+    (void)node;
+    return TN_NO_MATCH;
+}
 
 static const tn_operator_def *next_operator;
 static const tn_kernel_def *next_kernel;
@@ -433,8 +468,12 @@ static tn_status load_next(const tn_host *host, tn_registrar *registrar)
     return TN_OK;
 }
 
-static const struct tn_plugin_entry entry = { .magic = TN_ABI_MAGIC, .abi_major = TN_ABI_MAJOR, .abi_minor = TN_ABI_MINOR,
-                                              .size = sizeof entry, .name = "own", .load = load_next };
+static const struct tn_plugin_entry entry = { .magic = TN_ABI_MAGIC,
+                                              .abi_major = TN_ABI_MAJOR,
+                                              .abi_minor = TN_ABI_MINOR,
+                                              .size = sizeof entry,
+                                              .name = "own",
+                                              .load = load_next };
 
 static void refuses(const char *words)
 {
@@ -454,45 +493,74 @@ static void refuses_operator(tn_operator_def def, const char *words)
     next_operator = NULL;
 }
 
-#define NAMED(name_, since_) .size = sizeof(tn_operator_def), .name = name_, .since = since_, .infer = infer
+#define NAMED(name_, since_)                                                                       \
+    .size = sizeof(tn_operator_def), .name = name_, .since = since_, .infer = infer
 #define OPERATOR NAMED("Op", 1)
 
 Test(registrar, operators_are_checked)
 {
     const tn_param_def nameless[] = { { .types = 2 } }, typeless[] = { { .name = "X" } };
-    const tn_param_def unknown[] = { { .name = "X", .types = UINT64_C(1) << 60 } }, odd[] = { { .name = "X", .types = 2, .flags = 64 } };
-    const tn_param_def early[] = { { .name = "X", .types = 2, .flags = TN_PARAM_VARIADIC }, { .name = "Y", .types = 2 } };
+    const tn_param_def unknown[] = { { .name = "X", .types = UINT64_C(1) << 60 } },
+                       odd[] = { { .name = "X", .types = 2, .flags = 64 } };
+    const tn_param_def early[] = { { .name = "X", .types = 2, .flags = TN_PARAM_VARIADIC },
+                                   { .name = "Y", .types = 2 } };
     const tn_param_def nothing[] = { { .name = "X", .types = 2, .flags = TN_PARAM_NOT_TENSOR } };
-    refuses_operator((tn_operator_def){ .size = 16 }, "tn_operator_def.size is 16, but ABI 1.0 has 144");
+    refuses_operator((tn_operator_def){ .size = 16 },
+                     "tn_operator_def.size is 16, but ABI 1.0 has 144");
     refuses_operator((tn_operator_def){ NAMED("", 1) }, "an operator of domain '' has no name");
-    refuses_operator((tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .infer = infer }, "operator 'Op': since is 0; the first operator set is 1");
-    refuses_operator((tn_operator_def){ OPERATOR, .accepts_from = 2 }, "operator 'Op': accepts_from is 2, after since, which is 1");
-    refuses_operator((tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .since = 1 }, "operator 'Op': infer is NULL");
-    refuses_operator((tn_operator_def){ OPERATOR, .input_count = 1 }, "operator 'Op': inputs is NULL, but input_count is 1");
-    refuses_operator((tn_operator_def){ OPERATOR, .inputs = nameless, .input_count = 1 }, "operator 'Op': input 0 has no name");
-    refuses_operator((tn_operator_def){ OPERATOR, .outputs = typeless, .output_count = 1 }, "operator 'Op': output 'X' has no types");
-    refuses_operator((tn_operator_def){ OPERATOR, .inputs = unknown, .input_count = 1 },
-                     "operator 'Op': input 'X' has unknown types 0x1000000000000000; known are 0x7fffffe");
-    refuses_operator((tn_operator_def){ OPERATOR, .inputs = odd, .input_count = 1 }, "operator 'Op': input 'X' has unknown flags 0x40");
-    refuses_operator((tn_operator_def){ OPERATOR, .inputs = early, .input_count = 2 }, "operator 'Op': input 'X' is variadic, but not the last");
+    refuses_operator(
+        (tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .infer = infer },
+        "operator 'Op': since is 0; the first operator set is 1");
+    refuses_operator((tn_operator_def){ OPERATOR, .accepts_from = 2 },
+                     "operator 'Op': accepts_from is 2, after since, which is 1");
+    refuses_operator((tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .since = 1 },
+                     "operator 'Op': infer is NULL");
+    refuses_operator((tn_operator_def){ OPERATOR, .input_count = 1 },
+                     "operator 'Op': inputs is NULL, but input_count is 1");
+    refuses_operator((tn_operator_def){ OPERATOR, .inputs = nameless, .input_count = 1 },
+                     "operator 'Op': input 0 has no name");
+    refuses_operator((tn_operator_def){ OPERATOR, .outputs = typeless, .output_count = 1 },
+                     "operator 'Op': output 'X' has no types");
+    refuses_operator(
+        (tn_operator_def){ OPERATOR, .inputs = unknown, .input_count = 1 },
+        "operator 'Op': input 'X' has unknown types 0x1000000000000000; known are 0x7fffffe");
+    refuses_operator((tn_operator_def){ OPERATOR, .inputs = odd, .input_count = 1 },
+                     "operator 'Op': input 'X' has unknown flags 0x40");
+    refuses_operator((tn_operator_def){ OPERATOR, .inputs = early, .input_count = 2 },
+                     "operator 'Op': input 'X' is variadic, but not the last");
     refuses_operator((tn_operator_def){ OPERATOR, .inputs = nothing, .input_count = 1 },
                      "operator 'Op': input 'X' is no tensor, no sequence and no optional");
 }
 
 Test(registrar, attributes_are_checked)
 {
-    const tn_attribute_def nameless = { .type = TN_ATTR_INT }, typeless = { .name = "a" }, odd = { .name = "a", .type = TN_ATTR_REF };
-    const tn_attribute_def both = { .name = "a", .type = TN_ATTR_INT, .flags = TN_ATTR_REQUIRED | TN_ATTR_HAS_DEFAULT };
-    const tn_attribute_def graph = { .name = "a", .type = TN_ATTR_GRAPH, .flags = TN_ATTR_HAS_DEFAULT };
-    const tn_attribute_def text = { .name = "a", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT };
-    const tn_attribute_def twice[] = { { .name = "a", .type = TN_ATTR_INT }, { .name = "a", .type = TN_ATTR_INT } };
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &nameless, .attribute_count = 1 }, "operator 'Op': attribute 0 has no name");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &typeless, .attribute_count = 1 }, "operator 'Op': attribute 'a' has unknown type 0");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &odd, .attribute_count = 1 }, "operator 'Op': attribute 'a' has unknown type 32");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &both, .attribute_count = 1 }, "operator 'Op': attribute 'a' is required and has a default");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &graph, .attribute_count = 1 }, "operator 'Op': attribute 'a' is of a type that has no default");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &text, .attribute_count = 1 }, "operator 'Op': attribute 'a' has a default, but s is NULL");
-    refuses_operator((tn_operator_def){ OPERATOR, .attributes = twice, .attribute_count = 2 }, "operator 'Op': attribute 'a' stands there twice");
+    const tn_attribute_def nameless = { .type = TN_ATTR_INT }, typeless = { .name = "a" },
+                           odd = { .name = "a", .type = TN_ATTR_REF };
+    const tn_attribute_def both = { .name = "a",
+                                    .type = TN_ATTR_INT,
+                                    .flags = TN_ATTR_REQUIRED | TN_ATTR_HAS_DEFAULT };
+    const tn_attribute_def graph = { .name = "a",
+                                     .type = TN_ATTR_GRAPH,
+                                     .flags = TN_ATTR_HAS_DEFAULT };
+    const tn_attribute_def text = { .name = "a",
+                                    .type = TN_ATTR_STRING,
+                                    .flags = TN_ATTR_HAS_DEFAULT };
+    const tn_attribute_def twice[] = { { .name = "a", .type = TN_ATTR_INT },
+                                       { .name = "a", .type = TN_ATTR_INT } };
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &nameless, .attribute_count = 1 },
+                     "operator 'Op': attribute 0 has no name");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &typeless, .attribute_count = 1 },
+                     "operator 'Op': attribute 'a' has unknown type 0");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &odd, .attribute_count = 1 },
+                     "operator 'Op': attribute 'a' has unknown type 32");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &both, .attribute_count = 1 },
+                     "operator 'Op': attribute 'a' is required and has a default");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &graph, .attribute_count = 1 },
+                     "operator 'Op': attribute 'a' is of a type that has no default");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = &text, .attribute_count = 1 },
+                     "operator 'Op': attribute 'a' has a default, but s is NULL");
+    refuses_operator((tn_operator_def){ OPERATOR, .attributes = twice, .attribute_count = 2 },
+                     "operator 'Op': attribute 'a' stands there twice");
 }
 
 static void refuses_kernel(tn_kernel_def def, const char *words)
@@ -504,19 +572,26 @@ static void refuses_kernel(tn_kernel_def def, const char *words)
 
 Test(registrar, kernels_are_checked)
 {
-    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .run = run }, "a kernel on 'reference' has no op");
-    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op" }, "kernel of 'Op' on 'reference': run is NULL");
-    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .backend = "a,b" },
-                   "kernel of 'Op': 'a,b' is no name of a backend");
-    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .since = 7, .until = 3 },
-                   "kernel of 'Op' on 'reference': until is 3, before since, which is 7");
-    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .types = 1 },
-                   "kernel of 'Op' on 'reference' has unknown types 0x1; known are 0x7fffffe");
+    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .run = run },
+                   "a kernel on 'reference' has no op");
+    refuses_kernel((tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op" },
+                   "kernel of 'Op' on 'reference': run is NULL");
+    refuses_kernel(
+        (tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .backend = "a,b" },
+        "kernel of 'Op': 'a,b' is no name of a backend");
+    refuses_kernel(
+        (tn_kernel_def){
+            .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .since = 7, .until = 3 },
+        "kernel of 'Op' on 'reference': until is 3, before since, which is 7");
+    refuses_kernel(
+        (tn_kernel_def){ .size = sizeof(tn_kernel_def), .op = "Op", .run = run, .types = 1 },
+        "kernel of 'Op' on 'reference' has unknown types 0x1; known are 0x7fffffe");
 }
 
 Test(registrar, passes_formats_and_backends_are_checked)
 {
-    next_pass = &(tn_pass_def){ .size = sizeof(tn_pass_def), .phase = 9, .name = "p", .match = match };
+    next_pass = &(
+        tn_pass_def){ .size = sizeof(tn_pass_def), .phase = 9, .name = "p", .match = match };
     refuses("pass 'p': phase is 9; phases are 1 to 5");
     next_pass = &(tn_pass_def){ .size = sizeof(tn_pass_def), .phase = 1, .name = "p" };
     refuses("pass 'p': match is NULL");
@@ -548,8 +623,11 @@ static tn_status load_versions(const tn_host *host, tn_registrar *registrar)
     return TN_OK;
 }
 
-static const struct tn_plugin_entry versions_entry = { .magic = TN_ABI_MAGIC, .abi_major = TN_ABI_MAJOR, .size = sizeof versions_entry,
-                                                       .name = "versions", .load = load_versions };
+static const struct tn_plugin_entry versions_entry = { .magic = TN_ABI_MAGIC,
+                                                       .abi_major = TN_ABI_MAJOR,
+                                                       .size = sizeof versions_entry,
+                                                       .name = "versions",
+                                                       .load = load_versions };
 
 Test(registry, an_operator_set_picks_the_version)
 {
@@ -564,8 +642,11 @@ Test(registry, an_operator_set_picks_the_version)
     cr_assert_eq(tn_registry_operator(registry, "", "Relu", 1, NULL)->def.since, 14);
     cr_assert_null(tn_registry_operator(registry, "", "Clop", 21, &newest));
     cr_assert_eq(newest, 0);
-    cr_assert_eq(tn_registry_newer(registry, tn_registry_operator(registry, "", "Clip", 6, NULL))->def.since, 13);
-    cr_assert_null(tn_registry_newer(registry, tn_registry_operator(registry, "", "Clip", 13, NULL)));
+    cr_assert_eq(
+        tn_registry_newer(registry, tn_registry_operator(registry, "", "Clip", 6, NULL))->def.since,
+        13);
+    cr_assert_null(
+        tn_registry_newer(registry, tn_registry_operator(registry, "", "Clip", 13, NULL)));
     cr_assert_str_eq(tn_registry_nearest_operator(registry, "", "Rellu"), "Relu");
     cr_assert_str_eq(tn_registry_nearest_domain(registry, "com.exampel"), "com.example");
     cr_assert_eq(tn_registry_newest(registry, "com.example"), 1);
@@ -573,7 +654,10 @@ Test(registry, an_operator_set_picks_the_version)
     tn_registry_destroy(registry);
 }
 
-static void collect(void *user, const char *text, size_t count) { tn_add_bytes(user, text, count); }
+static void collect(void *user, const char *text, size_t count)
+{
+    tn_add_bytes(user, text, count);
+}
 
 Test(registry, operators_are_described)
 {
@@ -581,8 +665,10 @@ Test(registry, operators_are_described)
     tn_builder text = { 0 };
     OK(tn_registry_add_entry(registry, &versions_entry, NULL, NULL));
     OK(tn_registry_print_operator(registry, "ai.onnx::Clip", collect, &text));
-    cr_assert_str_eq(tn_builder_text(&text), "Clip, since operator set 13, takes nodes from set 11 on  (versions)\n  no kernels are loaded\n\n"
-                                             "Clip, since operator set 6  (versions)\n  no kernels are loaded\n");
+    cr_assert_str_eq(
+        tn_builder_text(&text),
+        "Clip, since operator set 13, takes nodes from set 11 on  (versions)\n  no kernels are loaded\n\n"
+        "Clip, since operator set 6  (versions)\n  no kernels are loaded\n");
     tn_builder_fini(&text);
     text = (tn_builder){ 0 };
     OK(tn_registry_print_operators(registry, collect, &text));
@@ -604,7 +690,8 @@ Test(registry, a_call_out_of_turn_is_answered)
     } call;
     int64_t dims[1] = { 1 };
     OK(tn_registry_add_entry(registry, &versions_entry, NULL, NULL));
-    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER, tn_registry_plugin(registry, 0), NULL, NULL);
+    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER,
+                  tn_registry_plugin(registry, 0), NULL, NULL);
     cr_assert_eq(call.ctx.call.host->output_alloc(&call.ctx.call, 0, 1, dims), TN_ERR_STATE);
     cr_assert_str_eq(call.frame.message, "host->output_alloc is not for this callback");
     cr_assert_eq(call.frame.status, TN_ERR_STATE);
@@ -619,7 +706,8 @@ Test(registry, the_first_failure_of_a_call_wins_and_beats_a_note)
         tn_infer ctx;
     } call, *ctx = &call;
     OK(tn_registry_add_entry(registry, &versions_entry, NULL, NULL));
-    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER, tn_registry_plugin(registry, 0), NULL, NULL);
+    tn_frame_init(&call.frame, &call.ctx.call, sizeof call.ctx, TN_STAGE_INFER,
+                  tn_registry_plugin(registry, 0), NULL, NULL);
     tn_fail(&ctx->ctx, TN_OK, "a note");
     cr_assert_str_eq(call.frame.message, "a note");
     cr_assert_eq(tn_fail(&ctx->ctx, TN_ERR_SHAPE, "one\nline %d", 1), TN_ERR_SHAPE);

@@ -66,7 +66,8 @@ static inline void load_ints(uint32_t dtype, const void *data, int64_t first, in
                              int64_t *out)
 {
     switch (dtype) {
-    case TN_BOOL: case TN_UINT8: BLOCK_COPY(uint8_t); break;
+    case TN_BOOL:
+    case TN_UINT8: BLOCK_COPY(uint8_t); break;
     case TN_INT8: BLOCK_COPY(int8_t); break;
     case TN_UINT16: BLOCK_COPY(uint16_t); break;
     case TN_INT16: BLOCK_COPY(int16_t); break;
@@ -93,10 +94,14 @@ static inline void store_ints(uint32_t dtype, void *data, int64_t first, int64_t
                               const int64_t *from)
 {
     switch (dtype) {
-    case TN_UINT8: case TN_INT8: BLOCK_COPY(uint8_t); break;
-    case TN_UINT16: case TN_INT16: BLOCK_COPY(uint16_t); break;
-    case TN_UINT32: case TN_INT32: BLOCK_COPY(uint32_t); break;
-    case TN_UINT64: case TN_INT64: BLOCK_COPY(uint64_t); break;
+    case TN_UINT8:
+    case TN_INT8: BLOCK_COPY(uint8_t); break;
+    case TN_UINT16:
+    case TN_INT16: BLOCK_COPY(uint16_t); break;
+    case TN_UINT32:
+    case TN_INT32: BLOCK_COPY(uint32_t); break;
+    case TN_UINT64:
+    case TN_INT64: BLOCK_COPY(uint64_t); break;
     default:
         for (int64_t i = 0; i < n; i++)
             tn_set_int(dtype, data, first + i, from[i]);

@@ -30,12 +30,30 @@ typedef struct tn_minifloat {
 static inline tn_minifloat tn_minifloat_of(uint32_t dtype)
 {
     switch (dtype) {
-    case TN_FLOAT16: { tn_minifloat m = { 5, 10, 15, 1, 0, 1 }; return m; }
-    case TN_FLOAT8E4M3FN: { tn_minifloat m = { 4, 3, 7, 0, 0, 1 }; return m; }
-    case TN_FLOAT8E4M3FNUZ: { tn_minifloat m = { 4, 3, 8, 0, 1, 1 }; return m; }
-    case TN_FLOAT8E5M2: { tn_minifloat m = { 5, 2, 15, 1, 0, 1 }; return m; }
-    case TN_FLOAT8E5M2FNUZ: { tn_minifloat m = { 5, 2, 16, 0, 1, 1 }; return m; }
-    default: { tn_minifloat m = { 2, 1, 1, 0, 0, 0 }; return m; } /* float4e2m1 */
+    case TN_FLOAT16: {
+        tn_minifloat m = { 5, 10, 15, 1, 0, 1 };
+        return m;
+    }
+    case TN_FLOAT8E4M3FN: {
+        tn_minifloat m = { 4, 3, 7, 0, 0, 1 };
+        return m;
+    }
+    case TN_FLOAT8E4M3FNUZ: {
+        tn_minifloat m = { 4, 3, 8, 0, 1, 1 };
+        return m;
+    }
+    case TN_FLOAT8E5M2: {
+        tn_minifloat m = { 5, 2, 15, 1, 0, 1 };
+        return m;
+    }
+    case TN_FLOAT8E5M2FNUZ: {
+        tn_minifloat m = { 5, 2, 16, 0, 1, 1 };
+        return m;
+    }
+    default: {
+        tn_minifloat m = { 2, 1, 1, 0, 0, 0 };
+        return m;
+    } /* float4e2m1 */
     }
 }
 
@@ -54,7 +72,8 @@ static inline float tn_minifloat_decode(tn_minifloat m, uint32_t bits)
     else if (!m.inf && !m.fnuz && m.nan && exponent == top && mantissa == full)
         value = NAN;
     else if (exponent)
-        value = ldexpf((float)(mantissa | 1u << m.mantissa_bits), (int)exponent - m.bias - m.mantissa_bits);
+        value = ldexpf((float)(mantissa | 1u << m.mantissa_bits),
+                       (int)exponent - m.bias - m.mantissa_bits);
     else
         value = ldexpf((float)mantissa, 1 - m.bias - m.mantissa_bits);
     return sign ? -value : value;
@@ -68,14 +87,14 @@ static inline uint32_t tn_minifloat_encode(tn_minifloat m, double value, int sat
     const uint32_t sign_bit = 1u << (m.exponent_bits + m.mantissa_bits);
     const uint32_t sign = signbit(value) ? sign_bit : 0;
     const uint32_t top = (1u << m.exponent_bits) - 1, full = (1u << m.mantissa_bits) - 1;
-    const uint32_t nan = m.fnuz ? sign_bit
-                       : m.inf  ? sign | top << m.mantissa_bits | 1u << (m.mantissa_bits - 1)
-                       : m.nan  ? sign | top << m.mantissa_bits | full
-                                : top << m.mantissa_bits | full;
+    const uint32_t nan = m.fnuz  ? sign_bit
+                         : m.inf ? sign | top << m.mantissa_bits | 1u << (m.mantissa_bits - 1)
+                         : m.nan ? sign | top << m.mantissa_bits | full
+                                 : top << m.mantissa_bits | full;
     const uint32_t infinity = m.inf ? sign | top << m.mantissa_bits : nan;
-    const uint32_t largest = m.inf                ? (top - 1) << m.mantissa_bits | full
-                           : m.fnuz || !m.nan     ? top << m.mantissa_bits | full
-                                                  : top << m.mantissa_bits | (full - 1);
+    const uint32_t largest = m.inf              ? (top - 1) << m.mantissa_bits | full
+                             : m.fnuz || !m.nan ? top << m.mantissa_bits | full
+                                                : top << m.mantissa_bits | (full - 1);
     int exponent;
     double magnitude;
     uint32_t bits;
@@ -94,7 +113,8 @@ static inline uint32_t tn_minifloat_encode(tn_minifloat m, double value, int sat
         exponent = 1 - m.bias; /* subnormal */
     /* In units of the last place, rounded to even by the addition of the exponent field: a carry
      * out of the mantissa raises the exponent by itself. */
-    bits = (uint32_t)nearbyint(ldexp(magnitude, m.mantissa_bits - exponent > 1000 ? 1000 : m.mantissa_bits - exponent));
+    bits = (uint32_t)nearbyint(
+        ldexp(magnitude, m.mantissa_bits - exponent > 1000 ? 1000 : m.mantissa_bits - exponent));
     bits += (uint32_t)(exponent + m.bias - 1) << m.mantissa_bits;
     if (bits > largest)
         return saturate && m.mantissa_bits != 10 ? sign | largest : infinity;
@@ -183,7 +203,8 @@ static inline double tn_get_double(uint32_t dtype, const void *data, int64_t i)
     case TN_FLOAT64: return ((const double *)data)[i];
     case TN_FLOAT16: return tn_half_to_float(((const uint16_t *)data)[i]);
     case TN_BFLOAT16: return tn_bf16_to_float(((const uint16_t *)data)[i]);
-    case TN_UINT8: case TN_BOOL: return ((const uint8_t *)data)[i];
+    case TN_UINT8:
+    case TN_BOOL: return ((const uint8_t *)data)[i];
     case TN_INT8: return ((const int8_t *)data)[i];
     case TN_UINT16: return ((const uint16_t *)data)[i];
     case TN_INT16: return ((const int16_t *)data)[i];
@@ -197,7 +218,8 @@ static inline double tn_get_double(uint32_t dtype, const void *data, int64_t i)
     case TN_INT4: return (double)((int)(tn_packed_get(data, 4, i) ^ 8u) - 8);
     case TN_UINT2: return tn_packed_get(data, 2, i);
     case TN_INT2: return (double)((int)(tn_packed_get(data, 2, i) ^ 2u) - 2);
-    case TN_FLOAT4E2M1: return tn_minifloat_decode(tn_minifloat_of(dtype), tn_packed_get(data, 4, i));
+    case TN_FLOAT4E2M1:
+        return tn_minifloat_decode(tn_minifloat_of(dtype), tn_packed_get(data, 4, i));
     case TN_FLOAT8E8M0: {
         const uint8_t e = ((const uint8_t *)data)[i];
         return e == 255 ? (double)NAN : ldexp(1.0, (int)e - 127);
@@ -210,7 +232,8 @@ static inline double tn_get_double(uint32_t dtype, const void *data, int64_t i)
 static inline int64_t tn_get_int(uint32_t dtype, const void *data, int64_t i)
 {
     switch (dtype) {
-    case TN_UINT8: case TN_BOOL: return ((const uint8_t *)data)[i];
+    case TN_UINT8:
+    case TN_BOOL: return ((const uint8_t *)data)[i];
     case TN_INT8: return ((const int8_t *)data)[i];
     case TN_UINT16: return ((const uint16_t *)data)[i];
     case TN_INT16: return ((const int16_t *)data)[i];
@@ -232,12 +255,18 @@ static inline void tn_set_int(uint32_t dtype, void *data, int64_t i, int64_t val
 {
     switch (dtype) {
     case TN_BOOL: ((uint8_t *)data)[i] = value != 0; break;
-    case TN_UINT8: case TN_INT8: ((uint8_t *)data)[i] = (uint8_t)value; break;
-    case TN_UINT16: case TN_INT16: ((uint16_t *)data)[i] = (uint16_t)value; break;
-    case TN_UINT32: case TN_INT32: ((uint32_t *)data)[i] = (uint32_t)value; break;
-    case TN_UINT64: case TN_INT64: ((uint64_t *)data)[i] = (uint64_t)value; break;
-    case TN_UINT4: case TN_INT4: tn_packed_set(data, 4, i, (uint32_t)value); break;
-    case TN_UINT2: case TN_INT2: tn_packed_set(data, 2, i, (uint32_t)value); break;
+    case TN_UINT8:
+    case TN_INT8: ((uint8_t *)data)[i] = (uint8_t)value; break;
+    case TN_UINT16:
+    case TN_INT16: ((uint16_t *)data)[i] = (uint16_t)value; break;
+    case TN_UINT32:
+    case TN_INT32: ((uint32_t *)data)[i] = (uint32_t)value; break;
+    case TN_UINT64:
+    case TN_INT64: ((uint64_t *)data)[i] = (uint64_t)value; break;
+    case TN_UINT4:
+    case TN_INT4: tn_packed_set(data, 4, i, (uint32_t)value); break;
+    case TN_UINT2:
+    case TN_INT2: tn_packed_set(data, 2, i, (uint32_t)value); break;
     default: break;
     }
 }
@@ -250,8 +279,13 @@ static inline void tn_set_float(uint32_t dtype, void *data, int64_t i, double va
     case TN_FLOAT64: ((double *)data)[i] = value; break;
     case TN_FLOAT16: ((uint16_t *)data)[i] = tn_half_from_double(value); break;
     case TN_BFLOAT16: ((uint16_t *)data)[i] = tn_bf16_from_double(value); break;
-    case TN_FLOAT4E2M1: tn_packed_set(data, 4, i, tn_minifloat_encode(tn_minifloat_of(dtype), value, 1)); break;
-    case TN_FLOAT8E4M3FN: case TN_FLOAT8E4M3FNUZ: case TN_FLOAT8E5M2: case TN_FLOAT8E5M2FNUZ:
+    case TN_FLOAT4E2M1:
+        tn_packed_set(data, 4, i, tn_minifloat_encode(tn_minifloat_of(dtype), value, 1));
+        break;
+    case TN_FLOAT8E4M3FN:
+    case TN_FLOAT8E4M3FNUZ:
+    case TN_FLOAT8E5M2:
+    case TN_FLOAT8E5M2FNUZ:
         ((uint8_t *)data)[i] = (uint8_t)tn_minifloat_encode(tn_minifloat_of(dtype), value, 1);
         break;
     default: break;
@@ -260,7 +294,8 @@ static inline void tn_set_float(uint32_t dtype, void *data, int64_t i, double va
 
 static inline int tn_dtype_is_float(uint32_t dtype)
 {
-    return (TN_BIT(dtype) & (TN_MASK_FLOAT | TN_MASK_FLOAT8 | TN_BIT(TN_FLOAT4E2M1) | TN_BIT(TN_FLOAT8E8M0))) != 0;
+    return (TN_BIT(dtype) &
+            (TN_MASK_FLOAT | TN_MASK_FLOAT8 | TN_BIT(TN_FLOAT4E2M1) | TN_BIT(TN_FLOAT8E8M0))) != 0;
 }
 static inline int tn_dtype_is_signed(uint32_t dtype)
 {

@@ -30,9 +30,10 @@
 extern "C" {
 #endif
 
-#define TN_ABI_MAGIC UINT64_C(0x31306e6f6e6574ab) /* bytes ab "tenon01", on a little-endian machine */
-#define TN_ABI_MAJOR 1u /* another major: refused */
-#define TN_ABI_MINOR 0u /* the lower of plugin and host is agreed on */
+#define TN_ABI_MAGIC                                                                               \
+    UINT64_C(0x31306e6f6e6574ab) /* bytes ab "tenon01", on a little-endian machine */
+#define TN_ABI_MAJOR 1u          /* another major: refused */
+#define TN_ABI_MINOR 0u          /* the lower of plugin and host is agreed on */
 
 /* True when a struct that came across is new enough to have `member`. */
 #define TN_HAS(pointer, member)                                                                    \
@@ -43,7 +44,7 @@ typedef struct tn_registrar tn_registrar;
 
 /* The head of every context that the host hands to a callback. */
 typedef struct tn_call {
-    uint32_t size; /* of the whole context */
+    uint32_t size;  /* of the whole context */
     uint32_t minor; /* the ABI minor agreed with this plugin */
     const tn_host *host;
     void *user; /* what the definition's `user` says */
@@ -79,13 +80,14 @@ typedef struct tn_call {
     (TN_MASK_NUMERIC | TN_MASK_FLOAT8 | TN_MASK_SUB_BYTE | TN_MASK_COMPLEX | TN_BIT(TN_BOOL) |     \
      TN_BIT(TN_STRING) | TN_BIT(TN_FLOAT8E8M0))
 
-enum { /* tn_param_def.flags */
-    TN_PARAM_OPTIONAL = 1u << 0,      /* may be absent */
-    TN_PARAM_VARIADIC = 1u << 1,      /* the last one: repeats, all of one type */
-    TN_PARAM_HETEROGENEOUS = 1u << 2, /* with VARIADIC: each of a type of its own */
-    TN_PARAM_SEQUENCE = 1u << 3,      /* a sequence of tensors of these types is allowed */
-    TN_PARAM_OPTIONAL_TYPE = 1u << 4, /* an optional (of a tensor, or a sequence where allowed) */
-    TN_PARAM_NOT_TENSOR = 1u << 5     /* a bare tensor is not allowed: only what the two above say */
+enum {                                   /* tn_param_def.flags */
+       TN_PARAM_OPTIONAL = 1u << 0,      /* may be absent */
+       TN_PARAM_VARIADIC = 1u << 1,      /* the last one: repeats, all of one type */
+       TN_PARAM_HETEROGENEOUS = 1u << 2, /* with VARIADIC: each of a type of its own */
+       TN_PARAM_SEQUENCE = 1u << 3,      /* a sequence of tensors of these types is allowed */
+       TN_PARAM_OPTIONAL_TYPE = 1u
+                                << 4, /* an optional (of a tensor, or a sequence where allowed) */
+       TN_PARAM_NOT_TENSOR = 1u << 5 /* a bare tensor is not allowed: only what the two above say */
 };
 
 /* An input or output of an operator. Parameters of equal `constraint` name have equal dtypes. */
@@ -104,23 +106,24 @@ typedef struct tn_attribute_def {
     const char *name;
     uint32_t type; /* tn_attribute_type */
     uint32_t flags;
-    int64_t i;            /* default of INT */
-    float f;              /* default of FLOAT */
-    uint32_t ints_count;  /* default of INTS; FLOATS and STRINGS take no default but "empty" */
-    const char *s;        /* default of STRING */
+    int64_t i;           /* default of INT */
+    float f;             /* default of FLOAT */
+    uint32_t ints_count; /* default of INTS; FLOATS and STRINGS take no default but "empty" */
+    const char *s;       /* default of STRING */
     const int64_t *ints;
     const char *doc;
 } tn_attribute_def;
 
-enum { /* tn_operator_def.traits */
-    TN_ELEMENTWISE = 1u << 0,      /* out[i] depends on the inputs' element i (after broadcasting) */
-    TN_COMMUTATIVE = 1u << 1,      /* the order of its inputs does not matter */
-    TN_NONDETERMINISTIC = 1u << 2, /* equal inputs may give other outputs: never folded or merged */
-    TN_MAY_FAIL = 1u << 3,         /* some values are errors (an index out of range) */
-    TN_SIDE_EFFECT = 1u << 4,      /* never removed */
-    TN_MOVES_BYTES = 1u << 5,      /* copies elements, computes none */
-    TN_REGIONS = 1u << 6,          /* has graph attributes and runs them */
-    TN_RESHAPES = 1u << 7          /* output 0 is input 0's elements in row-major order: on plain
+enum {                           /* tn_operator_def.traits */
+       TN_ELEMENTWISE = 1u << 0, /* out[i] depends on the inputs' element i (after broadcasting) */
+       TN_COMMUTATIVE = 1u << 1, /* the order of its inputs does not matter */
+       TN_NONDETERMINISTIC =
+           1u << 2,              /* equal inputs may give other outputs: never folded or merged */
+       TN_MAY_FAIL = 1u << 3,    /* some values are errors (an index out of range) */
+       TN_SIDE_EFFECT = 1u << 4, /* never removed */
+       TN_MOVES_BYTES = 1u << 5, /* copies elements, computes none */
+       TN_REGIONS = 1u << 6,     /* has graph attributes and runs them */
+       TN_RESHAPES = 1u << 7     /* output 0 is input 0's elements in row-major order: on plain
                                       layouts the host makes it a view and runs no kernel */
 };
 
@@ -158,8 +161,8 @@ typedef struct tn_identity {
 typedef struct tn_rewrite tn_rewrite;
 
 typedef struct tn_operator_def {
-    uint32_t size;  /* sizeof(tn_operator_def) */
-    uint32_t since; /* operator set of `domain` that brought this version */
+    uint32_t size;      /* sizeof(tn_operator_def) */
+    uint32_t since;     /* operator set of `domain` that brought this version */
     const char *domain; /* NULL is "", ai.onnx */
     const char *name;
     const char *doc; /* one or two sentences */
@@ -210,8 +213,8 @@ typedef struct tn_step {
     uint32_t spread;          /* TN_SPREAD_* of that operand against the output */
     uint32_t input_count;     /* of the step's node */
     uint32_t version;         /* since-version of its schema */
-    const int32_t *inputs;    /* [input_count] index into the problem's inputs; -1: absent, or chain */
-    const uint32_t *spreads;  /* [input_count] */
+    const int32_t *inputs; /* [input_count] index into the problem's inputs; -1: absent, or chain */
+    const uint32_t *spreads; /* [input_count] */
 } tn_step;
 enum {
     TN_SPREAD_FULL = 0,    /* the output's shape */
@@ -220,9 +223,10 @@ enum {
     TN_SPREAD_OTHER = 3    /* any other broadcasting */
 };
 
-enum { /* tn_problem.flags */
-    TN_PROBLEM_SHAPES_KNOWN = 1u << 0, /* every extent of inputs and outputs is a number */
-    TN_PROBLEM_VENDOR_REFERENCE = 1u << 1 /* the user allows a vendor library's own reference code */
+enum {                                    /* tn_problem.flags */
+       TN_PROBLEM_SHAPES_KNOWN = 1u << 0, /* every extent of inputs and outputs is a number */
+       TN_PROBLEM_VENDOR_REFERENCE =
+           1u << 1 /* the user allows a vendor library's own reference code */
 };
 
 /* What is to be run, complete: offer, measure, prepare and run see the same one, with more known
@@ -231,8 +235,9 @@ enum { /* tn_problem.flags */
 typedef struct tn_problem {
     uint32_t size;
     uint32_t flags;
-    uint32_t threads; /* threads the kernel will have; OpenMP's count is set to it in each callback */
-    uint32_t math;    /* tn_math */
+    uint32_t
+        threads;   /* threads the kernel will have; OpenMP's count is set to it in each callback */
+    uint32_t math; /* tn_math */
     const tn_node_view *node;
     uint32_t own_count;   /* inputs of the node itself */
     uint32_t input_count; /* with operands of steps */
@@ -260,7 +265,7 @@ typedef struct tn_offer {
  * backend, key), shared by all plans and sessions. */
 typedef struct tn_pack_def {
     uint32_t size;
-    uint32_t source_count;  /* constants that it is made of, in order … */
+    uint32_t source_count;   /* constants that it is made of, in order … */
     const uint32_t *sources; /* … as indices of inputs; copied after measure */
     const void *key;         /* bytes that fix the form: algorithm, layout, blocking; copied */
     size_t key_bytes;
@@ -343,7 +348,7 @@ typedef struct tn_run {
     void *instance;
     uint32_t threads;
     uint32_t math;
-    uint64_t seed;  /* of the run */
+    uint64_t seed; /* of the run */
 } tn_run;
 
 typedef struct tn_slot_call {
@@ -352,16 +357,19 @@ typedef struct tn_slot_call {
     void *instance;
 } tn_slot_call;
 
-enum { /* tn_kernel_def.flags */
-    TN_KERNEL_EMPTY = 1u << 0,      /* also call run when an input or output has no element */
-    TN_KERNEL_ANY_STEPS = 1u << 1,  /* any epilogue is fine: the host applies it after run with this
+enum {                            /* tn_kernel_def.flags */
+       TN_KERNEL_EMPTY = 1u << 0, /* also call run when an input or output has no element */
+       TN_KERNEL_ANY_STEPS =
+           1u << 1, /* any epilogue is fine: the host applies it after run with this
                                        backend's kernels of the steps' own operators; run sees the
                                        node's own inputs only */
-    TN_KERNEL_ANY_LAYOUT = 1u << 2, /* looks at elements one by one, in any order: inputs and outputs
+       TN_KERNEL_ANY_LAYOUT =
+           1u << 2, /* looks at elements one by one, in any order: inputs and outputs
                                        of equal shape may all be plain, or all channels-last */
-    TN_KERNEL_IN_PLACE = 1u << 3,   /* output 0 may be input 0 or, of the same type and extents, any
+       TN_KERNEL_IN_PLACE =
+           1u << 3, /* output 0 may be input 0 or, of the same type and extents, any
                                        other input (without a measure of its own) */
-    TN_KERNEL_STEPS_ONLY = 1u << 4  /* reserved */
+       TN_KERNEL_STEPS_ONLY = 1u << 4 /* reserved */
 };
 
 /* A kernel: runs an operator on a backend. Only `run` is required: without `offer` it takes every
@@ -380,9 +388,9 @@ typedef struct tn_kernel_def {
     uint64_t types;      /* quick no: dtypes of input 0 it can take; 0: all */
     uint32_t state_bytes;
     uint32_t reserved;
-    tn_status (*offer)(tn_offer *ctx);                          /* [compile] or TN_DECLINED, TN_NEEDS_SHAPES */
-    tn_status (*measure)(tn_measure *ctx, void *state);         /* [compile] or TN_DECLINED */
-    tn_status (*prepare)(tn_prepare *ctx, void *state);         /* [compile] */
+    tn_status (*offer)(tn_offer *ctx); /* [compile] or TN_DECLINED, TN_NEEDS_SHAPES */
+    tn_status (*measure)(tn_measure *ctx, void *state); /* [compile] or TN_DECLINED */
+    tn_status (*prepare)(tn_prepare *ctx, void *state); /* [compile] */
     tn_status (*attach)(tn_slot_call *ctx, const void *state, void *slot); /* [any] */
     tn_status (*run)(tn_run *ctx, const void *state, void *slot);          /* [run] */
     void (*detach)(tn_slot_call *ctx, const void *state, void *slot);      /* [any] */
@@ -440,7 +448,8 @@ typedef struct tn_graph_api {
     tn_status (*add_value)(tn_graph *graph, tn_region_id region, const char *name,
                            const tn_type *type, tn_value_id *out);
     tn_status (*add_input)(tn_graph *graph, tn_region_id region, tn_value_id value);
-    tn_status (*add_output)(tn_graph *graph, tn_region_id region, const char *name, tn_value_id value);
+    tn_status (*add_output)(tn_graph *graph, tn_region_id region, const char *name,
+                            tn_value_id value);
     tn_status (*add_constant)(tn_graph *graph, const tn_constant_desc *desc, tn_value_id *out);
     tn_status (*add_node)(tn_graph *graph, const tn_node_desc *desc, tn_node_id *out);
     /* Editing. */
@@ -482,11 +491,17 @@ struct tn_rewrite {
     tn_call call;
     tn_graph *graph;
     const tn_graph_api *api;
-    uint32_t math;  /* the session's: exactness that is allowed */
+    uint32_t math; /* the session's: exactness that is allowed */
     uint32_t reserved;
 };
 
-enum { TN_PHASE_CLEAN = 1, TN_PHASE_RECOGNIZE = 2, TN_PHASE_FOLD = 3, TN_PHASE_MOVE = 4, TN_PHASE_LATE = 5 };
+enum {
+    TN_PHASE_CLEAN = 1,
+    TN_PHASE_RECOGNIZE = 2,
+    TN_PHASE_FOLD = 3,
+    TN_PHASE_MOVE = 4,
+    TN_PHASE_LATE = 5
+};
 enum { TN_EXACT = 0, TN_EXACT_ROUNDING = 1 /* sums in another order */, TN_EXACT_APPROXIMATE = 2 };
 
 /* A pass: rewrites around root operators, driven by the host over all regions to a fixpoint. */
@@ -507,7 +522,7 @@ typedef struct tn_pass_def {
 
 typedef struct tn_format_call {
     tn_call call;
-    const char *path; /* of the file; may be NULL when only bytes are given */
+    const char *path;  /* of the file; may be NULL when only bytes are given */
     const void *bytes; /* read: the mapped file */
     size_t count;
     tn_buffer *buffer; /* read: what `bytes` lies in: constants may lie there (tn_constant_desc) */
@@ -519,8 +534,8 @@ typedef struct tn_format_call {
 typedef struct tn_format_def {
     uint32_t size;
     uint32_t reserved;
-    const char *name;       /* "onnx" */
-    const char *extension;  /* ".onnx" */
+    const char *name;      /* "onnx" */
+    const char *extension; /* ".onnx" */
     const char *doc;
     /* NULL: decided by the extension. 1 when the bytes look like this format. [any] */
     int32_t (*sniff)(const void *bytes, size_t count);
@@ -531,7 +546,16 @@ typedef struct tn_format_def {
 
 /* ---- the host --------------------------------------------------------------------------- */
 
-enum { TN_DIM_ADD, TN_DIM_SUB, TN_DIM_MUL, TN_DIM_FLOORDIV, TN_DIM_CEILDIV, TN_DIM_MOD, TN_DIM_MIN, TN_DIM_MAX };
+enum {
+    TN_DIM_ADD,
+    TN_DIM_SUB,
+    TN_DIM_MUL,
+    TN_DIM_FLOORDIV,
+    TN_DIM_CEILDIV,
+    TN_DIM_MOD,
+    TN_DIM_MIN,
+    TN_DIM_MAX
+};
 enum { TN_NO = 0, TN_YES = 1, TN_MAYBE = 2 };
 enum { TN_WHERE_NODE = 0, TN_WHERE_INPUT = 1, TN_WHERE_OUTPUT = 2, TN_WHERE_ATTRIBUTE = 3 };
 
@@ -572,7 +596,8 @@ struct tn_host {
     uint32_t (*dim_equal)(tn_call *call, tn_dim a, tn_dim b);
     /* infer: multidirectional broadcasting (ONNX: Broadcasting in ONNX) of `count` inputs'
      * shapes into out's rank and dims; complains about what does not fit. */
-    tn_status (*broadcast)(tn_call *call, const tn_type *const *types, uint32_t count, tn_type *out);
+    tn_status (*broadcast)(tn_call *call, const tn_type *const *types, uint32_t count,
+                           tn_type *out);
 
     /* run: memory for late output k; sets its dims and data. Once for each late output. */
     tn_status (*output_alloc)(tn_call *call, uint32_t k, int32_t rank, const int64_t *dims);
@@ -617,7 +642,8 @@ struct tn_host {
 
     /* measure: the number of a private layout. Equal bytes are equal layouts; `bytes` is what a
      * tensor in it takes, padding included. */
-    tn_status (*layout)(tn_call *call, const void *blob, size_t blob_bytes, size_t bytes, uint32_t *out);
+    tn_status (*layout)(tn_call *call, const void *blob, size_t blob_bytes, size_t bytes,
+                        uint32_t *out);
     /* measure, prepare, run: the blob of a layout; NULL for 0 and 1 and unknown ones. */
     const void *(*layout_blob)(tn_call *call, uint32_t layout, size_t *blob_bytes);
 
@@ -629,14 +655,16 @@ struct tn_host {
     void (*buffer_release)(tn_buffer *buffer);
     /* format: writes a file beside ctx->path (relative_path NULL: ctx->path itself), whole or not
      * at all. */
-    tn_status (*write_file)(tn_call *call, const char *relative_path, const void *bytes, size_t count);
+    tn_status (*write_file)(tn_call *call, const char *relative_path, const void *bytes,
+                            size_t count);
 };
 
 /* Inference in fewer words. */
 #define tn_dim_add(ctx, a, b) ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_ADD, (a), (b)))
 #define tn_dim_sub(ctx, a, b) ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_SUB, (a), (b)))
 #define tn_dim_mul(ctx, a, b) ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_MUL, (a), (b)))
-#define tn_dim_floordiv(ctx, a, b) ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_FLOORDIV, (a), (b)))
+#define tn_dim_floordiv(ctx, a, b)                                                                 \
+    ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_FLOORDIV, (a), (b)))
 #define tn_dim_ceildiv(ctx, a, b) ((ctx)->call.host->dim_op(&(ctx)->call, TN_DIM_CEILDIV, (a), (b)))
 
 /* The type of output k is that of input j, extents included. */

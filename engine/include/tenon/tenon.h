@@ -63,7 +63,7 @@ typedef struct tn_diagnostic {
     uint32_t column; /* from 1, in bytes; 0: unknown */
     uint32_t reserved;
     const char *file;
-    const char *region;     /* the path of graph attributes down to it: "if1/then_branch" */
+    const char *region; /* the path of graph attributes down to it: "if1/then_branch" */
     const char *node;
     const char *op;
     const char *about;      /* the input, output or attribute */
@@ -145,13 +145,13 @@ TN_EXPORT tn_status tn_runtime_print_passes(tn_runtime *runtime, tn_print_fn pri
 /* Budgets: what a hostile file could blow up. 0: the default in brackets. */
 typedef struct tn_limits {
     uint32_t size;
-    uint32_t nesting;        /* of regions and of JSON [64] */
-    uint64_t file_bytes;     /* of a graph file without weights [2 GiB] */
-    uint64_t weight_bytes;   /* of all constants [64 GiB] */
-    uint64_t nodes;          /* before and after expanding functions [1,000,000] */
-    uint64_t folded_bytes;   /* of one constant made by folding [64 MiB] */
-    uint64_t arena_bytes;    /* of one context [64 GiB] */
-    uint64_t loop_trips;     /* of one Loop [none] */
+    uint32_t nesting;      /* of regions and of JSON [64] */
+    uint64_t file_bytes;   /* of a graph file without weights [2 GiB] */
+    uint64_t weight_bytes; /* of all constants [64 GiB] */
+    uint64_t nodes;        /* before and after expanding functions [1,000,000] */
+    uint64_t folded_bytes; /* of one constant made by folding [64 MiB] */
+    uint64_t arena_bytes;  /* of one context [64 GiB] */
+    uint64_t loop_trips;   /* of one Loop [none] */
 } tn_limits;
 
 typedef struct tn_model_options {
@@ -185,24 +185,24 @@ TN_EXPORT const char *tn_model_metadata(const tn_model *model, const char *key);
 
 typedef struct tn_session_options {
     uint32_t size;
-    uint32_t threads;     /* 0: what affinity and the cgroup's quota allow */
-    const char *backends; /* "onednn,reference": the first that offers a node gets it, and no other
+    uint32_t threads;      /* 0: what affinity and the cgroup's quota allow */
+    const char *backends;  /* "onednn,reference": the first that offers a node gets it, and no other
                              is allowed; NULL: tn_runtime_default_backends */
     const char *placement; /* "conv1=reference,fc*=openblas": ahead of the list; NULL: none */
-    const char *passes;   /* "none", or "+name,-name" on top of the default set; NULL: default */
-    uint32_t math;        /* tn_math; 0: TN_MATH_FAST */
-    uint32_t flags;       /* TN_SESSION_* */
-    const char *outputs;  /* values to keep besides the graph's outputs, separated by ','; "*": all
+    const char *passes;    /* "none", or "+name,-name" on top of the default set; NULL: default */
+    uint32_t math;         /* tn_math; 0: TN_MATH_FAST */
+    uint32_t flags;        /* TN_SESSION_* */
+    const char *outputs;   /* values to keep besides the graph's outputs, separated by ','; "*": all
                              values that nodes make (no fusion then hides one); NULL: none */
-    uint32_t plan_count;  /* plans kept; 0: 16 */
+    uint32_t plan_count;   /* plans kept; 0: 16 */
     uint32_t max_parallel_runs; /* divides the threads among this many runs at once; 0: 1 */
-    uint64_t plan_bytes;  /* bound on the memory of kept plans; 0: 256 MiB */
+    uint64_t plan_bytes;        /* bound on the memory of kept plans; 0: 256 MiB */
     tn_limits limits;
 } tn_session_options;
 enum {
-    TN_SESSION_NO_FUSION = 1u << 0,         /* no epilogues */
-    TN_SESSION_PLAIN_LAYOUTS = 1u << 1,     /* no layout but plain row-major */
-    TN_SESSION_VENDOR_REFERENCE = 1u << 2   /* a vendor library's own reference code is fine */
+    TN_SESSION_NO_FUSION = 1u << 0,       /* no epilogues */
+    TN_SESSION_PLAIN_LAYOUTS = 1u << 1,   /* no layout but plain row-major */
+    TN_SESSION_VENDOR_REFERENCE = 1u << 2 /* a vendor library's own reference code is fine */
 };
 
 /* Compiles: upgrade, verify, infer, expand, passes. */
@@ -235,10 +235,10 @@ TN_EXPORT tn_status tn_session_warm(tn_session *session, const tn_binding *bindi
 typedef struct tn_session_stats {
     uint32_t size;
     uint32_t threads;
-    uint64_t nodes_read, nodes_left;     /* before and after the passes */
+    uint64_t nodes_read, nodes_left; /* before and after the passes */
     uint64_t plans, plan_hits, plan_misses;
-    uint64_t weight_bytes, pack_bytes;   /* of the model, shared by its sessions */
-    uint64_t create_ns;                  /* tn_session_create */
+    uint64_t weight_bytes, pack_bytes; /* of the model, shared by its sessions */
+    uint64_t create_ns;                /* tn_session_create */
 } tn_session_stats;
 TN_EXPORT void tn_session_get_stats(tn_session *session, tn_session_stats *out);
 
@@ -256,16 +256,16 @@ typedef struct tn_report_step {
     const char *name;       /* the node's */
     const char *op;
     const char *backend, *algorithm;
-    const char *fused;      /* nodes in its epilogue, "relu1 add2"; "" */
-    const char *inputs;     /* types, with layouts that are not plain: "float32[1,6,28,28]:nhwc" */
+    const char *fused;  /* nodes in its epilogue, "relu1 add2"; "" */
+    const char *inputs; /* types, with layouts that are not plain: "float32[1,6,28,28]:nhwc" */
     const char *outputs;
-    const char *place;      /* where the output lies: "arena+0", "view of x", "in place of x" */
-    const char *reasons;    /* who was asked before and why not: "onednn: …; openblas: …" */
+    const char *place;   /* where the output lies: "arena+0", "view of x", "in place of x" */
+    const char *reasons; /* who was asked before and why not: "onednn: …; openblas: …" */
     double macs, ops, bytes;
-    uint64_t parameters;    /* elements of constant inputs */
+    uint64_t parameters; /* elements of constant inputs */
     uint64_t output_bytes;
-    double seconds;         /* the kernel's own estimate; 0: none */
-    tn_window field;        /* receptive field on the first spatial axis: size in .kernel, jump in
+    double seconds;  /* the kernel's own estimate; 0: none */
+    tn_window field; /* receptive field on the first spatial axis: size in .kernel, jump in
                                .stride, start in .pad_begin; kernel 0: none */
 } tn_report_step;
 
@@ -303,9 +303,9 @@ TN_EXPORT tn_status tn_context_set_output(tn_context *context, size_t k, const t
 
 typedef struct tn_run_options {
     uint32_t size;
-    uint32_t profile;          /* 1: keep times of each step, see tn_context_profile */
-    uint64_t seed;             /* of random operators; equal seeds, equal answers */
-    uint64_t deadline_ns;      /* from now; 0: none */
+    uint32_t profile;           /* 1: keep times of each step, see tn_context_profile */
+    uint64_t seed;              /* of random operators; equal seeds, equal answers */
+    uint64_t deadline_ns;       /* from now; 0: none */
     const volatile int *cancel; /* becomes not 0: the run ends with TN_ERR_CANCELLED; NULL: never */
 } tn_run_options;
 
@@ -327,7 +327,7 @@ typedef struct tn_context_stats {
     uint32_t size;
     uint32_t reserved;
     uint64_t arena_bytes, late_bytes, slot_bytes;
-    uint64_t allocations; /* by the engine, in the last run */
+    uint64_t allocations;     /* by the engine, in the last run */
     uint64_t longest_step_ns; /* of the last profiled run: no cancel comes sooner */
 } tn_context_stats;
 TN_EXPORT void tn_context_get_stats(const tn_context *context, tn_context_stats *out);
@@ -400,8 +400,7 @@ TN_EXPORT tn_status tn_graph_set_input(tn_graph *graph, tn_node_id node, uint32_
 TN_EXPORT tn_status tn_graph_set_operator(tn_graph *graph, tn_node_id node, const char *domain,
                                           const char *op);
 /* All who read old_value, outputs too, read new_value instead. */
-TN_EXPORT tn_status tn_graph_replace(tn_graph *graph, tn_value_id old_value,
-                                     tn_value_id new_value);
+TN_EXPORT tn_status tn_graph_replace(tn_graph *graph, tn_value_id old_value, tn_value_id new_value);
 /* Removes a node none of whose outputs is read (TN_ERR_STATE), with its outputs and bodies. */
 TN_EXPORT tn_status tn_graph_remove_node(tn_graph *graph, tn_node_id node);
 
@@ -426,8 +425,7 @@ TN_EXPORT tn_graph *tn_graph_function(const tn_graph *graph, uint32_t k, const c
 TN_EXPORT tn_status tn_graph_add_function_attribute(tn_graph *function,
                                                     const tn_attribute *attribute,
                                                     uint32_t required);
-TN_EXPORT uint32_t tn_graph_function_attributes(const tn_graph *function,
-                                                const tn_attribute **out);
+TN_EXPORT uint32_t tn_graph_function_attributes(const tn_graph *function, const tn_attribute **out);
 /* "" where there is none. */
 TN_EXPORT const char *tn_graph_node_doc(const tn_graph *graph, tn_node_id node);
 TN_EXPORT const char *tn_graph_node_origin(const tn_graph *graph, tn_node_id node);

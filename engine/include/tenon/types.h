@@ -52,10 +52,10 @@ typedef enum tn_status {
     TN_ERR_STALE = 23,     /* a handle to a node or value that is gone                       */
     TN_ERR_INTERNAL = 24,  /* a promise Tenon made to itself does not hold: please report    */
     /* Answers that are not errors; each callback says which of them it may give. */
-    TN_DECLINED = 64,      /* offer, measure: no, with a reason                              */
-    TN_NEEDS_SHAPES = 65,  /* offer: yes, but only for known shapes                          */
-    TN_KEEP = 66,          /* upgrade, expand: leave the node as it is, with a reason        */
-    TN_NO_MATCH = 67       /* match: nothing to do here                                      */
+    TN_DECLINED = 64,     /* offer, measure: no, with a reason                              */
+    TN_NEEDS_SHAPES = 65, /* offer: yes, but only for known shapes                          */
+    TN_KEEP = 66,         /* upgrade, expand: leave the node as it is, with a reason        */
+    TN_NO_MATCH = 67      /* match: nothing to do here                                      */
 } tn_status;
 
 /* Element types, with the numbers of ONNX's TensorProto.DataType. */
@@ -81,8 +81,8 @@ typedef enum tn_dtype {
     TN_FLOAT8E4M3FNUZ = 18,
     TN_FLOAT8E5M2 = 19,
     TN_FLOAT8E5M2FNUZ = 20,
-    TN_UINT4 = 21,     /* two to a byte, the first in the low bits; as for all packed types, */
-    TN_INT4 = 22,      /* elements follow each other without a gap at the end of a row       */
+    TN_UINT4 = 21, /* two to a byte, the first in the low bits; as for all packed types, */
+    TN_INT4 = 22,  /* elements follow each other without a gap at the end of a row       */
     TN_FLOAT4E2M1 = 23,
     TN_FLOAT8E8M0 = 24,
     TN_UINT2 = 25, /* four to a byte */
@@ -103,7 +103,10 @@ typedef int64_t tn_dim;
 #define TN_DIM_UNKNOWN INT64_MIN
 #define TN_DIM_LOWEST (-(INT64_C(1) << 62)) /* numbers are above it, handles at or below */
 
-static inline int tn_dim_known(tn_dim dim) { return dim > TN_DIM_LOWEST; }
+static inline int tn_dim_known(tn_dim dim)
+{
+    return dim > TN_DIM_LOWEST;
+}
 
 /* The largest rank a tensor may have. ONNX has no bound; no known model comes near this one. */
 #define TN_MAX_RANK 16
@@ -147,8 +150,8 @@ enum { TN_LAYOUT_PLAIN = 0 /* row-major */, TN_LAYOUT_CHANNELS_LAST = 1 /* N, sp
  * tensor, else `rank` strides in elements. `bytes` is the size of the memory at `data`, padding
  * of a private layout included. A tensor of rank 0 has one element. */
 typedef struct tn_tensor {
-    uint32_t size;   /* sizeof(tn_tensor) */
-    uint32_t kind;   /* as in tn_type */
+    uint32_t size; /* sizeof(tn_tensor) */
+    uint32_t kind; /* as in tn_type */
     uint32_t dtype;
     int32_t rank;
     const int64_t *dims;
@@ -156,8 +159,8 @@ typedef struct tn_tensor {
     void *data;
     size_t bytes;
     uint32_t layout;
-    uint32_t flags;  /* none so far: 0 */
-    void *object;    /* sequences and optionals: the host's object; else NULL */
+    uint32_t flags; /* none so far: 0 */
+    void *object;   /* sequences and optionals: the host's object; else NULL */
 } tn_tensor;
 
 /* Which algorithms a session may use. */
@@ -218,13 +221,13 @@ typedef struct tn_attribute {
  * default, once the graph has been checked. The struct and all it points to belong to the graph
  * and hold until the next edit of it. */
 typedef struct tn_node_view {
-    uint32_t size; /* sizeof(tn_node_view) */
-    uint32_t version;       /* since-version of its schema; 0 before it is resolved */
-    const char *name;       /* unique in the graph, never empty */
-    const char *domain;     /* "" is ai.onnx */
+    uint32_t size;      /* sizeof(tn_node_view) */
+    uint32_t version;   /* since-version of its schema; 0 before it is resolved */
+    const char *name;   /* unique in the graph, never empty */
+    const char *domain; /* "" is ai.onnx */
     const char *op;
-    const char *overload;   /* "" but for overloaded functions */
-    uint32_t input_count;   /* absent ones in the middle included */
+    const char *overload; /* "" but for overloaded functions */
+    uint32_t input_count; /* absent ones in the middle included */
     uint32_t output_count;
     const tn_value_id *inputs;  /* TN_NONE: absent */
     const tn_value_id *outputs; /* TN_NONE: not wanted */
@@ -275,9 +278,9 @@ static inline size_t tn_attr_ints(const tn_node_view *node, const char *name, co
 /* Bits of one element: 4 for int4, 128 for complex128 and strings; 0 for TN_UNDEFINED. */
 static inline uint32_t tn_dtype_bits(uint32_t dtype)
 {
-    static const uint8_t bits[TN_DTYPE_COUNT] = { 0,  32, 8, 8,  16, 16, 32, 64, 128, 8,
-                                                  16, 64, 32, 64, 64, 128, 16, 8, 8,  8,
-                                                  8,  4,  4, 4,  8,  2,  2 };
+    static const uint8_t bits[TN_DTYPE_COUNT] = { 0, 32, 8,  8,  16, 16, 32,  64, 128,
+                                                  8, 16, 64, 32, 64, 64, 128, 16, 8,
+                                                  8, 8,  8,  4,  4,  4,  8,   2,  2 };
     return dtype < TN_DTYPE_COUNT ? bits[dtype] : 0;
 }
 
@@ -295,8 +298,8 @@ typedef struct tn_buffer tn_buffer; /* shared, reference-counted memory: a mappe
 typedef struct tn_node_desc {
     uint32_t size; /* sizeof(tn_node_desc) */
     tn_region_id region;
-    const char *name;     /* NULL or taken: made unique from it or from the operator (`conv#2`) */
-    const char *domain;   /* NULL is "" */
+    const char *name;   /* NULL or taken: made unique from it or from the operator (`conv#2`) */
+    const char *domain; /* NULL is "" */
     const char *op;
     const char *overload; /* NULL is "" */
     uint32_t input_count;
@@ -307,9 +310,10 @@ typedef struct tn_node_desc {
     uint32_t attribute_count;
     tn_node_id before; /* stand before this node; 0-filled descs: use TN_NONE for "at the end" */
     const tn_attribute *attributes;
-    const char *origin; /* where it stands in the source, in the format's own words; NULL: nowhere */
-    const char *doc;    /* NULL: none */
-    tn_node_id trace;   /* a node that this one comes from (a rewrite keeps it); TN_NONE: none */
+    const char
+        *origin;      /* where it stands in the source, in the format's own words; NULL: nowhere */
+    const char *doc;  /* NULL: none */
+    tn_node_id trace; /* a node that this one comes from (a rewrite keeps it); TN_NONE: none */
 } tn_node_desc;
 
 /* What a new constant shall be. */
