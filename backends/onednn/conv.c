@@ -49,15 +49,15 @@ static void describe_weights(const tn_type *w, int64_t group, bool transposed, c
     }
 }
 
-static tn_status form_layout(onednn_builder *b, const tn_type *type, int32_t wanted, uint32_t *out)
+/* The layout that a form asks for, as the library sees it, and as the compiler shall. */
+static tn_status form_layout(onednn_builder *b, const tn_type *type, int32_t wanted, uint32_t *layout,
+                             onednn_md *out)
 {
+    uint32_t seen = (uint32_t)wanted;
     if (wanted > 1)
-        return onednn_blocked_layout(b, type, wanted, out);
-    *out = (uint32_t)wanted;
-    /* One channel or one point: no need to ask for a conversion that moves nothing. */
-    if (wanted == 1 && onednn_same_as_plain(type))
-        *out = TN_LAYOUT_PLAIN;
-    return TN_OK;
+        TN_TRY(onednn_blocked_layout(b, type, wanted, &seen));
+    *layout = onednn_simplest(b->ctx, seen, type);
+    return onednn_describe_layout(b, type, seen, out);
 }
 
 static tn_status create(onednn_builder *b, bool transposed, onednn_md src,
@@ -88,13 +88,9 @@ static tn_status build(onednn_builder *b, const conv_form *form, bool transposed
                               sizeof b->reason));
     /* A sum where a window lies in padding altogether crashes in oneDNN 2.6.3. */
     target.sum = transposed || onednn_window_covers(&window, x, y);
-    TN_TRY(form_layout(b, x, form->from, &b->alternative->input_layouts[0]));
-    TN_TRY(form_layout(b, y, form->to, &target.layout));
+    TN_TRY(form_layout(b, x, form->from, &b->alternative->input_layouts[0], &src));
+    TN_TRY(form_layout(b, y, form->to, &target.layout, &target.md));
     b->alternative->output_layouts[0] = target.layout;
-    /* Where the two are the same, the library shall see channels-last: it has faster code. */
-    TN_TRY(
-        onednn_describe_layout(b, x, form->from == 1 ? 1 : b->alternative->input_layouts[0], &src));
-    TN_TRY(onednn_describe_layout(b, y, form->to == 1 ? 1 : target.layout, &target.md));
     TN_TRY(onednn_epilogue_begin(b, &target));
     TN_TRY(create(b, transposed, src, &weights, target.md, &window));
     TN_TRY(onednn_stage_with_weights(b, DNNL_ARG_WEIGHTS, 1, weights.rank, weights.dims,

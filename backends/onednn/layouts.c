@@ -90,9 +90,21 @@ dnnl_format_tag_t onednn_layout_tag(tn_call *call, uint32_t layout, const tn_typ
     return (dnnl_format_tag_t)blob.tag;
 }
 
-bool onednn_same_as_plain(const tn_type *type)
+/* One point: channels stand in a row in any layout that does not pad them. One channel: points
+ * do, in channels-last. */
+uint32_t onednn_simplest(tn_measure *ctx, uint32_t layout, const tn_type *type)
 {
-    return type->rank < 3 || type->dims[1] == 1 || tn_extent(type->dims, 2, type->rank) == 1;
+    const bool point = type->rank >= 2 && tn_extent(type->dims, 2, type->rank) == 1;
+    dnnl_format_tag_t tag;
+    if (layout == TN_LAYOUT_PLAIN || type->rank < 3)
+        return TN_LAYOUT_PLAIN;
+    if (layout == TN_LAYOUT_CHANNELS_LAST)
+        return point || type->dims[1] == 1 ? TN_LAYOUT_PLAIN : layout;
+    tag = onednn_layout_tag(&ctx->call, layout, type);
+    for (size_t k = 0; point && k < sizeof block_tags / sizeof *block_tags; k++)
+        if (block_tags[k].tag == tag && type->dims[1] % block_tags[k].block == 0)
+            return TN_LAYOUT_PLAIN;
+    return layout;
 }
 
 uint32_t onednn_candidates(const tn_measure *ctx, uint32_t k, uint32_t *out)

@@ -228,8 +228,10 @@ dnnl_format_tag_t onednn_layout_tag(tn_call *call, uint32_t layout, const tn_typ
 /* Layouts that input k could have without a conversion, the plain one at the end; at most
  * TN_MAX_ALTERNATIVES. */
 uint32_t onednn_candidates(const tn_measure *ctx, uint32_t k, uint32_t *out);
-/* Elements of a channels-last tensor lie as those of a plain one. */
-bool onednn_same_as_plain(const tn_type *type);
+/* The plain layout where this one puts every element of such a tensor at the same place, so that
+ * nobody converts for nothing; else the layout itself. The library shall still see the other:
+ * it has code for more of them. */
+uint32_t onednn_simplest(tn_measure *ctx, uint32_t layout, const tn_type *type);
 
 /* ---- primitive.c: the common life ------------------------------------------------------- */
 

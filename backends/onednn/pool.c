@@ -80,10 +80,11 @@ static tn_status build(onednn_builder *b, const void *form)
     dnnl_status_t status;
     TN_TRY(read_window(b, &window));
     TN_TRY(onednn_follow_layout(b, layout, x, y, &target.layout));
-    b->alternative->input_layouts[0] = layout;
-    b->alternative->output_layouts[0] = target.layout;
     TN_TRY(onednn_describe_layout(b, x, layout, &src));
     TN_TRY(onednn_describe_layout(b, y, target.layout, &target.md));
+    target.layout = onednn_simplest(b->ctx, target.layout, y);
+    b->alternative->input_layouts[0] = layout;
+    b->alternative->output_layouts[0] = target.layout;
     TN_TRY(onednn_epilogue_begin(b, &target));
     status = onednn_pooling(b->engine, b->attr, algorithm(p->node), src, target.md, &window, &desc);
     TN_TRY(onednn_accept(b, status, desc));

@@ -86,12 +86,6 @@ tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node,
                                          const tn_attribute *attribute);
 bool tn_graph_attribute_is_default(const tn_graph *graph, tn_node_id node, const char *name);
 
-/* What its schema says for an attribute that the node leaves out: stands with the others, but is
- * left out when the graph is written. Does nothing where the node has the attribute itself. */
-tn_status tn_graph_set_default_attribute(tn_graph *graph, tn_node_id node,
-                                         const tn_attribute *attribute);
-bool tn_graph_attribute_is_default(const tn_graph *graph, tn_node_id node, const char *name);
-
 /* ---- more editing ------------------------------------------------------------------------- */
 /* Makes a value a constant in place (it must have no producer after the call's removal of its
  * node's other users); takes a reference. */

@@ -312,18 +312,25 @@ tn_status tn_registry_print_operators(const tn_registry *registry, tn_print_fn p
 
 /* ---- passes ------------------------------------------------------------------------------------------ */
 
-tn_status tn_registry_print_passes(const tn_registry *registry, tn_print_fn print, void *user)
+static void add_pass(tn_builder *out, const tn_pass_def *def, const char *plugin)
 {
     static const char *const phases[] = { "?", "clean", "recognize", "fold", "move", "late" };
     static const char *const exactness[] = { "exact", "rounding", "approximate" };
+    tn_add(out, "%-24s %-10s %-12s %s", def->name, phases[def->phase], exactness[def->exactness],
+           plugin);
+    add_doc(out, def->doc);
+}
+
+tn_status tn_registry_print_passes(const tn_registry *registry, const tn_pass_def *core,
+                                   uint32_t core_count, tn_print_fn print, void *user)
+{
     const tn_pass *pass;
     tn_builder out = { 0 };
     if (!print)
         return tn_raise(TN_ERR_ARGUMENT, "there is no function to print with");
-    for (size_t k = 0; (pass = tn_registry_pass_at(registry, k)) != NULL; k++) {
-        tn_add(&out, "%-24s %-10s %-12s %s", pass->def.name, phases[pass->def.phase],
-               exactness[pass->def.exactness], pass->plugin->info.name);
-        add_doc(&out, pass->def.doc);
-    }
+    for (uint32_t k = 0; k < core_count; k++)
+        add_pass(&out, &core[k], "core");
+    for (size_t k = 0; (pass = tn_registry_pass_at(registry, k)) != NULL; k++)
+        add_pass(&out, &pass->def, pass->plugin->info.name);
     return flush(&out, print, user);
 }

@@ -125,7 +125,9 @@ tn_status tn_format_write(const tn_format *format, const char *path, tn_graph *g
 tn_status tn_registry_print_operator(const tn_registry *registry, const char *name,
                                      tn_print_fn print, void *user);
 tn_status tn_registry_print_operators(const tn_registry *registry, tn_print_fn print, void *user);
-tn_status tn_registry_print_passes(const tn_registry *registry, tn_print_fn print, void *user);
+/* `core`: those that no plugin brings, which stand first. */
+tn_status tn_registry_print_passes(const tn_registry *registry, const tn_pass_def *core,
+                                   uint32_t core_count, tn_print_fn print, void *user);
 
 /* ---- the host's side of a callback --------------------------------------------------------- */
 

@@ -89,5 +89,7 @@ tn_status tn_runtime_print_operators(tn_runtime *runtime, tn_print_fn print, voi
 tn_status tn_runtime_print_passes(tn_runtime *runtime, tn_print_fn print, void *user)
 {
     TN_TRY(need(runtime, (const void *)(uintptr_t)print, "tn_runtime_print_passes"));
-    return tn_registry_print_passes(runtime->registry, print, user);
+    uint32_t count;
+    const tn_pass_def *core = tn_core_passes(&count);
+    return tn_registry_print_passes(runtime->registry, core, count, print, user);
 }
