@@ -50,8 +50,8 @@ static void describe_weights(const tn_type *w, int64_t group, bool transposed, c
 }
 
 /* The layout that a form asks for, as the library sees it, and as the compiler shall. */
-static tn_status form_layout(onednn_builder *b, const tn_type *type, int32_t wanted, uint32_t *layout,
-                             onednn_md *out)
+static tn_status form_layout(onednn_builder *b, const tn_type *type, int32_t wanted,
+                             uint32_t *layout, onednn_md *out)
 {
     uint32_t seen = (uint32_t)wanted;
     if (wanted > 1)

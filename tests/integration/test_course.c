@@ -116,7 +116,7 @@ static const float infinity_kernels[4][9] = { { 1, 1, 1, 1, 0, 1, 1, 1, 1 },
                                               { 1, 1, 0, 1, 0, 1, 0, 1, 1 },
                                               { 0, 0, 0, 0, 0, 0, 0, 0, 0 } };
 
-Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mode, .timeout = 200)
+Test(infinity_conv, counts_the_same_not_a_numbers_on_every_backend_in_strict_mode, .timeout = 900)
 {
     static float picture[1080 * 1920];
     static uint8_t infinite[1080 * 1920];
@@ -213,7 +213,7 @@ static void free_feeds(tn_session *session, feed *feeds)
 }
 
 /* Sums here have up to a few thousand terms, a dozen deep; probabilities are at most 1. */
-Test(graphs, agree_on_every_backend_with_passes_on_and_off, .timeout = 200)
+Test(graphs, agree_on_every_backend_with_passes_on_and_off, .timeout = 900)
 {
     for (int n = 0; n < NAMES; n++) {
         fixture f = open_file(graph_path(names[n]));
@@ -242,7 +242,7 @@ Test(graphs, agree_on_every_backend_with_passes_on_and_off, .timeout = 200)
     }
 }
 
-Test(graphs, allocate_nothing_after_the_first_run_and_waste_no_arena, .timeout = 200)
+Test(graphs, allocate_nothing_after_the_first_run_and_waste_no_arena, .timeout = 900)
 {
     for (int n = 0; n < NAMES; n++) {
         fixture f = open_file(graph_path(names[n]));
