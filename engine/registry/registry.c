@@ -31,6 +31,16 @@ void tn_list_remove(tn_list *list, uint32_t at)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* A linked plugin that cannot be used is refused and shown, like a file's. */
+static tn_status add_linked(tn_registry *registry, const struct tn_plugin_entry *const *entries,
+                            tn_diagnostics *diagnostics)
+{
+    for (; *entries; entries++)
+        if (tn_registry_add_entry(registry, *entries, NULL, diagnostics) == TN_ERR_MEMORY)
+            return TN_ERR_MEMORY;
+    return TN_OK;
+}
+
 tn_status tn_registry_create(const tn_runtime_options *options, const tn_host_parts *parts,
                              tn_diagnostics *diagnostics, tn_registry **out)
 {
@@ -47,6 +57,8 @@ tn_status tn_registry_create(const tn_runtime_options *options, const tn_host_pa
     pthread_mutex_init(&registry->opening, NULL);
     pthread_rwlock_init(&registry->tables, NULL);
     status = tn_discover(registry, options, diagnostics);
+    if (status == TN_OK && options && TN_HAS(options, linked) && options->linked)
+        status = add_linked(registry, options->linked, diagnostics);
     if (status != TN_OK) {
         tn_registry_destroy(registry);
         return status;
@@ -108,6 +120,25 @@ const tn_plugin *tn_registry_plugin(const tn_registry *registry, size_t k)
 {
     return k < registry->plugins.count ? &((tn_plugin_slot *)registry->plugins.items[k])->plugin
                                        : NULL;
+}
+
+const tn_plugin_info *tn_registry_info(tn_registry *registry, size_t k)
+{
+    const tn_plugin_info *shown = NULL;
+    pthread_mutex_lock(&registry->opening);
+    if (k < registry->plugins.count) {
+        tn_plugin_slot *slot = registry->plugins.items[k];
+        const tn_plugin_info *now = &slot->plugin.info;
+        /* Another thread's session may open a backend while a caller reads: what was given out
+         * stays as it is. A backend changes once, so copies are few. */
+        if (!slot->shown || memcmp(slot->shown, now, sizeof *now) != 0) {
+            tn_plugin_info *copy = tn_pool_alloc(&registry->pool, sizeof *copy);
+            slot->shown = copy ? memcpy(copy, now, sizeof *copy) : slot->shown;
+        }
+        shown = slot->shown;
+    }
+    pthread_mutex_unlock(&registry->opening);
+    return shown;
 }
 
 /* ---- operators ------------------------------------------------------------------------------- */

@@ -75,6 +75,9 @@ tn_status tn_registry_add_entry(tn_registry *registry, const struct tn_plugin_en
                                 const char *file, tn_diagnostics *diagnostics);
 size_t tn_registry_plugin_count(const tn_registry *registry);
 const tn_plugin *tn_registry_plugin(const tn_registry *registry, size_t k);
+/* What is known of plugin k now: a copy that never changes and lives as long as the registry. [any]
+ * NULL beyond the last, and when memory is short. */
+const tn_plugin_info *tn_registry_info(tn_registry *registry, size_t k);
 
 /* The schema for a node of operator set `opset`: the newest version that takes such nodes, which
  * is since ≤ opset or accepts_from ≤ opset. (Clip-6 and Clip-13 accepting from 11: a node of

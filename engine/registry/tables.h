@@ -35,8 +35,9 @@ typedef struct tn_plugin_slot {
     tn_plugin plugin;
     struct tn_plugin_entry entry; /* a full-sized copy */
     tn_plugin_host host;
-    uint64_t device, inode; /* of the file, to know it again */
-    char *stem;             /* "onednn" of ".../backends/onednn.so"; NULL: linked in */
+    uint64_t device, inode;      /* of the file, to know it again */
+    char *stem;                  /* "onednn" of ".../backends/onednn.so"; NULL: linked in */
+    const tn_plugin_info *shown; /* the newest copy of plugin.info that was given out */
 } tn_plugin_slot;
 
 struct tn_registry {

@@ -56,9 +56,7 @@ tn_status tn_runtime_load_plugin(tn_runtime *runtime, const char *file, tn_diagn
 
 const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k)
 {
-    if (!runtime || k >= tn_registry_plugin_count(runtime->registry))
-        return NULL;
-    return &tn_registry_plugin(runtime->registry, k)->info;
+    return runtime ? tn_registry_info(runtime->registry, k) : NULL;
 }
 
 tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *name)

@@ -11,6 +11,7 @@
 
 enum { THREADS = 8, RUNS = 6, SIZES = 3, PIXELS = 28 * 28 };
 
+static tn_runtime *runtime;
 static tn_model *model;
 static tn_session *shared;
 static float pictures[SIZES * PIXELS], right[SIZES][SIZES * 10];
@@ -78,6 +79,19 @@ static void *use_own(void *seed)
     return NULL;
 }
 
+/* Half of the threads open all backends, half read what is known of plugins meanwhile. */
+static void *open_and_read(void *number)
+{
+    const tn_plugin_info *info;
+    if ((intptr_t)number % 2 == 0 && !*tn_runtime_default_backends(runtime))
+        fail("no backend");
+    for (int round = 0; round < 50; round++)
+        for (size_t k = 0; (info = tn_runtime_plugin(runtime, k)); k++)
+            if (!info->name || !info->message || strlen(info->file) == 0)
+                fail("a plugin without a file");
+    return NULL;
+}
+
 static void together(void *(*work)(void *))
 {
     pthread_t threads[THREADS];
@@ -111,7 +125,6 @@ static void check_packs(void)
 int main(void)
 {
     char path[512];
-    tn_runtime *runtime;
     for (int k = 0; k < SIZES * PIXELS; k++)
         pictures[k] = (float)(k * 37 % 251) / 251.0f;
     snprintf(path, sizeof path, "%s/graphs/fashion-lenet.json", getenv("TENON_SOURCE"));
@@ -120,6 +133,7 @@ int main(void)
         fail("load");
         return 1;
     }
+    together(open_and_read);
     shared = make_session();
     run(shared, 0, right);
     tn_session_destroy(shared);

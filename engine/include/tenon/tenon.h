@@ -98,7 +98,13 @@ typedef struct tn_runtime_options {
     uint32_t size;
     uint32_t flags;
     const char *plugin_path; /* folders, separated by ':', searched first, in this order */
+    /* Plugins that are linked into the program, ends with NULL; behind all files, so that a file
+     * can replace one. NULL: none. With TN_RUNTIME_NO_DEFAULT_PATHS nothing is read from disk. */
+    const struct tn_plugin_entry *const *linked;
 } tn_runtime_options;
+
+/* All plugins and backends of a build with -Dstatic=true; only in libtenon-static.a. */
+extern const struct tn_plugin_entry *const tn_linked_plugins[];
 
 /* Finds and loads plugins: options' folders, then TENON_PLUGIN_PATH, then the folder installed
  * with the library. In each folder: plugins/<name>.so, and backends/<name>.so, which are only
@@ -124,7 +130,8 @@ typedef struct tn_plugin_info {
     const char *file;
     const char *message; /* the reason of a refusal, or a backend's own description */
 } tn_plugin_info;
-/* Plugin k of those found, refused ones too; NULL beyond the last. Opens nothing. */
+/* Plugin k of those found, refused ones too; NULL beyond the last. Opens nothing. A copy that
+ * stays as it is, as long as the runtime lives: ask again for what has changed. [any] */
 TN_EXPORT const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k);
 /* Opens a backend by name, so that its tn_plugin_info tells its library. TN_ERR_BACKEND. */
 TN_EXPORT tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *name);
