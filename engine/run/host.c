@@ -2,10 +2,10 @@
  * numbers, strings, sequences, bodies.
  *
  * SPDX-License-Identifier: MIT */
+#include "engine/base/parallel.h"
 #include "engine/json/json.h"
 #include "engine/run/run.h"
 
-#include <omp.h>
 #include <stdarg.h>
 
 static tn_step_call *room(tn_call *call)
@@ -96,11 +96,14 @@ typedef struct loop {
     tn_chunk_fn fn;
     void *user;
     int64_t n, chunk, next;
+    uint32_t threads;
     int32_t status;
 } loop;
 
-static void draw_chunks(loop *l, uint32_t thread)
+static void draw_chunks(void *data)
 {
+    loop *l = data;
+    const uint32_t thread = (uint32_t)omp_get_thread_num() * (l->threads > 1);
     while (__atomic_load_n(&l->status, __ATOMIC_RELAXED) == TN_OK) {
         const int64_t begin = __atomic_fetch_add(&l->next, l->chunk, __ATOMIC_RELAXED);
         if (begin >= l->n)
@@ -128,16 +131,14 @@ static tn_status parallel_for(tn_call *call, int64_t n, int64_t grain, tn_chunk_
     const tn_step_call *c = room(call);
     const uint32_t threads = c->ctx.threads > 1 && n > grain && !omp_in_parallel() ? c->ctx.threads
                                                                                    : 1;
-    loop l = { .run = c->run, .fn = fn, .user = user, .n = n };
+    loop l = { .run = c->run, .fn = fn, .user = user, .n = n, .threads = threads };
     if (n <= 0)
         return TN_OK;
     l.chunk = chunk_of(n, grain < 1 ? 1 : grain, threads);
-    if (threads == 1) {
-        draw_chunks(&l, 0);
-        return (tn_status)l.status;
-    }
-#pragma omp parallel num_threads((int)threads)
-    draw_chunks(&l, (uint32_t)omp_get_thread_num());
+    if (threads == 1)
+        draw_chunks(&l);
+    else
+        tn_parallel(draw_chunks, &l, threads);
     return (tn_status)l.status;
 }
 

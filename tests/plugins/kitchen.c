@@ -8,13 +8,16 @@
  *   Positives   late: output_alloc      Filled    extents from values; output_elements: Extents
  *   Collect     tensors to a sequence   Pick, Without   and from it
  *   Wrap        tensor to an optional   Unwrap    and back
+ *   Meet        waits in parallel_for until all threads of the run are there
  *   Shout       strings                 Noise     random numbers
  *   merge_scales, a pass; .kitchen, a format; kitchen, a backend; an extension
  *
  * SPDX-License-Identifier: MIT */
 #include "tenon/kernel.h"
 
+#include <sched.h>
 #include <stdio.h>
+#include <time.h>
 
 #define DOMAIN "test.kitchen"
 #define F32 TN_BIT(TN_FLOAT32)
@@ -236,6 +239,38 @@ static tn_status sum_run(tn_run *ctx, const void *state, void *slot)
     (void)state;
     (void)slot;
     return HOST->parallel_for(&ctx->call, tn_count(ctx->outputs[0]), 4, sum_chunk, ctx);
+}
+
+/* ---- Meet: Y[i] = the number of threads that the elements were on -------------------------------------------- */
+
+typedef struct meeting {
+    tn_run *ctx;
+    uint32_t seen; /* bit: the thread of that index was here */
+} meeting;
+
+/* Nobody leaves before all are there; who waits alone gives up after five seconds. */
+static tn_status meet_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    meeting *m = user;
+    const time_t start = time(NULL);
+    (void)begin;
+    (void)end;
+    __atomic_fetch_or(&m->seen, 1u << thread, __ATOMIC_RELAXED);
+    while (__builtin_popcount(__atomic_load_n(&m->seen, __ATOMIC_RELAXED)) < (int)m->ctx->threads &&
+           time(NULL) - start < 5)
+        sched_yield();
+    return TN_OK;
+}
+
+static tn_status meet_run(tn_run *ctx, const void *state, void *slot)
+{
+    meeting m = { .ctx = ctx };
+    (void)state;
+    (void)slot;
+    TN_TRY(HOST->parallel_for(&ctx->call, tn_count(ctx->outputs[0]), 1, meet_chunk, &m));
+    for (int64_t i = 0; i < tn_count(ctx->outputs[0]); i++)
+        ((float *)ctx->outputs[0]->data)[i] = (float)__builtin_popcount(m.seen);
+    return TN_OK;
 }
 
 /* ---- Repeat: a body, `times` times -------------------------------------------------------------------------- */
@@ -506,6 +541,7 @@ static const tn_operator_def operators[] = {
     { OPERATOR("Quadruple", 1, x_in, y_out, same), .body = quadruple_body },
     { OPERATOR("Thrice", 1, x_in, y_out, same), .expand = thrice_expand },
     { OPERATOR("Sum", 1, sum_in, y_out, sum_infer), .traits = TN_COMMUTATIVE },
+    { OPERATOR("Meet", 1, x_in, y_out, same) },
     { OPERATOR("Repeat", 1, x_in, y_out, repeat_infer), .attributes = repeat_attributes,
       .attribute_count = 2, .traits = TN_REGIONS },
     { OPERATOR("Rows", 1, x_in, y_out, rows_infer), .traits = TN_MOVES_BYTES },
@@ -528,6 +564,7 @@ static const tn_operator_def operators[] = {
 static const tn_kernel_def kernels[] = {
     KERNEL("Scale", scale_plain),
     KERNEL("Sum", sum_run),
+    KERNEL("Meet", meet_run),
     KERNEL("Repeat", repeat_run),
     KERNEL("Rows", rows_run),
     KERNEL("Positives", positives_run),

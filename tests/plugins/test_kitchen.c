@@ -157,6 +157,11 @@ Test(kitchen, terms_broadcast_over_threads)
     stop(&r);
 }
 
+Test(kitchen, parallel_for_runs_on_all_threads_of_the_session)
+{
+    gives(NODE("Meet", ""), "reference", NULL, 2.0f, 2.0f);
+}
+
 Test(kitchen, a_late_output_gets_its_memory)
 {
     running r = start(NODE("Positives", ""), "reference", NULL);
