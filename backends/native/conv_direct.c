@@ -1,0 +1,265 @@
+/* conv_direct.c: Conv (ONNX: Conv) as a product whose rows are read in place.
+ *
+ * A row is the channels of an input point, its panel the weights of one tap; a point's value is the
+ * sum over taps. No columns are built: a table of pointers says where each row lies, and points of
+ * the padding point to zeros. Windows over few channels (pictures) would spend their time between
+ * rows: there the window is gathered into one long row, from whatever layout the picture has.
+ *
+ * In: X channels last (few channels: plain, too), W and B constant, packed once. Out: Y channels
+ * last with its epilogue.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "native.h"
+
+enum { FEW_CHANNELS = 8 }; /* less than this: windows are gathered */
+
+typedef struct conv_state {
+    native_window window;
+    native_epilogue epilogue;
+    native_cut cut;
+    int64_t points;      /* of an image's output */
+    int64_t taps, depth; /* as the product has them */
+    uint32_t gathered, plain;
+    size_t table_bytes, thread_bytes, group_floats;
+} conv_state;
+
+static tn_status conv_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    char reason[192] = "";
+    native_epilogue unused;
+    const tn_status status = native_offer(ctx);
+    if (status == TN_DECLINED)
+        return status;
+    ctx->algorithm = "direct";
+    if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))
+        return tn_fail(ctx, TN_DECLINED, "rank is %d: one or two spatial axes here",
+                       (int)p->inputs[0]->rank);
+    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
+        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
+    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    return status;
+}
+
+static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plain)
+{
+    const native_isa *isa = native_isa_of(ctx->instance);
+    const tn_problem *p = ctx->problem;
+    tn_alternative *a = &ctx->alternatives[k];
+    const native_window *w = &s->window;
+    const double macs = (double)native_count(p->outputs[0]) * (double)(w->channels) *
+                        (double)(w->kernel[0] * w->kernel[1]);
+    static const uint32_t sources[] = { 1, 2 };
+    a->input_layouts[0] = plain ? TN_LAYOUT_PLAIN : TN_LAYOUT_CHANNELS_LAST;
+    a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
+    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, true);
+    a->algorithm = s->gathered ? "direct, gathered" : "direct";
+    a->seconds = native_seconds(isa, macs,
+                                4.0 * (double)(native_count(p->inputs[0]) +
+                                               native_count(p->outputs[0]) +
+                                               native_count(p->inputs[1])),
+                                p->threads);
+    a->scratch_bytes = s->thread_bytes * p->threads;
+    a->pack_count = 1;
+    a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
+                                 .source_count = p->own_count > 2 && p->inputs[2] ? 2 : 1,
+                                 .sources = sources,
+                                 .key = isa->name,
+                                 .key_bytes = strlen(isa->name),
+                                 .bytes = s->group_floats * (size_t)w->groups * sizeof(float) };
+}
+
+static tn_status conv_measure(tn_measure *ctx, void *state)
+{
+    const native_isa *isa = native_isa_of(ctx->instance);
+    const tn_problem *p = ctx->problem;
+    conv_state *s = state;
+    native_window *w = &s->window;
+    char reason[192] = "";
+    if (native_window_read(p, p->inputs[1]->dims + 2, w, reason, sizeof reason) != TN_OK ||
+        native_epilogue_read(p, 1, &s->epilogue, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    if (p->math == TN_MATH_STRICT && !native_all_finite(p->constants[1]))
+        return tn_fail(ctx, TN_DECLINED, "a weight is not finite: padding would make it NaN");
+    s->epilogue.ld = w->outputs * w->groups;
+    s->points = w->y[0] * w->y[1];
+    s->gathered = w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
+    s->taps = s->gathered ? 1 : w->kernel[0] * w->kernel[1];
+    s->depth = s->gathered ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
+    s->cut = native_cut_of(isa, s->points, w->outputs, s->taps * s->depth, p->threads);
+    s->group_floats = native_panel_floats(isa, s->taps * s->depth, w->outputs);
+    /* A thread's scratch: the table, then gathered rows, or a row of zeros. */
+    s->table_bytes = (size_t)native_round_up(s->cut.rows * s->taps * (int64_t)sizeof(float *), 64);
+    s->thread_bytes = s->table_bytes +
+                      (size_t)native_round_up((s->gathered ? s->cut.rows : 1) * s->depth * 4, 64);
+    describe(ctx, s, 0, false);
+    if (s->gathered && w->groups == 1) {
+        ctx->alternative_count = 2;
+        describe(ctx, s, 1, true);
+    }
+    return TN_OK;
+}
+
+/* Weights [M, C/g, kh, kw], group by group. */
+static tn_status conv_prepare(tn_prepare *ctx, void *state)
+{
+    const tn_problem *p = ctx->problem;
+    conv_state *s = state;
+    const native_window *w = &s->window;
+    const int64_t taps = w->kernel[0] * w->kernel[1], filter = w->channels * taps;
+    const float *bias = ctx->chosen->packs[0].source_count > 1 ? p->constants[2]->data : NULL;
+    s->plain = ctx->chosen_index == 1;
+    for (int64_t g = 0; ctx->packs[0].fill && g < w->groups; g++) {
+        const native_source source = {
+            .data = (const float *)p->constants[1]->data + g * w->outputs * filter,
+            .bias = bias ? bias + g * w->outputs : NULL,
+            .taps = taps,
+            .depth = w->channels,
+            .n = w->outputs,
+            .tap = 1,
+            .row = taps,
+            .column = filter,
+        };
+        native_pack(native_isa_of(ctx->instance), &source,
+                    (float *)ctx->packs[0].data + (size_t)g * s->group_floats);
+    }
+    return TN_OK;
+}
+
+/* ---- run -------------------------------------------------------------------------------- */
+
+typedef struct conv_job {
+    const conv_state *state;
+    tn_run *ctx;
+    const native_isa *isa;
+} conv_job;
+
+/* Pointers to the rows of points [first, last), tile by tile. */
+static void fill_table(const conv_job *job, const float *x, int64_t first, int64_t last,
+                       const float *zeros, const float **table)
+{
+    const native_window *w = &job->state->window;
+    const int64_t step = w->channels * w->groups, side = job->isa->rows;
+    for (int64_t tile = first; tile < last; tile += side) {
+        const int64_t rows = last - tile < side ? last - tile : side;
+        int64_t oy = tile / w->y[1], ox = tile % w->y[1];
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t y0 = oy * w->strides[0] - w->before[0];
+            const int64_t x0 = ox * w->strides[1] - w->before[1];
+            const float **slot = table + r;
+            for (int64_t i = 0; i < w->kernel[0]; i++) {
+                const int64_t iy = y0 + i * w->dilations[0];
+                for (int64_t j = 0; j < w->kernel[1]; j++, slot += rows) {
+                    const int64_t ix = x0 + j * w->dilations[1];
+                    *slot = iy < 0 || iy >= w->x[0] || ix < 0 || ix >= w->x[1]
+                                ? zeros
+                                : x + (iy * w->x[1] + ix) * step;
+                }
+            }
+            if (++ox == w->y[1])
+                ox = 0, oy++;
+        }
+        table += rows * job->state->taps;
+    }
+}
+
+/* One point's window as a row: taps, in each the channels. */
+static void gather_point(const conv_job *job, const float *x, int64_t point, float *row)
+{
+    const conv_state *s = job->state;
+    const native_window *w = &s->window;
+    const int64_t plane = w->x[0] * w->x[1];
+    const int64_t channel_step = s->plain ? plane : 1;
+    const int64_t point_step = s->plain ? 1 : w->channels * w->groups;
+    const int64_t y0 = point / w->y[1] * w->strides[0] - w->before[0];
+    const int64_t x0 = point % w->y[1] * w->strides[1] - w->before[1];
+    for (int64_t i = 0; i < w->kernel[0]; i++) {
+        const int64_t iy = y0 + i * w->dilations[0];
+        for (int64_t j = 0; j < w->kernel[1]; j++, row += w->channels) {
+            const int64_t ix = x0 + j * w->dilations[1];
+            const bool inside = iy >= 0 && iy < w->x[0] && ix >= 0 && ix < w->x[1];
+            const float *from = x + (iy * w->x[1] + ix) * point_step;
+            for (int64_t c = 0; c < w->channels; c++)
+                row[c] = inside ? from[c * channel_step] : 0.0f;
+        }
+    }
+}
+
+static void gather_rows(const conv_job *job, const float *x, int64_t first, int64_t last,
+                        float *rows, const float **table)
+{
+    for (int64_t point = first; point < last; point++, rows += job->state->depth) {
+        gather_point(job, x, point, rows);
+        *table++ = rows;
+    }
+}
+
+static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t block,
+                      int64_t panels, char *scratch)
+{
+    const conv_state *s = job->state;
+    const native_window *w = &s->window;
+    const int64_t all_in = w->channels * w->groups, all_out = w->outputs * w->groups;
+    const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * all_in +
+                     (s->plain ? 0 : group * w->channels);
+    const float **table = (const float **)(void *)scratch;
+    float *rest = (float *)(void *)(scratch + s->table_bytes);
+    const int64_t first = block * s->cut.rows;
+    const int64_t last = first + s->cut.rows < s->points ? first + s->cut.rows : s->points;
+    const int64_t count = native_ceil(w->outputs, job->isa->columns);
+    const int64_t panel = panels * s->cut.panels;
+    const native_product product = {
+        .isa = job->isa,
+        .epilogue = s->epilogue.count ? &s->epilogue : NULL,
+        .inputs = job->ctx->inputs,
+        .m = s->points,
+        .n = w->outputs,
+        .taps = s->taps,
+        .depth = s->depth,
+        .panels = (const float *)job->ctx->packs[0] + (size_t)group * s->group_floats,
+        .out = (float *)job->ctx->outputs[0]->data + image * s->points * all_out +
+               group * w->outputs,
+        .ld = all_out,
+        .first_row = image * s->points,
+        .first_column = group * w->outputs,
+    };
+    if (s->gathered) {
+        gather_rows(job, x, first, last, rest, table);
+    } else {
+        memset(rest, 0, (size_t)s->depth * sizeof *rest);
+        fill_table(job, x, first, last, rest, table);
+    }
+    native_product_run(&product, table, first, last, panel,
+                       panel + s->cut.panels < count ? panel + s->cut.panels : count);
+}
+
+static tn_status conv_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const conv_job *job = user;
+    const conv_state *s = job->state;
+    char *scratch = (char *)job->ctx->scratch + thread * s->thread_bytes;
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t panels = item % s->cut.panel_groups, rest = item / s->cut.panel_groups;
+        run_block(job, rest / s->cut.row_blocks / s->window.groups,
+                  rest / s->cut.row_blocks % s->window.groups, rest % s->cut.row_blocks, panels,
+                  scratch);
+    }
+    return TN_OK;
+}
+
+static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
+{
+    const conv_state *s = state;
+    conv_job job = { s, ctx, native_isa_of(ctx->instance) };
+    (void)slot;
+    return ctx->call.host->parallel_for(
+        &ctx->call, s->window.images * s->window.groups * s->cut.row_blocks * s->cut.panel_groups,
+        1, conv_chunk, &job);
+}
+
+const tn_kernel_def native_conv_direct_kernels[] = {
+    NATIVE_KERNEL("Conv", .state_bytes = sizeof(conv_state), .offer = conv_offer,
+                  .measure = conv_measure, .prepare = conv_prepare, .run = conv_run),
+    { .op = NULL },
+};

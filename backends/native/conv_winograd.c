@@ -1,0 +1,330 @@
+/* conv_winograd.c: Conv with 3x3 windows of stride 1 by Winograd's minimal filtering (Lavin and Gray,
+ * CVPR 2016), channels last.
+ *
+ * Tiles of the output of 4x4 (2x2) points need 36 (16) multiplications for each pair of channels
+ * instead of 144 (36). Input tiles are transformed into side * side matrices [tiles][C], each
+ * multiplied with its matrix of transformed weights, and the sums transformed back. Tiles go
+ * through in batches whose matrices stay in the cache.
+ *
+ * Only in fast mode: products are of sums, so specials spread, and the error is some units of the
+ * last place of the output's scale (tests/integration/test_native.c bounds it).
+ *
+ * In: X channels last, W and B constant. Out: Y channels last with its epilogue.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "native.h"
+
+enum { MOST_SIDE = 6, MOST_POINTS = MOST_SIDE * MOST_SIDE };
+
+typedef struct winograd_state {
+    native_window window;
+    native_epilogue epilogue;
+    int32_t size, side;                      /* of an output tile and an input tile */
+    int64_t tiles_y, tiles_x;                /* of an image */
+    int64_t tiles, batch;                    /* of all images; in flight at once */
+    int64_t panels;                          /* of each matrix */
+    size_t matrix_floats;                    /* of one packed matrix of weights */
+    size_t in_bytes, out_bytes, table_bytes; /* parts of the scratch */
+    char key[32];                            /* of the pack */
+    size_t thread_bytes;
+} winograd_state;
+
+/* ---- offer, measure ----------------------------------------------------------------------- */
+
+static bool is_all(const tn_node_view *node, const char *name, int64_t value)
+{
+    const int64_t *list;
+    const size_t count = tn_attr_ints(node, name, &list);
+    for (size_t k = 0; k < count; k++)
+        if (list[k] != value)
+            return false;
+    return true;
+}
+
+static tn_status winograd_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    const tn_type *x = p->inputs[0], *w = p->inputs[1];
+    char reason[192] = "";
+    native_epilogue unused;
+    const tn_status status = native_offer(ctx);
+    if (status == TN_DECLINED)
+        return status;
+    ctx->algorithm = "winograd";
+    if (p->math == TN_MATH_STRICT)
+        return tn_fail(ctx, TN_DECLINED, "Winograd spreads infinities: not in strict mode");
+    if (x->rank != 4 || w->rank != 4 || w->dims[2] != 3 || w->dims[3] != 3 ||
+        tn_attr_int(p->node, "group", 1) != 1 || !is_all(p->node, "strides", 1) ||
+        !is_all(p->node, "dilations", 1))
+        return tn_fail(ctx, TN_DECLINED, "Winograd is for 3x3 windows of stride 1 in one group");
+    if (w->dims[0] < 16 || w->dims[1] < 16)
+        return tn_fail(ctx, TN_DECLINED, "Winograd pays from 16 channels on both sides");
+    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
+        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
+    if (!native_all_finite(p->constants[1]))
+        return tn_fail(ctx, TN_DECLINED, "a weight is not finite");
+    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    if (status == TN_OK && (p->outputs[0]->dims[2] < 4 || p->outputs[0]->dims[3] < 4))
+        return tn_fail(ctx, TN_DECLINED, "an output under 4x4 is all border");
+    return status;
+}
+
+/* Multiply-adds for each element of the output and pair of channels, border included; and weights
+ * that a small image reads from memory count, too. */
+static double work_of(const native_window *w, int32_t size)
+{
+    const double side = size + 2;
+    const double tiles = (double)(w->images * native_ceil(w->y[0], size) *
+                                  native_ceil(w->y[1], size));
+    const double pairs = (double)w->channels * (double)w->outputs;
+    const double transforms = tiles * side * side * 6.0 * (double)(w->channels + w->outputs);
+    return tiles * side * side * pairs + transforms + 3.0 * side * side * pairs;
+}
+
+static void cut(const native_isa *isa, winograd_state *s, uint32_t threads)
+{
+    enum { BATCH_BYTES = 768 * 1024 };
+    const native_window *w = &s->window;
+    const int64_t points = (int64_t)s->side * s->side;
+    int64_t batch = BATCH_BYTES * (int64_t)threads / (points * (w->channels + w->outputs) * 4);
+    batch = batch < 2 * isa->rows ? 2 * isa->rows : batch;
+    batch = native_round_up(batch, isa->rows);
+    s->batch = batch < s->tiles ? batch : s->tiles;
+    s->panels = native_ceil(w->outputs, isa->columns);
+    s->matrix_floats = native_panel_floats(isa, w->channels, w->outputs);
+    s->in_bytes = (size_t)native_round_up(points * s->batch * w->channels * 4, 64);
+    s->out_bytes = (size_t)native_round_up(points * s->batch * w->outputs * 4, 64);
+    s->table_bytes = (size_t)native_round_up(points * s->batch * (int64_t)sizeof(float *), 64);
+    /* Output points of a border tile that nobody wants, or with steps to come. */
+    s->thread_bytes = (size_t)native_round_up(16 * w->outputs * 4, 64);
+}
+
+static tn_status winograd_measure(tn_measure *ctx, void *state)
+{
+    static const uint32_t sources[] = { 1, 2 };
+    const native_isa *isa = native_isa_of(ctx->instance);
+    const tn_problem *p = ctx->problem;
+    tn_alternative *a = &ctx->alternatives[0];
+    winograd_state *s = state;
+    native_window *w = &s->window;
+    char reason[192] = "", key[32];
+    if (native_window_read(p, p->inputs[1]->dims + 2, w, reason, sizeof reason) != TN_OK ||
+        native_epilogue_read(p, 1, &s->epilogue, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    const double direct = 9.0 * (double)native_count(p->outputs[0]) * (double)w->channels;
+    s->size = work_of(w, 4) <= work_of(w, 2) ? 4 : 2;
+    s->side = s->size + 2;
+    if (work_of(w, s->size) > 0.9 * direct)
+        return tn_fail(ctx, TN_DECLINED, "Winograd would save less than a tenth here");
+    s->epilogue.ld = w->outputs;
+    s->tiles_y = native_ceil(w->y[0], s->size);
+    s->tiles_x = native_ceil(w->y[1], s->size);
+    s->tiles = w->images * s->tiles_y * s->tiles_x;
+    cut(isa, s, p->threads);
+    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
+    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, true);
+    a->algorithm = s->size == 4 ? "winograd 4x4" : "winograd 2x2";
+    a->seconds = native_seconds(isa, work_of(w, s->size), 0, p->threads);
+    a->scratch_bytes = s->in_bytes + s->out_bytes + s->table_bytes + s->thread_bytes * p->threads;
+    a->pack_count = 1;
+    memset(key, 0, sizeof key);
+    strncpy(key, a->algorithm, 16);
+    strncpy(key + 16, isa->name, 15);
+    memcpy(s->key, key, sizeof key);
+    a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
+                                 .source_count = p->own_count > 2 && p->inputs[2] ? 2 : 1,
+                                 .sources = sources,
+                                 .key = s->key,
+                                 .key_bytes = sizeof s->key,
+                                 .bytes = (s->matrix_floats * (size_t)(s->side * s->side) +
+                                           (size_t)w->outputs) *
+                                          sizeof(float) };
+    return TN_OK;
+}
+
+/* ---- prepare: weights --------------------------------------------------------------------- */
+
+static const double g_4[6][3] = { { 1.0 / 4, 0, 0 },
+                                  { -1.0 / 6, -1.0 / 6, -1.0 / 6 },
+                                  { -1.0 / 6, 1.0 / 6, -1.0 / 6 },
+                                  { 1.0 / 24, 1.0 / 12, 1.0 / 6 },
+                                  { 1.0 / 24, -1.0 / 12, 1.0 / 6 },
+                                  { 0, 0, 1 } };
+static const double g_2[4][3] = { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } };
+
+/* G w Gᵀ of one filter, in double. */
+static void transform_filter(int32_t side, const float *w, double *out)
+{
+    const double(*g)[3] = side == 6 ? g_4 : g_2;
+    double half[MOST_SIDE][3];
+    for (int32_t i = 0; i < side; i++)
+        for (int32_t j = 0; j < 3; j++)
+            half[i][j] = g[i][0] * (double)w[j] + g[i][1] * (double)w[3 + j] +
+                         g[i][2] * (double)w[6 + j];
+    for (int32_t i = 0; i < side; i++)
+        for (int32_t j = 0; j < side; j++)
+            out[i * side + j] = half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2];
+}
+
+static tn_status winograd_prepare(tn_prepare *ctx, void *state)
+{
+    const winograd_state *s = state;
+    const native_window *w = &s->window;
+    const int64_t width = native_isa_of(ctx->instance)->columns;
+    const size_t points = (size_t)(s->side * s->side);
+    const float *weights = ctx->problem->constants[1]->data;
+    float *out = ctx->packs[0].data, *bias = out + points * s->matrix_floats;
+    double filter[MOST_POINTS];
+    if (!ctx->packs[0].fill)
+        return TN_OK;
+    memset(out, 0, points * s->matrix_floats * sizeof *out); /* padding, and no bias in panels */
+    for (int64_t m = 0; m < w->outputs; m++)
+        for (int64_t c = 0; c < w->channels; c++) {
+            const size_t at = (size_t)(m / width * width * w->channels + c * width + m % width);
+            transform_filter(s->side, weights + (m * w->channels + c) * 9, filter);
+            for (size_t k = 0; k < points; k++)
+                out[k * s->matrix_floats + at] = (float)filter[k];
+        }
+    memset(bias, 0, (size_t)w->outputs * sizeof *bias);
+    if (ctx->chosen->packs[0].source_count > 1)
+        memcpy(bias, ctx->problem->constants[2]->data, (size_t)w->outputs * sizeof *bias);
+    return TN_OK;
+}
+
+/* ---- run -------------------------------------------------------------------------------- */
+
+typedef struct winograd_job {
+    const winograd_state *s;
+    tn_run *ctx;
+    const native_isa *isa;
+    int64_t first, count; /* tiles of the batch */
+    float *in, *out;
+    const float **table;
+    char *threads;
+} winograd_job;
+
+typedef struct place {
+    int64_t image, y, x; /* of the first output point of a tile */
+} place;
+
+static place place_of(const winograd_state *s, int64_t tile)
+{
+    const int64_t rest = tile % (s->tiles_y * s->tiles_x);
+    return (place){ tile / (s->tiles_y * s->tiles_x), rest / s->tiles_x * s->size,
+                    rest % s->tiles_x * s->size };
+}
+
+static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const winograd_job *job = user;
+    const winograd_state *s = job->s;
+    const native_window *w = &s->window;
+    const float *x = job->ctx->inputs[0]->data, *points[MOST_POINTS];
+    (void)thread;
+    for (int64_t tile = begin; tile < end; tile++) {
+        const place at = place_of(s, job->first + tile);
+        for (int32_t i = 0; i < s->side; i++)
+            for (int32_t j = 0; j < s->side; j++) {
+                const int64_t iy = at.y + i - w->before[0], ix = at.x + j - w->before[1];
+                const bool inside = iy >= 0 && iy < w->x[0] && ix >= 0 && ix < w->x[1];
+                points[i * s->side + j] = inside ? x + ((at.image * w->x[0] + iy) * w->x[1] + ix) *
+                                                           w->channels
+                                                 : NULL;
+            }
+        job->isa->winograd_in(s->size, points, job->in + tile * w->channels,
+                              job->count * w->channels, w->channels);
+    }
+    return TN_OK;
+}
+
+/* Items are (matrix, panels); the table of a matrix's rows is made by whoever comes first, which is
+ * why it has one part for each matrix, filled before. */
+static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const winograd_job *job = user;
+    const winograd_state *s = job->s;
+    const native_window *w = &s->window;
+    (void)thread;
+    for (int64_t item = begin; item < end; item++) {
+        const int64_t matrix = item / s->panels, panel = item % s->panels;
+        const native_product product = {
+            .isa = job->isa,
+            .m = job->count,
+            .n = w->outputs,
+            .taps = 1,
+            .depth = w->channels,
+            .panels = (const float *)job->ctx->packs[0] + (size_t)matrix * s->matrix_floats,
+            .out = job->out + matrix * job->count * w->outputs,
+            .ld = w->outputs,
+        };
+        native_product_run(&product, job->table + matrix * job->count, 0, job->count, panel,
+                           panel + 1);
+    }
+    return TN_OK;
+}
+
+static tn_status transform_out(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const winograd_job *job = user;
+    const winograd_state *s = job->s;
+    const native_window *w = &s->window;
+    const size_t matrices = (size_t)(s->side * s->side) * s->matrix_floats;
+    const float *bias = (const float *)job->ctx->packs[0] + matrices;
+    float *local = (float *)(void *)(job->threads + thread * s->thread_bytes), *points[16];
+    float *y = job->ctx->outputs[0]->data;
+    for (int64_t tile = begin; tile < end; tile++) {
+        const place at = place_of(s, job->first + tile);
+        for (int32_t k = 0; k < s->size * s->size; k++)
+            points[k] = local + k * w->outputs;
+        job->isa->winograd_out(s->size, job->out + tile * w->outputs, job->count * w->outputs,
+                               points, w->outputs);
+        for (int32_t i = 0; i < s->size && at.y + i < w->y[0]; i++) {
+            const int64_t columns = w->y[1] - at.x < s->size ? w->y[1] - at.x : s->size;
+            const int64_t row = (at.image * w->y[0] + at.y + i) * w->y[1] + at.x;
+            float *run = local + i * s->size * w->outputs;
+            for (int64_t j = 0; j < columns; j++)
+                job->isa->combine(NATIVE_ADD, run + j * w->outputs, bias, 1, run + j * w->outputs,
+                                  w->outputs);
+            native_finish(job->isa, &s->epilogue, job->ctx->inputs, run, w->outputs, row, columns,
+                          0, w->outputs);
+            memcpy(y + row * w->outputs, run, (size_t)(columns * w->outputs) * sizeof *y);
+        }
+    }
+    return TN_OK;
+}
+
+static tn_status run_batch(winograd_job *job)
+{
+    const winograd_state *s = job->s;
+    const int64_t matrices = (int64_t)s->side * s->side;
+    tn_call *call = &job->ctx->call;
+    for (int64_t row = 0; row < matrices * job->count; row++)
+        job->table[row] = job->in + row * s->window.channels;
+    TN_TRY(call->host->parallel_for(call, job->count, 1, transform_in, job));
+    TN_TRY(call->host->parallel_for(call, matrices * s->panels, 1, multiply, job));
+    return call->host->parallel_for(call, job->count, 1, transform_out, job);
+}
+
+static tn_status winograd_run(tn_run *ctx, const void *state, void *slot)
+{
+    const winograd_state *s = state;
+    char *scratch = ctx->scratch;
+    winograd_job job = { .s = s, .ctx = ctx, .isa = native_isa_of(ctx->instance) };
+    (void)slot;
+    job.in = (float *)(void *)scratch;
+    job.out = (float *)(void *)(scratch + s->in_bytes);
+    job.table = (const float **)(void *)(scratch + s->in_bytes + s->out_bytes);
+    job.threads = scratch + s->in_bytes + s->out_bytes + s->table_bytes;
+    for (job.first = 0; job.first < s->tiles; job.first += job.count) {
+        job.count = s->tiles - job.first < s->batch ? s->tiles - job.first : s->batch;
+        TN_TRY(run_batch(&job));
+    }
+    return TN_OK;
+}
+
+const tn_kernel_def native_conv_winograd_kernels[] = {
+    NATIVE_KERNEL("Conv", .state_bytes = sizeof(winograd_state), .offer = winograd_offer,
+                  .measure = winograd_measure, .prepare = winograd_prepare, .run = winograd_run),
+    { .op = NULL },
+};

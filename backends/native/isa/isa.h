@@ -1,0 +1,97 @@
+/* isa/isa.h: what is compiled once for each kind of processor, as a table of functions.
+ *
+ * The files of this folder are compiled several times (meson.build): for AVX-512, for AVX2 with FMA,
+ * and for what the compiler takes every machine of the target to have. They are written with GCC's
+ * vector types, so that one text serves all. plugin.c picks a table when the backend is opened.
+ *
+ * Everything is float32, channels last: a row is the channels of a point, columns are channels.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef TENON_NATIVE_ISA_H
+#define TENON_NATIVE_ISA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    NATIVE_MAX_ROWS = 14,   /* of a tile of a product, on any processor … */
+    NATIVE_MAX_COLUMNS = 32 /* … and its columns */
+};
+
+/* One tile of a product: out[r][c] = start[c] + sum over taps t, channels k of rows[t * row_count + r][k] *
+ * panel[t * depth + k][c]. */
+typedef struct native_tile {
+    const float *const *rows; /* [taps][row_count] */
+    const float *panel;       /* [taps * depth][columns of the tile], aligned to 64 */
+    const float *start;       /* [columns of the tile] */
+    float *out;               /* [row_count][columns of the tile], aligned to 64 */
+    int64_t taps, depth;
+    int32_t row_count;
+} native_tile;
+
+/* Functions of one element. a, b: slope; bounds; alpha and beta. */
+typedef enum native_function {
+    NATIVE_RELU,
+    NATIVE_LEAKY_RELU,
+    NATIVE_CLIP,
+    NATIVE_SIGMOID,
+    NATIVE_HARD_SIGMOID,
+    NATIVE_HARD_SWISH,
+    NATIVE_SWISH, /* x / (1 + exp(-a x)) */
+    NATIVE_TANH,
+    NATIVE_GELU,
+    NATIVE_GELU_TANH,
+    NATIVE_ELU,
+    NATIVE_EXP,
+    NATIVE_SQRT,
+    NATIVE_ADD, /* with an operand from here on */
+    NATIVE_SUB,
+    NATIVE_SUB_FROM, /* operand - x */
+    NATIVE_MUL,
+    NATIVE_DIV,
+    NATIVE_DIV_INTO /* operand / x */
+} native_function;
+
+/* A depthwise convolution, one row of output points. */
+typedef struct native_depthwise {
+    const float *const *rows;           /* [kernel_h] rows of the input, NULL: padding */
+    const float *weights;               /* [kernel_h * kernel_w][channels] */
+    const float *bias;                  /* NULL: none */
+    float *out;                         /* [points][channels] */
+    int64_t channels, points, x_points; /* x_points: of an input row */
+    int64_t kernel_h, kernel_w, stride, dilation, before;
+} native_depthwise;
+
+typedef struct native_isa {
+    const char *name;
+    int32_t lanes;         /* floats in a register */
+    int32_t rows, columns; /* of a tile; lanes * 2 == columns */
+    void (*tile)(const native_tile *tile);
+    /* y[i] = f(x[i]); in place is fine. */
+    void (*apply)(native_function f, float a, float b, const float *x, float *y, int64_t count);
+    /* y[i] = f(x[i], operand[i * step]), step 0 or 1; in place is fine. */
+    void (*combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
+                    int64_t count);
+    void (*depthwise)(const native_depthwise *job);
+    /* y[c] = max or sum over points of x[p][c]; rows are pointers. */
+    void (*pool)(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,
+                 float scale, float *y);
+    void (*softmax)(const float *x, float *y, int64_t count);
+    /* y = (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL. */
+    void (*layer_norm)(const float *x, const float *scale, const float *bias, float epsilon,
+                       float *y, int64_t count);
+    /* Winograd F(4x4, 3x3) and F(2x2, 3x3), `size` 4 or 2; a tile of the input has side size + 2.
+     * in: points[side * side] (NULL: zero) → out[(side * side)] at distance `step`, channels each. */
+    void (*winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
+                        int64_t channels);
+    /* in[(side * side)] at distance step → out[size * size] rows (NULL: not wanted). */
+    void (*winograd_out)(int32_t size, const float *in, int64_t step, float *const *points,
+                         int64_t channels);
+} native_isa;
+
+extern const native_isa native_isa_plain;
+extern const native_isa native_isa_avx2;
+extern const native_isa native_isa_avx512;
+
+#endif

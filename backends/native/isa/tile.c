@@ -1,0 +1,116 @@
+/* isa/tile.c: the innermost part of all products: a tile that stays in registers.
+ *
+ * Two registers of columns and as many rows as there are registers for; in each step a value of
+ * every row is spread over a register and multiplied with both. One copy of the code for each
+ * number of rows, so that all loops over rows are unrolled. Few rows would wait for their own sums:
+ * they keep several partial ones.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "vector.h"
+
+INLINE void rows_of(const native_tile *t, const int rows)
+{
+    vec a[NATIVE_ROWS], b[NATIVE_ROWS];
+    const float *panel = t->panel;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+        a[r] = load(t->start), b[r] = load(t->start + LANES);
+    for (int64_t tap = 0; tap < t->taps; tap++) {
+        const float *x[NATIVE_ROWS];
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++)
+            x[r] = t->rows[tap * rows + r];
+#pragma GCC unroll 2
+        for (int64_t k = 0; k < t->depth; k++) {
+            const vec left = *(const vec *)panel, right = *(const vec *)(panel + LANES);
+            panel += 2 * LANES;
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; r++) {
+                const vec value = splat(x[r][k]);
+                a[r] += value * left;
+                b[r] += value * right;
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        *(vec *)(t->out + 2 * r * LANES) = a[r];
+        *(vec *)(t->out + (2 * r + 1) * LANES) = b[r];
+    }
+}
+
+/* One or two rows: four sums each, over steps that are four apart. */
+INLINE void few_rows_of(const native_tile *t, const int rows)
+{
+    enum { WAYS = 4 };
+    vec a[2][WAYS], b[2][WAYS];
+    const float *panel = t->panel;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int w = 0; w < WAYS; w++)
+            a[r][w] = b[r][w] = splat(0.0f);
+    for (int64_t tap = 0; tap < t->taps; tap++) {
+        int64_t k = 0;
+        for (; k + WAYS <= t->depth; k += WAYS) {
+            __builtin_prefetch(panel + 2 * LANES * 24);
+            __builtin_prefetch(panel + 2 * LANES * 26);
+#pragma GCC unroll 16
+            for (int w = 0; w < WAYS; w++) {
+                const vec left = *(const vec *)panel, right = *(const vec *)(panel + LANES);
+                panel += 2 * LANES;
+#pragma GCC unroll 16
+                for (int r = 0; r < rows; r++) {
+                    const vec value = splat(t->rows[tap * rows + r][k + w]);
+                    a[r][w] += value * left;
+                    b[r][w] += value * right;
+                }
+            }
+        }
+        for (; k < t->depth; k++, panel += 2 * LANES)
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; r++) {
+                const vec value = splat(t->rows[tap * rows + r][k]);
+                a[r][0] += value * *(const vec *)panel;
+                b[r][0] += value * *(const vec *)(panel + LANES);
+            }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        store(t->out + 2 * r * LANES, load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3])));
+        store(t->out + (2 * r + 1) * LANES,
+              load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])));
+    }
+}
+
+#define CASE(n)                                                                                    \
+    case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS); break
+
+void ISA(tile)(const native_tile *t)
+{
+    switch (t->row_count) {
+    case 1: few_rows_of(t, 1); break;
+#if NATIVE_LANES > 4
+    case 2: few_rows_of(t, 2); break;
+#else
+        CASE(2);
+#endif
+        CASE(3);
+        CASE(4);
+#if NATIVE_ROWS > 4
+        CASE(5);
+        CASE(6);
+#endif
+#if NATIVE_ROWS > 6
+        CASE(7);
+        CASE(8);
+        CASE(9);
+        CASE(10);
+        CASE(11);
+        CASE(12);
+        CASE(13);
+        CASE(14);
+#endif
+    default: __builtin_unreachable();
+    }
+}

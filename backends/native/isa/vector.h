@@ -1,0 +1,112 @@
+/* isa/vector.h: a register full of floats, by GCC's vector types; its width comes from meson.build.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef TENON_NATIVE_VECTOR_H
+#define TENON_NATIVE_VECTOR_H
+
+#include "isa.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LANES NATIVE_LANES
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+
+#define INLINE static inline __attribute__((always_inline))
+#define JOIN2(a, b) a##b
+#define JOIN(a, b) JOIN2(a, b)
+#define ISA(name) JOIN(name, JOIN(_, NATIVE_ISA)) /* tile → tile_avx2 */
+
+/* What each file here gives to table.c. */
+void ISA(tile)(const native_tile *);
+void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
+void ISA(combine)(native_function, const float *, const float *, int64_t, float *, int64_t);
+void ISA(depthwise)(const native_depthwise *);
+void ISA(pool)(bool, const float *const *, int64_t, int64_t, float, float *);
+void ISA(softmax)(const float *, float *, int64_t);
+void ISA(layer_norm)(const float *, const float *, const float *, float, float *, int64_t);
+void ISA(winograd_in)(int32_t, const float *const *, float *, int64_t, int64_t);
+void ISA(winograd_out)(int32_t, const float *, int64_t, float *const *, int64_t);
+
+INLINE vec splat(float x)
+{
+    return (vec){ 0 } + x;
+}
+INLINE vec load(const float *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+/* The first n < LANES elements; the others are 0. */
+INLINE vec load_part(const float *p, int64_t n)
+{
+    vec v = { 0 };
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return v;
+}
+INLINE void store_part(float *p, vec v, int64_t n)
+{
+    memcpy(p, &v, (size_t)n * sizeof(float));
+}
+INLINE vec choose(ivec mask, vec yes, vec no)
+{
+    return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
+}
+INLINE vec vmax(vec a, vec b) /* b where one is NaN */
+{
+    return choose(a > b, a, b);
+}
+INLINE vec vmin(vec a, vec b)
+{
+    return choose(a < b, a, b);
+}
+INLINE vec vabs(vec x)
+{
+    return (vec)((ivec)x & 0x7fffffff);
+}
+INLINE float sum_of(vec v)
+{
+    float total = 0;
+    for (int k = 0; k < LANES; k++)
+        total += v[k];
+    return total;
+}
+INLINE float max_of(vec v)
+{
+    float most = v[0];
+    for (int k = 1; k < LANES; k++)
+        most = v[k] > most ? v[k] : most;
+    return most;
+}
+
+/* exp(x), within 2 ULP: x = n ln 2 + r, |r| ≤ ln 2 / 2, a polynomial of degree 6 in r. Below -87.3
+ * it is 0 (no subnormals), above 88.7 infinity; NaN stays NaN. */
+INLINE vec vexp(vec x)
+{
+    const vec bound = vmin(splat(88.72284f), vmax(splat(-87.33654f), x));
+    const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    const vec shifted = bound * splat(1.44269504f) + magic;
+    const vec n = shifted - magic;
+    const vec r = (bound - n * splat(0.693359375f)) - n * splat(-2.12194440e-4f);
+    vec p = splat(1.0f / 720.0f);
+    p = p * r + splat(1.0f / 120.0f);
+    p = p * r + splat(1.0f / 24.0f);
+    p = p * r + splat(1.0f / 6.0f);
+    p = p * r + splat(0.5f);
+    p = p * r + splat(1.0f);
+    p = p * r + splat(1.0f);
+    /* 2^n by its exponent, in two halves: n may be 128. */
+    const ivec whole = (ivec)shifted - (ivec)magic, half = whole >> 1;
+    vec y = p * (vec)((half + 127) << 23) * (vec)((whole - half + 127) << 23);
+    y = choose(x > 88.72284f, splat(INFINITY), y);
+    y = choose(x < -87.33654f, splat(0.0f), y);
+    return choose(x != x, x, y);
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* isa/winograd.c: the transforms of Winograd's minimal filtering, F(2x2, 3x3) and F(4x4, 3x3)
+ * (Lavin and Gray, CVPR 2016: interpolation points 0, 1, -1, ∞, and 2, -2 for the larger).
+ *
+ * In each direction a transform of one dimension is applied to rows, then to columns, on a
+ * register of channels at a time. The weights' transform is conv_winograd.c's: it runs once.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "vector.h"
+
+/* d[0..n) at distance `step` → Bᵀ d. */
+INLINE void in_4(const vec *d, int step, vec *out, int out_step)
+{
+    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],
+              d5 = d[5 * step];
+    const vec a = d4 - splat(4.0f) * d2, b = d3 - splat(4.0f) * d1, c = d4 - d2,
+              e = splat(2.0f) * (d3 - d1);
+    out[0] = splat(4.0f) * d0 - splat(5.0f) * d2 + d4;
+    out[out_step] = a + b;
+    out[2 * out_step] = a - b;
+    out[3 * out_step] = c + e;
+    out[4 * out_step] = c - e;
+    out[5 * out_step] = splat(4.0f) * d1 - splat(5.0f) * d3 + d5;
+}
+INLINE void in_2(const vec *d, int step, vec *out, int out_step)
+{
+    const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+    out[0] = d0 - d2;
+    out[out_step] = d1 + d2;
+    out[2 * out_step] = d2 - d1;
+    out[3 * out_step] = d1 - d3;
+}
+
+/* m[0..n) → Aᵀ m. */
+INLINE void out_4(const vec *m, int step, vec *out, int out_step)
+{
+    const vec m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step],
+              m5 = m[5 * step];
+    const vec a = m1 + m2, b = m1 - m2, c = m3 + m4, d = m3 - m4;
+    out[0] = m0 + a + c;
+    out[out_step] = b + splat(2.0f) * d;
+    out[2 * out_step] = a + splat(4.0f) * c;
+    out[3 * out_step] = b + splat(8.0f) * d + m5;
+}
+INLINE void out_2(const vec *m, int step, vec *out, int out_step)
+{
+    const vec m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
+    out[0] = m0 + m1 + m2;
+    out[out_step] = m1 - m2 - m3;
+}
+
+INLINE void in_tile(const int size, const float *const *points, float *out, int64_t step,
+                    int64_t at, int64_t part)
+{
+    const int side = size + 2;
+    vec d[36], t[36];
+#pragma GCC unroll 36
+    for (int k = 0; k < side * side; k++)
+        d[k] = !points[k] ? splat(0.0f)
+               : part     ? load_part(points[k] + at, part)
+                          : load(points[k] + at);
+#pragma GCC unroll 6
+    for (int k = 0; k < side; k++)
+        size == 4 ? in_4(d + k, side, t + k, side) : in_2(d + k, side, t + k, side);
+#pragma GCC unroll 6
+    for (int k = 0; k < side; k++) {
+        vec row[6];
+        size == 4 ? in_4(t + k * side, 1, row, 1) : in_2(t + k * side, 1, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < side; j++) {
+            float *to = out + (k * side + j) * step + at;
+            part ? store_part(to, row[j], part) : store(to, row[j]);
+        }
+    }
+}
+
+INLINE void out_tile(const int size, const float *in, int64_t step, float *const *points,
+                     int64_t at, int64_t part)
+{
+    const int side = size + 2;
+    vec t[24];
+#pragma GCC unroll 6
+    for (int k = 0; k < side; k++) {
+        vec column[6];
+#pragma GCC unroll 6
+        for (int j = 0; j < side; j++) {
+            const float *from = in + (j * side + k) * step + at;
+            column[j] = part ? load_part(from, part) : load(from);
+        }
+        size == 4 ? out_4(column, 1, t + k, side) : out_2(column, 1, t + k, side);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < size; k++) {
+        vec row[4];
+        size == 4 ? out_4(t + k * side, 1, row, 1) : out_2(t + k * side, 1, row, 1);
+#pragma GCC unroll 4
+        for (int j = 0; j < size; j++) {
+            float *to = points[k * size + j];
+            if (to)
+                part ? store_part(to + at, row[j], part) : store(to + at, row[j]);
+        }
+    }
+}
+
+INLINE void all_in(const int size, const float *const *points, float *out, int64_t step,
+                   int64_t channels)
+{
+    int64_t c = 0;
+    for (; c + LANES <= channels; c += LANES)
+        in_tile(size, points, out, step, c, 0);
+    if (c < channels)
+        in_tile(size, points, out, step, c, channels - c);
+}
+
+INLINE void all_out(const int size, const float *in, int64_t step, float *const *points,
+                    int64_t channels)
+{
+    int64_t c = 0;
+    for (; c + LANES <= channels; c += LANES)
+        out_tile(size, in, step, points, c, 0);
+    if (c < channels)
+        out_tile(size, in, step, points, c, channels - c);
+}
+
+void ISA(winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
+                      int64_t channels)
+{
+    if (size == 4)
+        all_in(4, points, out, step, channels);
+    else
+        all_in(2, points, out, step, channels);
+}
+
+void ISA(winograd_out)(int32_t size, const float *in, int64_t step, float *const *points,
+                       int64_t channels)
+{
+    if (size == 4)
+        all_out(4, in, step, points, channels);
+    else
+        all_out(2, in, step, points, channels);
+}

@@ -1,0 +1,154 @@
+/* native.h: what the files of this backend tell each other.
+ *
+ * Kernels of our own, for what a vendor's library does worse or not at all, float32, channels last.
+ * Everything that is a product (direct convolutions, Winograd's inner part, Gemm, MatMul) goes
+ * through product.c: rows by pointer, panels of packed weights, tiles that stay in registers, and
+ * the epilogue on each tile before it is stored. isa/ holds what depends on the processor.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef TENON_NATIVE_H
+#define TENON_NATIVE_H
+
+#include "isa/isa.h"
+#include "tenon/kernel.h"
+
+enum { NATIVE_MAX_STEPS = 6 };
+
+static inline int64_t native_ceil(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+static inline int64_t native_round_up(int64_t a, int64_t b)
+{
+    return native_ceil(a, b) * b;
+}
+static inline int64_t native_count(const tn_type *type)
+{
+    return tn_extent(type->dims, 0, type->rank);
+}
+
+/* The functions of this processor: what the backend's instance is. */
+static inline const native_isa *native_isa_of(const void *instance)
+{
+    return instance;
+}
+
+/* ---- epilogue.c ------------------------------------------------------------------------- */
+
+enum { NATIVE_NO_OPERAND, NATIVE_FULL, NATIVE_SCALAR, NATIVE_COLUMN };
+
+typedef struct native_step {
+    native_function function;
+    uint32_t spread;
+    int32_t input; /* the operand's index among the problem's inputs */
+    float a, b;
+} native_step;
+
+typedef struct native_epilogue {
+    uint32_t count;
+    int64_t ld; /* elements from row to row of the output, and of full operands */
+    native_step steps[NATIVE_MAX_STEPS];
+} native_epilogue;
+
+/* The function that a node computes of its input 0 (inputs: where its inputs are in the problem,
+ * -1 absent). TN_DECLINED: reason is filled. */
+tn_status native_function_of(const tn_problem *problem, const tn_node_view *node,
+                             const int32_t *inputs, uint32_t input_count, native_step *out,
+                             char *reason, size_t bytes);
+/* Add, Sub, Mul, Div; false: another. `flipped`: the chain is the second input. */
+bool native_binary_of(const char *op, bool flipped, native_function *out);
+/* Reads the steps. column_axis: the output's axis that the tile's columns run along. */
+tn_status native_epilogue_read(const tn_problem *problem, int32_t column_axis, native_epilogue *out,
+                               char *reason, size_t bytes);
+/* Says for the compiler in which layout full operands are wanted; reuse: the output may lie on one
+ * of them, because a tile is read before it is written, at the same place. */
+void native_epilogue_layouts(const native_epilogue *epilogue, tn_alternative *alternative,
+                             uint32_t layout, bool reuse);
+/* Applies it to a tile: row r is row `first + r` of the output, column c is `column + c`. The tile's
+ * rows are `stride` apart. */
+void native_finish(const native_isa *isa, const native_epilogue *epilogue,
+                   const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
+                   int64_t rows, int64_t column, int64_t columns);
+
+/* ---- product.c -------------------------------------------------------------------------- */
+
+/* Panels of a matrix [depth][n]: for every `columns` of it one block [depth][columns], the last
+ * one filled up with zeros, then the bias, padded likewise. */
+static inline size_t native_panel_floats(const native_isa *isa, int64_t depth, int64_t n)
+{
+    return (size_t)(native_round_up(n, isa->columns) * (depth + 1));
+}
+/* How the matrix lies: element (tap t, channel k, column c) is data[t * tap + k * row + c * column]. */
+typedef struct native_source {
+    const float *data;
+    const float *bias; /* NULL: zeros */
+    int64_t taps, depth, n;
+    int64_t tap, row, column;
+} native_source;
+void native_pack(const native_isa *isa, const native_source *source, float *out);
+
+/* out[r][c] = bias[c] + sum of taps and channels, then the epilogue. */
+typedef struct native_product {
+    const native_isa *isa;
+    const native_epilogue *epilogue; /* NULL: none */
+    const tn_tensor *const *inputs;  /* of the epilogue */
+    int64_t m, n, taps, depth;
+    const float *panels;
+    float *out;
+    int64_t ld;           /* of out */
+    int64_t first_row;    /* what row 0 is for the epilogue */
+    int64_t first_column; /* and column 0 */
+} native_product;
+
+/* Rows [begin, end) times panels [panel, last). table: [tile][tap][row] pointers, tiles of isa->rows
+ * rows from `begin` on, the last one packed by its own number of rows. */
+void native_product_run(const native_product *product, const float *const *table, int64_t begin,
+                        int64_t end, int64_t panel, int64_t last);
+
+/* How a product is cut: blocks of rows whose input stays in the cache, and groups of panels where
+ * there are fewer blocks than threads want. */
+typedef struct native_cut {
+    int64_t rows, row_blocks;     /* rows of a block; a multiple of a tile's */
+    int64_t panels, panel_groups; /* panels of a group */
+} native_cut;
+native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t depth,
+                         uint32_t threads);
+
+/* ---- window.c --------------------------------------------------------------------------- */
+
+/* Two spatial axes; of extent 1 in front where there is one. */
+typedef struct native_window {
+    int64_t images, groups, channels, outputs; /* the last two: of one group */
+    int64_t x[2], y[2], kernel[2], strides[2], dilations[2], before[2];
+} native_window;
+/* kernel: the weights' extents from axis 2 on, NULL: from kernel_shape. */
+tn_status native_window_read(const tn_problem *problem, const int64_t *kernel, native_window *out,
+                             char *reason, size_t bytes);
+
+/* ---- offer.c ---------------------------------------------------------------------------- */
+
+/* Types, extents, no prologue. TN_OK, TN_NEEDS_SHAPES or TN_DECLINED. */
+tn_status native_offer(tn_offer *ctx);
+/* Seconds for so many multiply-adds and bytes, on this processor as it is built. */
+double native_seconds(const native_isa *isa, double macs, double bytes, uint32_t threads);
+/* Whether strict mode asks for care: a weight that is not finite meets a padding zero. */
+bool native_all_finite(const tn_tensor *tensor);
+
+/* Each ends with a row without an operator. */
+extern const tn_kernel_def native_conv_depthwise_kernels[];
+extern const tn_kernel_def native_conv_winograd_kernels[];
+extern const tn_kernel_def native_conv_direct_kernels[];
+extern const tn_kernel_def native_matmul_kernels[];
+extern const tn_kernel_def native_elementwise_kernels[];
+extern const tn_kernel_def native_pool_kernels[];
+extern const tn_kernel_def native_row_kernels[];
+extern const tn_kernel_def native_concat_kernels[];
+extern const tn_kernel_def native_convert_kernels[];
+
+#define NATIVE_KERNEL(name, ...)                                                                   \
+    {                                                                                              \
+        .size = sizeof(tn_kernel_def), .op = name, .backend = "native",                            \
+        .types = TN_BIT(TN_FLOAT32), __VA_ARGS__                                                   \
+    }
+
+#endif

@@ -1,0 +1,58 @@
+/* offer.c: what all kernels of this backend ask of a problem before anything else, and what they
+ * estimate.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "native.h"
+
+static tn_status check(tn_offer *ctx, const tn_type *type, uint32_t k, bool *known)
+{
+    if (type->kind != TN_TENSOR)
+        return tn_fail(ctx, TN_DECLINED, "input %u is no tensor", k);
+    if (type->rank < 0) {
+        *known = false;
+        return TN_OK;
+    }
+    for (int32_t axis = 0; axis < type->rank; axis++) {
+        if (!tn_dim_known(type->dims[axis]))
+            *known = false;
+        else if (type->dims[axis] == 0)
+            return tn_fail(ctx, TN_DECLINED, "input %u has an extent of 0", k);
+    }
+    return TN_OK;
+}
+
+tn_status native_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    bool known = true;
+    if (p->prologue_count)
+        return tn_fail(ctx, TN_DECLINED, "nothing is applied to an input here");
+    if (p->math > TN_MATH_STRICT)
+        return tn_fail(ctx, TN_DECLINED, "float32 only: reduced precision is asked for");
+    if (p->outputs[0] && p->outputs[0]->dtype != TN_FLOAT32)
+        return tn_fail(ctx, TN_DECLINED, "the output has type number %u: float32 only",
+                       p->outputs[0]->dtype);
+    for (uint32_t k = 0; k < p->input_count; k++)
+        if (p->inputs[k])
+            TN_TRY(check(ctx, p->inputs[k], k, &known));
+    if (p->outputs[0] && p->outputs[0]->rank < 0)
+        known = false;
+    return known && (p->flags & TN_PROBLEM_SHAPES_KNOWN) ? TN_OK : TN_NEEDS_SHAPES;
+}
+
+double native_seconds(const native_isa *isa, double macs, double bytes, uint32_t threads)
+{
+    /* Two registers a cycle at 2.5 GHz and nine tenths of that; memory as most machines have it. */
+    const double compute = macs / ((double)isa->lanes * 2.0 * 2.5e9 * 0.9) / (double)threads;
+    const double memory = bytes / 1e10;
+    return 1e-6 + (compute > memory ? compute : memory);
+}
+
+bool native_all_finite(const tn_tensor *tensor)
+{
+    const float *x = tensor->data;
+    for (int64_t i = 0, n = tn_count(tensor); i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}

@@ -1,0 +1,151 @@
+/* pool.c: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool (ONNX), channels last.
+ *
+ * A point's value is the largest or the mean of rows of channels.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "native.h"
+
+#include <stdio.h>
+
+enum { MOST_ROWS = 64 };
+
+typedef struct pool_state {
+    native_window window;
+    native_epilogue epilogue;
+    uint32_t maximum, global, include_pad;
+} pool_state;
+
+static tn_status pool_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    native_epilogue unused;
+    char reason[192] = "";
+    const tn_status status = native_offer(ctx);
+    if (status == TN_DECLINED)
+        return status;
+    ctx->algorithm = "pool";
+    if (p->output_count > 1 && p->outputs[1])
+        return tn_fail(ctx, TN_DECLINED, "indices are wanted");
+    if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))
+        return tn_fail(ctx, TN_DECLINED, "rank is %d: one or two spatial axes here",
+                       (int)p->inputs[0]->rank);
+    if (tn_attr_int(p->node, "ceil_mode", 0) && tn_attr_int(p->node, "count_include_pad", 0))
+        return tn_fail(ctx, TN_DECLINED, "padding counts, and windows may reach beyond it");
+    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    return status;
+}
+
+static tn_status pool_measure(tn_measure *ctx, void *state)
+{
+    const tn_problem *p = ctx->problem;
+    tn_alternative *a = &ctx->alternatives[0];
+    pool_state *s = state;
+    native_window *w = &s->window;
+    char reason[192] = "";
+    if (native_window_read(p, NULL, w, reason, sizeof reason) != TN_OK ||
+        native_epilogue_read(p, 1, &s->epilogue, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    s->maximum = strstr(p->node->op, "Max") != NULL;
+    s->global = strncmp(p->node->op, "Global", 6) == 0;
+    s->include_pad = (uint32_t)tn_attr_int(p->node, "count_include_pad", 0);
+    if (s->global)
+        memcpy(w->kernel, w->x, sizeof w->kernel);
+    s->epilogue.ld = w->channels;
+    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
+    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, false);
+    a->algorithm = "pool";
+    a->seconds = native_seconds(
+        native_isa_of(ctx->instance),
+        (double)native_count(p->outputs[0]) * (double)(w->kernel[0] * w->kernel[1]),
+        4.0 * (double)(native_count(p->inputs[0]) + native_count(p->outputs[0])), p->threads);
+    return TN_OK;
+}
+
+typedef struct pool_job {
+    const pool_state *s;
+    tn_run *ctx;
+    const native_isa *isa;
+} pool_job;
+
+/* Rows come in any number: what there is so far is one row of the next call. */
+typedef struct gathering {
+    const pool_job *job;
+    const float *rows[MOST_ROWS];
+    int64_t held, seen;
+    float *y;
+} gathering;
+
+static void flush(gathering *g)
+{
+    const pool_state *s = g->job->s;
+    g->job->isa->pool(s->maximum, g->rows, g->held, s->window.channels, 1.0f, g->y);
+    g->rows[0] = g->y;
+    g->held = 1;
+}
+
+static void take(gathering *g, const float *row)
+{
+    if (g->held == MOST_ROWS)
+        flush(g);
+    g->rows[g->held++] = row;
+    g->seen++;
+}
+
+static void run_point(const pool_job *job, int64_t point)
+{
+    const pool_state *s = job->s;
+    const native_window *w = &s->window;
+    const int64_t image = point / (w->y[0] * w->y[1]), rest = point % (w->y[0] * w->y[1]);
+    const int64_t y0 = rest / w->y[1] * w->strides[0] - w->before[0];
+    const int64_t x0 = rest % w->y[1] * w->strides[1] - w->before[1];
+    const float *x = (const float *)job->ctx->inputs[0]->data +
+                     image * w->x[0] * w->x[1] * w->channels;
+    gathering g = { .job = job, .y = (float *)job->ctx->outputs[0]->data + point * w->channels };
+    for (int64_t i = 0; i < w->kernel[0]; i++) {
+        const int64_t iy = y0 + i * w->dilations[0];
+        for (int64_t j = 0; iy >= 0 && iy < w->x[0] && j < w->kernel[1]; j++) {
+            const int64_t ix = x0 + j * w->dilations[1];
+            if (ix >= 0 && ix < w->x[1])
+                take(&g, x + (iy * w->x[1] + ix) * w->channels);
+        }
+    }
+    if (!g.seen) { /* a window that lies in the padding altogether */
+        const float nothing = s->maximum ? -INFINITY : NAN;
+        for (int64_t c = 0; c < w->channels; c++)
+            g.y[c] = nothing;
+    } else {
+        const int64_t share = s->include_pad ? w->kernel[0] * w->kernel[1] : g.seen;
+        job->isa->pool(s->maximum, g.rows, g.held, w->channels, 1.0f / (float)share, g.y);
+    }
+    native_finish(job->isa, &s->epilogue, job->ctx->inputs, g.y, w->channels, point, 1, 0,
+                  w->channels);
+}
+
+static tn_status pool_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    for (int64_t point = begin; point < end; point++)
+        run_point(user, point);
+    return TN_OK;
+}
+
+static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
+{
+    const pool_state *s = state;
+    const native_window *w = &s->window;
+    pool_job job = { s, ctx, native_isa_of(ctx->instance) };
+    (void)slot;
+    const int64_t work = w->kernel[0] * w->kernel[1] * w->channels;
+    return ctx->call.host->parallel_for(&ctx->call, w->images * w->y[0] * w->y[1], 1 + 16384 / work,
+                                        pool_chunk, &job);
+}
+
+#define POOL(op)                                                                                   \
+    NATIVE_KERNEL(op, .state_bytes = sizeof(pool_state), .offer = pool_offer,                      \
+                  .measure = pool_measure, .run = pool_run)
+
+const tn_kernel_def native_pool_kernels[] = {
+    POOL("MaxPool"),           POOL("AveragePool"), POOL("GlobalMaxPool"),
+    POOL("GlobalAveragePool"), { .op = NULL },
+};
