@@ -44,4 +44,7 @@ const tn_graph_api tn_graph_functions = {
     .node_origin = tn_graph_node_origin,
     .dim_parse = tn_graph_dim_parse,
     .dim_text = tn_graph_dim_text,
+    .set_node_metadata = tn_graph_set_node_metadata,
+    .node_metadata = tn_graph_node_metadata,
+    .error_message = tn_error_message,
 };

@@ -41,6 +41,7 @@ void tn_node_destroy(tn_node *node)
     tn_free(node->outputs);
     tn_free(node->captures.items);
     tn_attribute_list_destroy(node->attributes);
+    tn_free(node->metadata);
     tn_free(node);
 }
 

@@ -268,6 +268,19 @@ tn_status tn_change_operator(tn_graph *graph, tn_node *node, const char *domain,
     return TN_OK;
 }
 
+tn_status tn_change_node_metadata(tn_graph *graph, tn_node *node, tn_node_metadata *metadata)
+{
+    const tn_status status = ready(graph);
+    if (status != TN_OK) {
+        tn_free(metadata);
+        return status;
+    }
+    tn_journal_add(graph,
+                   &(tn_record){ RECORD_NODE_METADATA, .object = node, .old = node->metadata });
+    node->metadata = metadata;
+    return TN_OK;
+}
+
 tn_status tn_change_trace(tn_graph *graph, tn_node *node, const char *trace)
 {
     TN_TRY(ready(graph));
@@ -640,6 +653,10 @@ static void undo_node(tn_graph *graph, const tn_record *r)
         node->view.op = r->old_too;
         node->view.overload = r->old_three;
         break;
+    case RECORD_NODE_METADATA:
+        tn_free(node->metadata);
+        node->metadata = (tn_node_metadata *)r->old;
+        break;
     default: node->trace = r->old; break;
     }
 }
@@ -757,6 +774,7 @@ void tn_commit_record(tn_graph *graph, const tn_record *record)
     case RECORD_ATTRIBUTES: tn_attribute_list_destroy((tn_attribute_list *)record->old); break;
     case RECORD_CONSTANT: tn_constant_unref((tn_constant *)record->old); break;
     case RECORD_TYPE:
+    case RECORD_NODE_METADATA:
     case RECORD_ELEMENTS: tn_free((void *)record->old); break;
     case RECORD_REGION_REMOVED: forget_region(graph, record->a); break;
     default: break;

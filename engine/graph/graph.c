@@ -133,7 +133,9 @@ static tn_node *clone_node(const tn_node *from)
     node->use_at = dup_array(from->use_at, inputs, from->input_capacity, sizeof *node->use_at, &ok);
     node->outputs = tn_alloc(from->view.output_count, sizeof *node->outputs);
     node->attributes = from->attributes ? tn_attribute_list_copy(from->attributes) : NULL;
-    if (!ok || !node->outputs || (from->attributes && !node->attributes)) {
+    node->metadata = from->metadata ? tn_node_metadata_copy(from->metadata, 0) : NULL;
+    if (!ok || !node->outputs || (from->attributes && !node->attributes) ||
+        (from->metadata && !node->metadata)) {
         tn_node_destroy(node);
         return NULL;
     }

@@ -250,6 +250,9 @@ static tn_status add_copy(copier *c, const tn_node *from, const tn_node_desc *de
     for (uint32_t k = 0; k < from->view.attribute_count; k++)
         if (from->attributes->slots[k].is_default)
             TN_TRY(tn_graph_set_default_attribute(c->to, id, &from->view.attributes[k]));
+    for (uint32_t k = 0; from->metadata && k < from->metadata->count; k++)
+        TN_TRY(tn_graph_set_node_metadata(c->to, id, from->metadata->items[k].key,
+                                          from->metadata->items[k].text));
     tn_graph_set_schema(c->to, id, from->schema, from->view.version);
     return TN_OK;
 }

@@ -120,6 +120,14 @@ typedef struct tn_uses {
     uint32_t count, capacity;
 } tn_uses;
 
+/* Texts that a node carries, by key. Immutable and replaced as a whole; keys and texts are interned. */
+typedef struct tn_node_metadata {
+    uint32_t count;
+    struct {
+        const char *key, *text;
+    } items[];
+} tn_node_metadata;
+
 typedef struct tn_node {
     tn_node_view view;
     tn_node_id id, previous, next; /* order in the region */
@@ -127,6 +135,7 @@ typedef struct tn_node {
     uint32_t *use_at;              /* [input] where it stands in the value's uses */
     uint32_t input_capacity;
     tn_attribute_list *attributes; /* NULL: none */
+    tn_node_metadata *metadata;    /* NULL: none */
     const char *doc, *origin, *trace;
     const void *schema;
     /* The schema before the transaction, kept here because setting one cannot report that memory
@@ -211,6 +220,7 @@ typedef enum tn_record_kind {
     RECORD_INPUT_APPENDED,
     RECORD_ATTRIBUTES,
     RECORD_OPERATOR,
+    RECORD_NODE_METADATA,
     RECORD_TRACE,
     RECORD_VALUE_ADDED,
     RECORD_VALUE_REMOVED,
@@ -349,6 +359,8 @@ tn_status tn_change_append_input(tn_graph *graph, tn_node *node, tn_value_id val
 tn_status tn_change_attributes(tn_graph *graph, tn_node *node, tn_attribute_list *list); /* takes */
 tn_status tn_change_operator(tn_graph *graph, tn_node *node, const char *domain, const char *op,
                              const char *overload);
+tn_status tn_change_node_metadata(tn_graph *graph, tn_node *node,
+                                  tn_node_metadata *metadata); /* takes */
 tn_status tn_change_trace(tn_graph *graph, tn_node *node, const char *trace);
 tn_status tn_change_add_value(tn_graph *graph, tn_value *value);
 tn_status tn_change_remove_value(tn_graph *graph, tn_value *value);
@@ -383,6 +395,8 @@ tn_status tn_edit_end(tn_graph *graph, uint32_t mark, tn_status status);
 
 tn_node *tn_node_create(tn_graph *graph, uint32_t input_count, uint32_t output_count);
 void tn_node_destroy(tn_node *node); /* frees; knows no graph */
+/* A copy with room for `more` texts; NULL: out of memory. */
+tn_node_metadata *tn_node_metadata_copy(const tn_node_metadata *from, uint32_t more);
 void tn_value_destroy_object(tn_value *value);
 tn_status tn_make_value(tn_graph *graph, tn_region_id region, const char *name, const tn_type *type,
                         tn_value **out);                 /* name interned and free */

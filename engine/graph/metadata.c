@@ -53,6 +53,52 @@ tn_status tn_graph_set_metadata(tn_graph *graph, const char *key, const char *te
     return tn_edit_end(graph, mark, TN_OK);
 }
 
+tn_node_metadata *tn_node_metadata_copy(const tn_node_metadata *from, uint32_t more)
+{
+    const uint32_t count = from ? from->count : 0;
+    tn_node_metadata *copy = tn_alloc(1,
+                                      sizeof *copy + (count + (size_t)more) * sizeof *copy->items);
+    if (!copy)
+        return NULL;
+    copy->count = count;
+    for (uint32_t k = 0; k < count; k++)
+        copy->items[k] = from->items[k];
+    return copy;
+}
+
+tn_status tn_graph_set_node_metadata(tn_graph *graph, tn_node_id id, const char *key,
+                                     const char *text)
+{
+    tn_node *node;
+    if (!graph || !key || !text)
+        return tn_raise(TN_ERR_ARGUMENT, "an argument is NULL");
+    TN_TRY(tn_need_node(graph, id, &node));
+    TN_TRY(tn_intern_to(graph, key, &key));
+    TN_TRY(tn_intern_to(graph, text, &text));
+    tn_node_metadata *metadata = tn_node_metadata_copy(node->metadata, 1);
+    if (!metadata)
+        return tn_raise_memory();
+    uint32_t k = 0;
+    while (k < metadata->count && metadata->items[k].key != key)
+        k++;
+    metadata->count += k == metadata->count;
+    metadata->items[k].key = key;
+    metadata->items[k].text = text;
+    uint32_t mark = tn_edit_begin(graph);
+    return tn_edit_end(graph, mark, tn_change_node_metadata(graph, node, metadata));
+}
+
+const char *tn_graph_node_metadata(const tn_graph *graph, tn_node_id id, uint32_t k,
+                                   const char **text)
+{
+    const tn_node *node = graph ? tn_find_node(graph, id) : NULL;
+    if (!node || !node->metadata || k >= node->metadata->count)
+        return NULL;
+    if (text)
+        *text = node->metadata->items[k].text;
+    return node->metadata->items[k].key;
+}
+
 uint32_t tn_graph_metadata_count(const tn_graph *graph)
 {
     return graph ? graph->metadata.count : 0;

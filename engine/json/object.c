@@ -123,7 +123,15 @@ const char *tn_json_name(tn_reader *r, const tn_place *at, const json_t *value, 
     return json_string_value(value);
 }
 
-tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph)
+/* Metadata of a graph (node TN_NONE) or of one of its nodes. */
+static tn_status set_metadata(tn_graph *graph, tn_node_id node, const char *key, const char *text)
+{
+    return node == TN_NONE ? tn_graph_set_metadata(graph, key, text)
+                           : tn_graph_set_node_metadata(graph, node, key, text);
+}
+
+tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph,
+                           tn_node_id node)
 {
     const char *key;
     json_t *member;
@@ -136,7 +144,7 @@ tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value
         if (good && memchr(text.bytes, 0, text.count))
             tn_json_complain(r, &here, TN_ERR_FORMAT, "", "metadata holds a zero byte");
         else if (good && graph)
-            TN_TRY(tn_json_settle(r, &here, tn_graph_set_metadata(graph, key, text.bytes)));
+            TN_TRY(tn_json_settle(r, &here, set_metadata(graph, node, key, text.bytes)));
     }
     return TN_OK;
 }

@@ -184,7 +184,7 @@ static tn_status read_graph(tn_reader *r, const json_t *root)
         return TN_OK;
     TN_TRY(tn_graph_set_name(r->model, m[NAME] ? json_string_value(m[NAME]) : "",
                              m[DOC] ? json_string_value(m[DOC]) : NULL));
-    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], r->model));
+    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], r->model, TN_NONE));
     if (m[OPSET])
         TN_TRY(tn_json_opset(r, &at_opset, m[OPSET], r->model));
     if (m[WEIGHTS])

@@ -111,7 +111,7 @@ static tn_status read_head(tn_reader *r, const tn_place *at, const json_t *const
     const tn_place at_opset = { .up = at, .key = "opset" },
                    at_metadata = { .up = at, .key = "metadata" };
     TN_TRY(tn_graph_set_name(function, text_of(m[NAME]), text_of(m[DOC])));
-    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], function));
+    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], function, TN_NONE));
     if (m[OPSET])
         TN_TRY(tn_json_opset(r, &at_opset, m[OPSET], function));
     else if (function != r->model)

@@ -126,16 +126,15 @@ static tn_status read_attributes(tn_reader *r, const tn_place *at, const tn_scop
 }
 
 static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scope,
-                          tn_node_desc *desc)
+                          tn_node_desc *desc, tn_node_id *out)
 {
     tn_builder origin = { 0 };
-    tn_node_id node;
     if (r->errors > 0)
         return TN_OK;
     tn_json_add_path(&origin, at);
     desc->origin = tn_builder_text(&origin);
     tn_status status = origin.failed ? tn_raise_memory()
-                                     : tn_graph_add_node(scope->graph, desc, &node);
+                                     : tn_graph_add_node(scope->graph, desc, out);
     tn_builder_fini(&origin);
     return tn_json_settle(r, at, status);
 }
@@ -183,8 +182,11 @@ static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *
     desc.output_count = (uint32_t)json_array_size(m[OUTPUTS]);
     TN_TRY(find_oracle(r, scope, desc.domain, desc.op, desc.overload, &o));
     TN_TRY(read_attributes(r, &at_attributes, scope, m[ATTRIBUTES], &o, &desc));
-    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], NULL));
-    return add_node(r, at, scope, &desc);
+    TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], NULL, TN_NONE)); /* checked … */
+    tn_node_id node = TN_NONE;
+    TN_TRY(add_node(r, at, scope, &desc, &node));
+    return node == TN_NONE ? TN_OK /* … and kept */
+                           : tn_json_metadata(r, &at_metadata, m[METADATA], scope->graph, node);
 }
 
 tn_status tn_json_node(tn_reader *r, const tn_place *at, const tn_scope *scope, const json_t *value)
@@ -223,7 +225,7 @@ static tn_status fill_region(tn_reader *r, const tn_place *at, const tn_scope *s
     *good = tn_json_members(r, at, value, "a graph in a node", region_keys, REGION_KEYS, m);
     if (!*good)
         return TN_OK;
-    TN_TRY(tn_json_metadata(r, &at_metadata, m[R_METADATA], NULL));
+    TN_TRY(tn_json_metadata(r, &at_metadata, m[R_METADATA], NULL, TN_NONE));
     const tn_body body = { .inputs = m[R_INPUTS],
                            .outputs = m[R_OUTPUTS],
                            .constants = m[R_CONSTANTS],

@@ -100,7 +100,8 @@ tn_status tn_json_text(tn_reader *r, const tn_place *at, const json_t *value, co
 /* Checks that a name is not empty; complains. NULL when it is. */
 const char *tn_json_name(tn_reader *r, const tn_place *at, const json_t *value, const char *about);
 /* Metadata of the graph (graph NULL: checked only). */
-tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph);
+tn_status tn_json_metadata(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph,
+                           tn_node_id node);
 tn_status tn_json_opset(tn_reader *r, const tn_place *at, const json_t *value, tn_graph *graph);
 
 /* ---- types (read_type.c) --------------------------------------------------------------------- */

@@ -167,6 +167,19 @@ static void write_member(tn_writer *w, const char *key, const char *text)
     tn_write_name(w, text, key);
 }
 
+static void write_node_metadata(tn_writer *w, tn_node_id id)
+{
+    const char *key, *text;
+    for (uint32_t k = 0; (key = tn_graph_node_metadata(w->graph, id, k, &text)) != NULL; k++) {
+        tn_add(&w->out, "%s", k ? ", " : ", \"metadata\": {");
+        tn_write_name(w, key, "a key of metadata");
+        tn_add(&w->out, ": ");
+        tn_write_text(w, (tn_text){ text, strlen(text) });
+    }
+    if (tn_graph_node_metadata(w->graph, id, 0, NULL))
+        tn_add(&w->out, "}");
+}
+
 static void write_node(tn_writer *w, tn_node_id id)
 {
     const tn_node_view *node = tn_graph_node(w->graph, id);
@@ -190,6 +203,7 @@ static void write_node(tn_writer *w, tn_node_id id)
     }
     tn_add(&w->out, "%s", first ? "" : "}");
     write_member(w, "doc", tn_graph_node_doc(w->graph, id));
+    write_node_metadata(w, id);
     tn_add(&w->out, "}");
 }
 

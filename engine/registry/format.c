@@ -31,15 +31,16 @@ static void format_complain(tn_call *call, tn_status status, uint32_t where, uin
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
     va_end(args);
-    if (status == TN_OK)
-        status = TN_ERR_FORMAT;
     if (room->complained == TN_OK)
         room->complained = status;
-    tn_diagnose(room->diagnostics, &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
-                                                     .status = status,
-                                                     .file = room->path,
-                                                     .about = name,
-                                                     .message = text });
+    tn_diagnose(
+        room->diagnostics,
+        &(tn_diagnostic){ .size = sizeof(tn_diagnostic),
+                          .severity = status == TN_OK ? TN_SEVERITY_WARNING : TN_SEVERITY_ERROR,
+                          .status = status,
+                          .file = room->path,
+                          .about = name,
+                          .message = text });
 }
 
 /* A host function's own error: the thread's message goes into the frame. */

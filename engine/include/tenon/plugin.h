@@ -482,6 +482,13 @@ typedef struct tn_graph_api {
     /* Dimensions: a symbol, an expression; dim_text writes one ("N*2+1"), bounded by `bytes`. */
     tn_status (*dim_parse)(tn_graph *graph, const char *text, tn_dim *out);
     size_t (*dim_text)(const tn_graph *graph, tn_dim dim, char *text, size_t bytes);
+    /* Texts that a node carries along; the engine does not read them. */
+    tn_status (*set_node_metadata)(tn_graph *graph, tn_node_id node, const char *key,
+                                   const char *text);
+    const char *(*node_metadata)(const tn_graph *graph, tn_node_id node, uint32_t k,
+                                 const char **text);
+    /* What the last function of this table that did not answer TN_OK said, on this thread. */
+    const char *(*error_message)(void);
 } tn_graph_api;
 
 /* Context of a rewrite (a pass's match, upgrade, expand). Edits are one transaction: they are
@@ -572,7 +579,8 @@ struct tn_host {
     /* [any] Records why; answers `status`. */
     tn_status (*fail)(tn_call *call, tn_status status, const char *format, ...) TN_PRINTF(3, 4);
     /* infer, format read: records a complaint about one input, output or attribute and goes on, so that a user
-     * sees all at once. `index` counts inputs and outputs; `name` is the attribute's. */
+     * sees all at once. `index` counts inputs and outputs; `name` is the attribute's. A format, which
+     * writes with it, too, gives TN_OK for what is only a warning. */
     void (*complain)(tn_call *call, tn_status status, uint32_t where, uint32_t index,
                      const char *name, const char *format, ...) TN_PRINTF(6, 7);
     /* NULL when the host has no such extension. Ids look like "tenon.trace/1". */

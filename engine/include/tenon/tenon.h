@@ -436,6 +436,12 @@ TN_EXPORT uint32_t tn_graph_function_attributes(const tn_graph *function, const 
 /* "" where there is none. */
 TN_EXPORT const char *tn_graph_node_doc(const tn_graph *graph, tn_node_id node);
 TN_EXPORT const char *tn_graph_node_origin(const tn_graph *graph, tn_node_id node);
+/* Sets a text that the node carries along: `key` is new, or changed. The engine does not read it. */
+TN_EXPORT tn_status tn_graph_set_node_metadata(tn_graph *graph, tn_node_id node, const char *key,
+                                               const char *text);
+/* Key k of a node, in the order they were set, and its text; NULL beyond the last. */
+TN_EXPORT const char *tn_graph_node_metadata(const tn_graph *graph, tn_node_id node, uint32_t k,
+                                             const char **text);
 /* A dimension from text: a number, a symbol, an expression ("N*2+1", "floordiv(N,2)"). */
 TN_EXPORT tn_status tn_graph_dim_parse(tn_graph *graph, const char *text, tn_dim *out);
 /* Writes a dimension as text, cut at `bytes`, terminated; answers the length it has. */
