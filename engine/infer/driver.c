@@ -70,9 +70,20 @@ static tn_status set_type(driver *d, tn_value_id value, const tn_type *type)
 
 /* ---- complaints ---------------------------------------------------------------------------------------- */
 
+/* Reading a model, shapes that cannot fit inside a body are no error yet: it may be a branch that is
+ * never taken, such as exporters write behind a test of a shape. Running it would be one. */
+static bool may_not_run(const driver *d, tn_node_id node, tn_status status)
+{
+    const tn_node_view *view = tn_graph_node(d->graph, node);
+    return d->strict && (status == TN_ERR_SHAPE || status == TN_ERR_VALUE) && view &&
+           tn_graph_region_owner(d->graph, view->region) != TN_NONE;
+}
+
 void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t severity,
                      const char *part, const char *about, const char *suggestion, const char *text)
 {
+    if (severity == TN_SEVERITY_ERROR && may_not_run(d, node, status))
+        severity = TN_SEVERITY_WARNING;
     tn_diagnostic what = { .size = sizeof what, .severity = severity };
     tn_graph_locate(d->graph, node, part, &what);
     what.status = status;
@@ -254,7 +265,8 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
     tn_builder_fini(&text);
     if (type->rank < 0 && declared->rank >= 0) {
         type->rank = declared->rank;
-        memcpy(type->dims, declared->dims, sizeof type->dims);
+        for (int32_t axis = 0; axis < type->rank; axis++)
+            type->dims[axis] = TN_DIM_UNKNOWN;
     }
     for (int32_t axis = 0; !differ && declared->rank == type->rank && axis < type->rank; axis++)
         if (type->dims[axis] == TN_DIM_UNKNOWN &&
@@ -472,6 +484,14 @@ tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node
             status = driver_node(&d, tn_graph_region_owner(graph, view->region));
     }
     tn_free(changed.items);
+    return status != TN_OK ? status : d.status;
+}
+
+tn_status tn_infer_node_into(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                             tn_shapes *shapes)
+{
+    driver d = { .registry = registry, .graph = (tn_graph *)(uintptr_t)graph, .shapes = shapes };
+    const tn_status status = driver_node(&d, node);
     return status != TN_OK ? status : d.status;
 }
 

@@ -170,8 +170,9 @@ static tn_status broadcast(tn_call *call, const tn_type *const *types, uint32_t 
 
 /* ---- bodies ------------------------------------------------------------------------------------------------ */
 
-/* What the owner says of a body's input, over what the body declares. */
-static void give_input(driver *d, tn_value_id value, const tn_type *given)
+/* What the owner says of a body's input, over what the body declares. Said `again` in one call of
+ * infer, a rank that is not known takes back one that the first time made known. */
+static void give_input(driver *d, tn_value_id value, const tn_type *given, bool again)
 {
     tn_type type = *driver_type(d, value);
     if (!given)
@@ -183,7 +184,7 @@ static void give_input(driver *d, tn_value_id value, const tn_type *given)
     if (given->rank >= 0) {
         type.rank = given->rank;
         memcpy(type.dims, given->dims, sizeof type.dims);
-    } else if (d->shapes) {
+    } else if (d->shapes || again) {
         type.rank = -1;
     }
     type.flags = 0;
@@ -228,12 +229,13 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
         return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE,
                              "body '%s' takes %u inputs, but gets %u", attribute, count,
                              input_count);
+    const size_t at = (size_t)(found - c->ctx.node->attributes);
+    const uint64_t done = at < 64 ? UINT64_C(1) << at : 0;
     for (uint32_t k = 0; k < count; k++)
-        give_input(c->d, ids[k], inputs[k]);
+        give_input(c->d, ids[k], inputs[k], c->bodies_done & done);
     bool fits = true;
     TN_TRY(infer_body(c->d, region, &fits));
-    if ((size_t)(found - c->ctx.node->attributes) < 64)
-        c->bodies_done |= UINT64_C(1) << (found - c->ctx.node->attributes);
+    c->bodies_done |= done;
     count = tn_graph_region_outputs(c->d->graph, region, &ids);
     if (count != output_count)
         return tn_frame_fail(tn_frame_of(call), TN_ERR_SHAPE,
@@ -242,7 +244,7 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
     for (uint32_t k = 0; k < count; k++) {
         outputs[k] = fits ? *driver_type(c->d, ids[k]) : *tn_graph_value(c->d->graph, ids[k])->type;
         outputs[k].flags = 0;
-        if (!fits)
+        if (!fits || (c->d->poisoned && c->d->poisoned[tn_slot_of(ids[k])]))
             outputs[k].rank = -1;
     }
     return TN_OK;

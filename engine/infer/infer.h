@@ -53,6 +53,9 @@ tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn o
  * been set; nothing is written to the graph; any thread. Errors carry the node. */
 tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region,
                                tn_shapes *shapes, tn_diagnostics *diagnostics);
+/* The same for one node, whose inputs and captures have been set in `shapes`. */
+tn_status tn_infer_node_into(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                             tn_shapes *shapes);
 /* One node with actual types and values (values[k] NULL: unknown), for late nodes at run time. */
 tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_node_id node,
                             const tn_type *const *inputs, const tn_tensor *const *values,

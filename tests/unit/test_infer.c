@@ -136,6 +136,11 @@ static tn_status gives_up(tn_infer *ctx)
     return tn_fail(ctx, TN_ERR_SHAPE, "rank %d is not to my taste", ctx->inputs[0]->rank);
 }
 
+static tn_status dislikes(tn_infer *ctx)
+{
+    return tn_fail(ctx, TN_ERR_TYPE, "type %u is not to my taste", ctx->inputs[0]->dtype);
+}
+
 static tn_status leaky_upgrade(tn_rewrite *ctx, tn_node_id node)
 {
     const int64_t slope = tn_attr_int(ctx->api->node(ctx->graph, node), "slope", -1);
@@ -169,6 +174,7 @@ static const tn_operator_def operators[] = {
     { OP("NonZero", 1, unary, out_y, late) },
     { OP("Negative", 1, unary, out_y, negative) },
     { OP("GivesUp", 1, unary, out_y, gives_up) },
+    { OP("Dislikes", 1, unary, out_y, dislikes) },
     { OP("First", 1, sequence, out_y, late) },
     { OP("Leaky", 1, unary, out_y, same), .attributes = leaky_1, .attribute_count = 1 },
     { OP("Leaky", 5, unary, out_y, same), .attributes = leaky_5, .attribute_count = 1,
@@ -535,8 +541,20 @@ Test(infer, bodies_see_outer_types)
 Test(infer, an_error_in_a_body_says_where)
 {
     says(GRAPH("21", "",
-               IF(NODE("a", "GivesUp", "\"x\"", "t", ""), NODE("b", "Relu", "\"x\"", "e", ""))),
-         TN_ERR_SHAPE, "node 'a' (GivesUp) in if1/then_branch: rank 2 is not to my taste");
+               IF(NODE("a", "Dislikes", "\"x\"", "t", ""), NODE("b", "Relu", "\"x\"", "e", ""))),
+         TN_ERR_TYPE, "node 'a' (Dislikes) in if1/then_branch: type 1 is not to my taste");
+}
+
+/* The branch may never be taken: only running it would be an error. */
+Test(infer, shapes_that_cannot_fit_in_a_body_are_a_warning)
+{
+    const char *text = GRAPH(
+        "21", "", IF(NODE("a", "GivesUp", "\"x\"", "t", ""), NODE("b", "Relu", "\"x\"", "e", "")));
+    says(text, TN_OK, "node 'a' (GivesUp) in if1/then_branch: rank 2 is not to my taste");
+    stage s = infer_text(text);
+    cr_expect_eq(tn_diagnostics_get(s.diagnostics, 0)->severity, TN_SEVERITY_WARNING);
+    end(&s);
+    types_as(text, "y", "?[…]");
 }
 
 /* ---- functions -------------------------------------------------------------------------------------------------------------------- */
