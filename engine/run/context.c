@@ -110,15 +110,31 @@ static tn_status wrong_shape(const tn_port *port, const tn_tensor *tensor)
     return status;
 }
 
+/* Every tensor inside fits what is declared of them: later nobody asks again. */
+static tn_status check_elements(const tn_port *port, const tn_tensor *value)
+{
+    for (int64_t k = 0; k < tn_value_count(value); k++)
+        TN_TRY(check_elements(port, tn_value_get(value, k)));
+    if (value->kind)
+        return TN_OK;
+    if (value->dtype != port->type.dtype && port->type.dtype != TN_UNDEFINED)
+        return tn_raise(TN_ERR_TYPE, "input '%s' holds %s, but is declared to hold %s", port->name,
+                        tn_dtype_name(value->dtype), tn_dtype_name(port->type.dtype));
+    bool fits = port->type.rank < 0 || port->type.rank == value->rank;
+    for (int32_t axis = 0; fits && port->type.rank > 0 && axis < value->rank; axis++)
+        fits = !tn_dim_known(port->type.dims[axis]) || port->type.dims[axis] == value->dims[axis];
+    return fits ? TN_OK : wrong_shape(port, value);
+}
+
 /* Against the declared type: what it leaves open is checked when plans are made. */
 static tn_status check_tensor(const tn_port *port, const tn_tensor *tensor)
 {
     size_t bytes;
-    if ((tensor->kind & 15u) != (port->type.kind & 15u))
+    if (tensor->kind != port->type.kind)
         return tn_raise(TN_ERR_TYPE, "input '%s' is given as kind %u, but is declared as kind %u",
                         port->name, tensor->kind, port->type.kind);
     if (tensor->kind)
-        return TN_OK;
+        return check_elements(port, tensor);
     if (tensor->dtype != port->type.dtype && port->type.dtype != TN_UNDEFINED)
         return tn_raise(TN_ERR_TYPE, "input '%s' is given as %s, but is declared %s", port->name,
                         tn_dtype_name(tensor->dtype), tn_dtype_name(port->type.dtype));
@@ -235,6 +251,9 @@ static tn_status gather_input(tn_context *c, uint32_t k)
     }
     if (slot->tensor.kind) {
         c->types[k] = session->inputs[k].type;
+        for (int32_t axis = 0; axis < c->types[k].rank; axis++)
+            if (!tn_dim_known(c->types[k].dims[axis])) /* each element may have another */
+                c->types[k].dims[axis] = TN_DIM_UNKNOWN;
         TN_TRY(tn_object_copy(&slot->tensor, &c->objects[k]));
         c->bound[k] = &c->objects[k]->tensor;
         return TN_OK;

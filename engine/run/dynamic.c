@@ -4,6 +4,7 @@
  * leaves objects behind.
  * SPDX-License-Identifier: MIT */
 #include "engine/run/run.h"
+#include "tenon/kernel.h"
 
 /* One node with actual inputs. */
 typedef struct alone {
@@ -79,21 +80,11 @@ static tn_status make_outputs(alone *w, tn_tensor **outputs)
     return TN_OK;
 }
 
-/* Copies one collected element into its place: `outer` runs of `inner` bytes each. */
-static void place_element(const tn_object *element, char *to, size_t outer, size_t inner,
-                          size_t step)
-{
-    const char *from = element->tensor.data;
-    for (size_t k = 0; k < outer && inner; k++)
-        memcpy(to + k * step, from + k * inner, inner);
-}
-
 static tn_status join_scan(alone *w, uint32_t k, tn_scan *scan)
 {
     const tn_tensor *first = &scan->items[0]->tensor;
     tn_type type = tn_type_of_tensor(first);
     const int32_t axis = scan->axis < 0 ? scan->axis + first->rank + 1 : scan->axis;
-    size_t outer = 1, inner;
     if (axis < 0 || axis > first->rank || first->rank + 1 > TN_MAX_RANK)
         return tn_raise(TN_ERR_ATTRIBUTE, "scan output %u is joined along axis %d of rank %d", k,
                         scan->axis, first->rank + 1);
@@ -108,27 +99,70 @@ static tn_status join_scan(alone *w, uint32_t k, tn_scan *scan)
                 0)
             return tn_raise(TN_ERR_SHAPE, "scan output %u changes its shape in trip %u", k, i);
     TN_TRY(tn_object_create(&type, &w->made[k]));
-    for (int32_t d = 0; d < axis; d++)
-        outer *= (size_t)type.dims[d];
-    inner = outer ? first->bytes / outer : 0;
+    const size_t outer = (size_t)tn_extent(type.dims, 0, axis);
+    const size_t inner = (size_t)tn_extent(type.dims, axis + 1, type.rank);
     for (uint32_t i = 0; i < scan->count; i++) {
         const uint32_t at = scan->reverse ? scan->count - 1 - i : i;
-        place_element(scan->items[i], (char *)w->made[k]->tensor.data + at * inner, outer, inner,
-                      inner * scan->count);
+        for (size_t o = 0; o < outer; o++)
+            tn_copy_elements(type.dtype, w->made[k]->tensor.data, (o * scan->count + at) * inner,
+                             scan->items[i]->tensor.data, o * inner, inner);
     }
     return TN_OK;
 }
 
-/* A scan of no trip has extent 0 on its axis, and what the graph knows of the others. */
+/* What the outer values that a node's bodies read are now. */
+static tn_status note_captures(const alone *w, tn_shapes *shapes)
+{
+    const tn_activation *a = w->activation;
+    const tn_value_id *captures;
+    uint32_t count;
+    TN_TRY(tn_graph_captures((tn_graph *)(uintptr_t)w->graph, w->node, &captures, &count));
+    for (uint32_t k = 0; k < count; k++) {
+        const uint32_t slot = tn_slot_of(captures[k]), value = a->plan->value_of[slot];
+        const tn_tensor *tensor = value == TN_NONE ? NULL : &a->cells[value].tensor;
+        if (tensor && !tensor->kind)
+            shapes->types[slot] = tn_type_of_tensor(tensor);
+    }
+    return TN_OK;
+}
+
+/* What inference says of output k now that the inputs are there. */
+static tn_status infer_anew(const alone *w, uint32_t k, tn_type *out)
+{
+    tn_shapes shapes;
+    *out = *tn_graph_value(w->graph, w->view->outputs[k])->type;
+    if (!w->activation)
+        return TN_OK;
+    TN_TRY(tn_shapes_init(&shapes, w->graph));
+    memcpy(shapes.types, w->activation->plan->shapes.types, shapes.count * sizeof *shapes.types);
+    for (uint32_t j = 0; j < w->view->input_count; j++) {
+        if (!w->inputs[j])
+            continue;
+        shapes.types[tn_slot_of(w->view->inputs[j])] = w->in_types[j];
+        shapes.values[tn_slot_of(w->view->inputs[j])] = w->inputs[j]->kind ? NULL : w->inputs[j];
+    }
+    tn_status status = note_captures(w, &shapes);
+    if (status == TN_OK)
+        status = tn_infer_node_into(w->compile->registry, w->graph, w->node, &shapes);
+    if (status == TN_OK)
+        *out = shapes.types[tn_slot_of(w->view->outputs[k])];
+    tn_shapes_fini(&shapes);
+    return status;
+}
+
+/* A scan of no trip has the shape that inference gives it, and extent 0 where even that is open. */
 static tn_status join_nothing(alone *w, uint32_t k)
 {
-    tn_type type = *tn_graph_value(w->graph, w->view->outputs[k])->type;
+    tn_type type;
+    TN_TRY(infer_anew(w, k, &type));
     if (type.rank < 1)
         type = (tn_type){ .size = sizeof type, .dtype = type.dtype, .rank = 1 };
     for (int32_t axis = 0; axis < type.rank; axis++)
-        if (!tn_dim_known(type.dims[axis]) || axis == 0)
+        if (!tn_dim_known(type.dims[axis]))
             type.dims[axis] = 0;
-    return tn_object_create(&type, &w->made[k]);
+    TN_TRY(tn_object_create(&type, &w->made[k]));
+    memset(w->made[k]->tensor.data, 0, w->made[k]->tensor.bytes);
+    return TN_OK;
 }
 
 static tn_status finish_outputs(alone *w)
@@ -395,6 +429,29 @@ static void gather_inputs(tn_activation *a, uint32_t s, alone *w)
     }
 }
 
+/* What lies behind was planned for the types that inference told: another would run over memory. */
+static tn_status check_planned(const tn_activation *a, const tn_plan_step *step, uint32_t k,
+                               const tn_tensor *made)
+{
+    const tn_type *planned = a->plan->values[step->outputs[k]].type;
+    const tn_type found = tn_type_of_tensor(made);
+    tn_builder text = { 0 };
+    if (made->kind
+            ? planned->kind == made->kind
+            : !planned->kind && (!tn_type_is_known(planned) ||
+                                 (planned->dtype == found.dtype && planned->rank == found.rank &&
+                                  memcmp(planned->dims, found.dims,
+                                         (size_t)found.rank * sizeof *found.dims) == 0)))
+        return TN_OK;
+    tn_add(&text, "output %u is ", k);
+    tn_add_type(&text, NULL, &found);
+    tn_add(&text, ", but inference said ");
+    tn_add_type(&text, NULL, planned);
+    const tn_status status = tn_raise(TN_ERR_SHAPE, "%s", tn_builder_text(&text));
+    tn_builder_fini(&text);
+    return status;
+}
+
 tn_status tn_execute_dynamic(tn_activation *a, uint32_t s)
 {
     const tn_plan_step *step = &a->plan->steps[s];
@@ -417,6 +474,9 @@ tn_status tn_execute_dynamic(tn_activation *a, uint32_t s)
     w.made = w.given + inputs;
     gather_inputs(a, s, &w);
     tn_status status = run_alone(&w);
+    for (uint32_t k = 0; k < outputs && status == TN_OK; k++)
+        if (step->outputs[k] != TN_NONE && w.made[k])
+            status = check_planned(a, step, k, &w.made[k]->tensor);
     for (uint32_t k = 0; k < inputs; k++)
         tn_object_unref(w.given[k]);
     for (uint32_t k = 0; k < outputs; k++) {

@@ -5,6 +5,7 @@
 #include "engine/base/parallel.h"
 #include "engine/json/json.h"
 #include "engine/run/run.h"
+#include "tenon/kernel.h"
 
 #include <stdarg.h>
 
@@ -308,14 +309,12 @@ static tn_status value_slice(tn_call *call, const tn_tensor *value, int32_t axis
             (size_t)(value->rank - axis - 1) * sizeof *type.dims);
     type.rank--;
     TN_TRY(pass_on(call, tn_object_create(&type, &slice)));
-    size_t outer = 1;
-    for (int32_t d = 0; d < axis; d++)
-        outer *= (size_t)value->dims[d];
-    const size_t inner = outer ? slice->tensor.bytes / outer : 0;
-    for (size_t k = 0; k < outer && inner; k++)
-        memcpy((char *)slice->tensor.data + k * inner,
-               (const char *)value->data + (k * (size_t)value->dims[axis] + (size_t)index) * inner,
-               inner);
+    const size_t outer = (size_t)tn_extent(value->dims, 0, axis);
+    const size_t inner = (size_t)tn_extent(value->dims, axis + 1, value->rank);
+    const size_t step = inner * (size_t)value->dims[axis];
+    for (size_t k = 0; k < outer; k++)
+        tn_copy_elements(value->dtype, slice->tensor.data, k * inner, value->data,
+                         k * step + (size_t)index * inner, inner);
     *out = &slice->tensor;
     return TN_OK;
 }

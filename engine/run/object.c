@@ -107,6 +107,34 @@ tn_status tn_object_show(tn_object *base, const tn_type *type, tn_object **out)
     return TN_OK;
 }
 
+tn_status tn_object_lend(const tn_tensor *tensor, const tn_type *type, tn_object **out)
+{
+    tn_object *object = object_create();
+    if (!object)
+        return tn_raise_memory();
+    set_type(object, type->dtype, type->rank, type->dims);
+    object->tensor.data = tensor->data;
+    object->tensor.bytes = tensor->bytes;
+    *out = object;
+    return TN_OK;
+}
+
+void tn_copy_elements(uint32_t dtype, void *to, size_t to_index, const void *from,
+                      size_t from_index, size_t count)
+{
+    const uint32_t bits = tn_dtype_bits(dtype);
+    if (bits >= 8) {
+        const size_t width = bits / 8;
+        if (count)
+            memcpy((char *)to + to_index * width, (const char *)from + from_index * width,
+                   count * width);
+        return;
+    }
+    for (size_t k = 0; k < count; k++)
+        tn_packed_set(to, bits, (int64_t)(to_index + k),
+                      tn_packed_get(from, bits, (int64_t)(from_index + k)));
+}
+
 tn_status tn_object_list(uint32_t kind, uint32_t dtype, tn_object **out)
 {
     tn_object *object = object_create();

@@ -66,6 +66,11 @@ tn_status tn_object_copy(const tn_tensor *tensor,
                          tn_object **out); /* of any kind; dense or strided */
 tn_status tn_object_show(tn_object *base, const tn_type *type,
                          tn_object **out); /* base's elements, other dims */
+/* Memory of the session's that outlives the object: a constant; nothing is copied. */
+tn_status tn_object_lend(const tn_tensor *tensor, const tn_type *type, tn_object **out);
+/* Copies elements, packed ones too, wherever they begin. */
+void tn_copy_elements(uint32_t dtype, void *to, size_t to_index, const void *from,
+                      size_t from_index, size_t count);
 tn_status tn_object_list(uint32_t kind, uint32_t dtype,
                          tn_object **out); /* an empty sequence or optional */
 tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item); /* takes the item */

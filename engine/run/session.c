@@ -378,6 +378,8 @@ tn_status tn_session_check(const tn_session *s, const tn_type *types)
     for (uint32_t pass = 0; pass < 2; pass++)
         for (uint32_t k = 0; k < s->input_count && status == TN_OK; k++) {
             const tn_type *declared = &s->inputs[k].type;
+            if (declared->kind)
+                continue; /* elements may differ */
             for (int32_t axis = 0; axis < declared->rank && axis < types[k].rank && status == TN_OK;
                  axis++) {
                 const int32_t symbol = tn_dim_symbol_index(dims, declared->dims[axis]);
@@ -400,7 +402,7 @@ tn_status tn_session_types(tn_session *s, const tn_binding *bindings, size_t cou
         types[k] = s->inputs[k].type;
         for (int32_t axis = 0; axis < types[k].rank; axis++)
             if (!tn_dim_known(types[k].dims[axis]))
-                types[k].dims[axis] = 1;
+                types[k].dims[axis] = types[k].kind ? TN_DIM_UNKNOWN : 1;
         for (size_t b = 0; b < count; b++)
             if (strcmp(bindings[b].name, s->inputs[k].name) == 0)
                 types[k] = bindings[b].type;
