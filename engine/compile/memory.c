@@ -230,11 +230,18 @@ static tn_status add_copy(tn_plan *plan, uint32_t k)
                      &plan->values[copy].block);
 }
 
+/* A body gives handles out: to a constant, or to what it was given, without a copy. */
+static bool is_handed_on(const tn_plan *plan, const tn_plan_value *value)
+{
+    return plan->region != TN_TOP_REGION && !value->layout && !value->pack &&
+           (value->place == TN_PLACE_CONSTANT || value->place == TN_PLACE_INPUT);
+}
+
 static tn_status claim_outputs(tn_plan *plan)
 {
     for (uint32_t k = 0; k < plan->output_count; k++) {
         const tn_plan_value *value = &plan->values[plan->outputs[k]];
-        if (value->place == TN_PLACE_DYNAMIC || value->type->kind)
+        if (value->place == TN_PLACE_DYNAMIC || value->type->kind || is_handed_on(plan, value))
             continue; /* a handle is given out */
         const uint32_t block = plan->values[root_of(plan, plan->outputs[k])].block;
         if (block == TN_NONE || plan->blocks[block].place != TN_PLACE_ARENA ||

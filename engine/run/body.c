@@ -88,17 +88,31 @@ static tn_status make_outputs(tn_activation *a, tn_object **made)
     return TN_OK;
 }
 
+/* Output k as a handle: what was made while running, a constant, or what the body was given. */
+static tn_status take_output(const tn_activation *a, uint32_t k, tn_object **out)
+{
+    const tn_plan_value *values = a->plan->values;
+    const uint32_t value = a->plan->outputs[k];
+    const tn_cell *cell = &a->cells[value];
+    uint32_t root = value;
+    while (values[root].view_of != TN_NONE)
+        root = values[root].view_of;
+    if (cell->object) {
+        *out = tn_object_ref(cell->object);
+        return TN_OK;
+    }
+    if (values[value].place == TN_PLACE_CONSTANT)
+        return tn_object_lend(&cell->tensor, values[value].type, out);
+    if (a->cells[root].object)
+        return tn_object_show(a->cells[root].object, values[value].type, out);
+    return tn_object_copy(&cell->tensor, out);
+}
+
 static tn_status take_outputs(tn_activation *a, tn_object **made)
 {
-    for (uint32_t k = 0; k < a->plan->output_count; k++) {
-        const tn_cell *cell = &a->cells[a->plan->outputs[k]];
-        if (made[k])
-            continue;
-        if (cell->object)
-            made[k] = tn_object_ref(cell->object);
-        else
-            TN_TRY(tn_object_copy(&cell->tensor, &made[k]));
-    }
+    for (uint32_t k = 0; k < a->plan->output_count; k++)
+        if (!made[k])
+            TN_TRY(take_output(a, k, &made[k]));
     return TN_OK;
 }
 
