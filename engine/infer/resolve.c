@@ -173,8 +173,8 @@ static void check_params(driver *d, tn_node_id node, const char *what, const tn_
         const bool present = k < given_count && given[k] != TN_NONE;
         const bool last = variadic && k == count - 1;
         if (present || (params[k].flags & TN_PARAM_OPTIONAL) || (!inputs && k) ||
-            (last && params[k].minimum == 0))
-            continue;
+            (last && (params[k].minimum == 0 || (!inputs && k < given_count))))
+            continue; /* of several outputs none need be read */
         snprintf(text, sizeof text, "%s '%s' is missing", what, params[k].name);
         driver_complain(d, node, TN_ERR_FORMAT, TN_SEVERITY_ERROR, part, params[k].name, NULL,
                         text);
