@@ -1,5 +1,6 @@
 /* Expand: a node whose operator no listed backend has a kernel for is replaced by the operator's
- * body, where it has one.
+ * body, where it has one. So is a node that `upgrade` left at an old version, because only the
+ * types of its inputs tell the newer form: they are known here.
  *
  * SPDX-License-Identifier: MIT */
 #include "engine/infer/internal.h"
@@ -28,19 +29,29 @@ static tn_status expand_by_code(driver *d, tn_node_id node, const tn_operator *o
     return TN_OK;
 }
 
+/* A body's nodes mean what its own imports say. */
+static tn_status resolve_body(tn_registry *registry, tn_graph *body)
+{
+    return tn_infer_resolve(registry, body, NULL);
+}
+
 static tn_status expand_node(driver *d, tn_node_id node, tn_offers_fn offers, void *user,
                              bool *done)
 {
     const tn_operator *op = tn_operator_of(d->graph, node);
     const tn_graph *body;
     *done = false;
-    if (!op || (!op->def.expand && !op->def.body) || offers(user, op))
+    if (!op || (!op->def.expand && !op->def.body))
+        return TN_OK;
+    /* Kernels without a bound of versions mean the newest. */
+    const bool old = op->def.expand && tn_registry_newer(d->registry, op);
+    if (!old && offers(user, op))
         return TN_OK;
     if (op->def.expand)
         TN_TRY(expand_by_code(d, node, op, done));
-    if (*done || !op->def.body)
+    if (*done || !op->def.body || offers(user, op))
         return TN_OK;
-    TN_TRY(tn_registry_body(d->registry, op, NULL, d->diagnostics, &body));
+    TN_TRY(tn_registry_body(d->registry, op, resolve_body, d->diagnostics, &body));
     TN_TRY(tn_infer_put_body(d->graph, node, body));
     *done = true;
     return TN_OK;
@@ -77,7 +88,7 @@ tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn o
             return tn_raise(TN_ERR_LIMIT,
                             "expanded functions make %u nodes; the budget is %" PRIu64,
                             tn_graph_node_count(graph), budget);
-        TN_TRY(tn_infer_resolve(registry, graph, diagnostics));
+        TN_TRY(tn_infer_resolve_new(registry, graph, diagnostics));
         TN_TRY(tn_infer_graph(registry, graph, diagnostics));
     }
     return tn_raise(TN_ERR_LIMIT, "bodies of operators are nested deeper than %d", MAX_ROUNDS);

@@ -34,6 +34,9 @@ void tn_shapes_fini(tn_shapes *shapes);
  * fills in defaults, upgrades nodes of older versions. All complaints in one go.
  * Model-local functions become schemas of this graph, found before the registry's. */
 tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics);
+/* The same for nodes that were put in since (an operator's expansion): they are of the newest
+ * versions, whatever the graph imports. */
+tn_status tn_infer_resolve_new(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics);
 /* Infers all regions in order, checks constraints and declared shapes (inference wins, with a
  * warning; dtype against dtype is an error). Writes into the graph. */
 tn_status tn_infer_graph(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics);
@@ -44,7 +47,8 @@ tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node
 tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node,
                                 tn_diagnostics *diagnostics);
 /* Replaces nodes whose operator is a function (model-local, a schema's body or expand) by its
- * body, unless `offers` says that a listed backend has a kernel for it. */
+ * body, unless `offers` says that a listed backend has a kernel for it. A node of an old version
+ * that `expand` can write in newer ones is so written, whatever kernels there are. */
 typedef bool (*tn_offers_fn)(void *user, const tn_operator *op);
 tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user,
                           const tn_limits *limits, tn_diagnostics *diagnostics);

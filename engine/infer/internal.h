@@ -20,7 +20,6 @@ typedef struct driver {
         strict; /* reading a model: constraints and declarations are checked, all errors collected */
     const tn_graph *functions; /* whose functions a node may call; NULL: the graph's own */
     bool newest; /* nodes that an upgrade, a function or a pass put in: no import is asked */
-    bool kept;   /* a node stayed at an old version */
     bool *
         inferred; /* [value slots] by this driver already: what is there is no declaration; NULL: all */
     bool *poisoned;   /* [value slots] an error was reported for it: nothing about what follows */

@@ -26,10 +26,22 @@ static int64_t opset_of(const tn_graph *graph, const char *domain)
 
 /* ---- finding the schema --------------------------------------------------------------------------------- */
 
+/* What would help, where the graph is of a later operator set than any operator held. */
+static void suggest_newer(driver *d, const char *domain, int64_t opset, size_t bytes, char *out)
+{
+    const uint32_t newest = tn_registry_newest(d->registry, domain);
+    *out = 0;
+    if (newest && !d->newest && opset > (int64_t)newest && opset < INT32_MAX)
+        snprintf(out, bytes,
+                 "the graph imports set %" PRId64 " of %s, and the newest held is %u: a newer "
+                 "Tenon or a plugin may bring it, or export for set %u",
+                 opset, domain_text(domain), newest, newest);
+}
+
 static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *view, int64_t opset,
                              uint32_t newest)
 {
-    char text[400], suggestion[160] = "";
+    char text[400], suggestion[320] = "";
     const char *near = newest ? NULL
                               : tn_registry_nearest_operator(d->registry, view->domain, view->op);
     const char *near_domain = newest || near
@@ -43,6 +55,8 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
     else
         snprintf(text, sizeof text, "no plugin brings operator '%s' of domain %s", view->op,
                  domain_text(view->domain));
+    if (!newest)
+        suggest_newer(d, view->domain, opset, sizeof suggestion, suggestion);
     if (near)
         snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
     else if (near_domain)
@@ -101,7 +115,7 @@ static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *d
                             const tn_attribute *given)
 {
     const tn_attribute_def *known = find_attribute(def, given->name);
-    char text[300], part[128], suggestion[160] = "";
+    char text[300], part[128], suggestion[320] = "";
     const char *names[64];
     snprintf(part, sizeof part, "/attributes/%s", given->name);
     if (known && same_kind(given, known))
@@ -115,6 +129,9 @@ static void check_attribute(driver *d, tn_node_id node, const tn_operator_def *d
             names[count] = def->attributes[count].name;
         const char *near = tn_nearest(given->name, names, count);
         snprintf(text, sizeof text, "%s has no attribute '%s'", def->name, given->name);
+        suggest_newer(d, def->domain ? def->domain : "",
+                      opset_of(d->graph, tn_graph_node(d->graph, node)->domain), sizeof suggestion,
+                      suggestion);
         if (near)
             snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
     }
@@ -312,7 +329,7 @@ static tn_status upgrade_once(driver *d, tn_node_id node, const tn_operator *new
             tn_graph_undo(d->graph);
     }
     if (status == TN_KEEP) {
-        *kept = d->kept = true;
+        *kept = true;
         return TN_OK;
     }
     if (status != TN_OK)
@@ -332,12 +349,21 @@ static tn_status write_out_defaults(tn_graph *graph, tn_node_id node)
     return TN_OK;
 }
 
+/* Inside a function's body: what the caller says is not known before the body is in its place. */
+static bool asks_the_caller(const tn_node_view *view)
+{
+    for (uint32_t k = 0; k < view->attribute_count; k++)
+        if (view->attributes[k].type == TN_ATTR_REF)
+            return true;
+    return false;
+}
+
 static tn_status upgrade(driver *d, tn_node_id node, const tn_operator *op)
 {
     for (uint32_t step = 0; step < MAX_UPGRADES; step++) {
         const tn_operator *newer = tn_registry_newer(d->registry, op);
         bool kept;
-        if (!newer)
+        if (!newer || asks_the_caller(tn_graph_node(d->graph, node)))
             return TN_OK;
         TN_TRY(write_out_defaults(d->graph, node));
         TN_TRY(upgrade_once(d, node, newer, &kept));
@@ -410,17 +436,54 @@ static bool all_resolved(const tn_graph *graph)
     return true;
 }
 
-/* All nodes are of the newest versions held now: so the graph says when it is written. */
+static bool is_old(const driver *d, tn_node_id node)
+{
+    const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(d->graph, node);
+    return op && tn_registry_newer(d->registry, op);
+}
+
+/* What stood in a function's body and asked its caller: the attributes are there now, or are left
+ * out, and the old version's defaults hold. */
+static tn_status upgrade_left(driver *d)
+{
+    const uint32_t slots = tn_graph_function_count(d->graph) ? tn_graph_node_slots(d->graph) : 0;
+    for (uint32_t slot = 0; slot < slots && d->status == TN_OK; slot++) {
+        const tn_node_id node = tn_graph_node_at(d->graph, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(d->graph, node);
+        if (!op)
+            continue;
+        TN_TRY(adopt(d, node, op));
+        if (d->status == TN_OK)
+            TN_TRY(upgrade(d, node, op));
+    }
+    return TN_OK;
+}
+
+/* Once all nodes are of the newest versions held, so the graph says when it is written. */
 static tn_status raise_imports(driver *d)
 {
     int64_t version;
     const char *domain;
-    for (uint32_t k = 0; !d->kept && (domain = tn_graph_opset(d->graph, k, &version)); k++) {
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(d->graph); slot++)
+        if (is_old(d, tn_graph_node_at(d->graph, slot)))
+            return TN_OK;
+    for (uint32_t k = 0; (domain = tn_graph_opset(d->graph, k, &version)); k++) {
         const uint32_t newest = tn_registry_newest(d->registry, domain);
         if (version < (int64_t)newest)
             TN_TRY(tn_graph_set_opset(d->graph, domain, newest));
     }
     return TN_OK;
+}
+
+static tn_status resolve_new(driver *d)
+{
+    d->newest = true;
+    for (uint32_t round = 0; round < MAX_UPGRADES && d->status == TN_OK && !all_resolved(d->graph);
+         round++)
+        TN_TRY(resolve_all(d));
+    if (d->status == TN_OK)
+        TN_TRY(raise_imports(d));
+    return d->status;
 }
 
 tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics)
@@ -430,13 +493,15 @@ tn_status tn_infer_resolve(tn_registry *registry, tn_graph *graph, tn_diagnostic
     TN_TRY(resolve_all(&d));
     if (d.status == TN_OK)
         TN_TRY(put_functions(&d));
-    d.newest = true;
-    for (uint32_t round = 0; round < MAX_UPGRADES && d.status == TN_OK && !all_resolved(graph);
-         round++)
-        TN_TRY(resolve_all(&d));
     if (d.status == TN_OK)
-        TN_TRY(raise_imports(&d));
-    return d.status;
+        TN_TRY(upgrade_left(&d));
+    return resolve_new(&d);
+}
+
+tn_status tn_infer_resolve_new(tn_registry *registry, tn_graph *graph, tn_diagnostics *diagnostics)
+{
+    driver d = { .registry = registry, .graph = graph, .diagnostics = diagnostics, .strict = true };
+    return resolve_new(&d);
 }
 
 tn_status tn_infer_resolve_node(tn_registry *registry, tn_graph *graph, tn_node_id node,
