@@ -73,6 +73,13 @@ tn_status broadcast_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *outp
         }                                                                                          \
     }
 
+/* ---- before operator set 7 (legacy.c) ------------------------------------------------------ */
+
+/* Adds the version of sets 1 to 6, with attributes broadcast and axis, of an operator whose newest
+ * row accepts nodes from set 7 on and has `legacy_upgrade`. */
+tn_status legacy_add(tn_registrar *registrar, const tn_operator_def *newest);
+tn_status legacy_upgrade(tn_rewrite *ctx, tn_node_id node);
+
 /* ---- small integer tensors (elements.c) ---------------------------------------------------- */
 
 enum { MAX_ELEMENTS = 64 };

@@ -137,6 +137,7 @@ static tn_status add(tn_registrar *registrar, const binary *row)
         .infer = row->infer ? row->infer : binary_infer,
         .identity = row->identity,
         .samplewise = broadcast_samplewise,
+        .upgrade = row->accepts_from == 7 ? legacy_upgrade : NULL,
     };
     const tn_kernel_def kernel = {
         .size = sizeof kernel,
@@ -145,6 +146,8 @@ static tn_status add(tn_registrar *registrar, const binary *row)
         .user = (void *)row,
         .flags = TN_KERNEL_ANY_STEPS | (row->flags & BINARY_IN_PLACE ? TN_KERNEL_IN_PLACE : 0),
     };
+    if (op.upgrade)
+        TN_TRY(legacy_add(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

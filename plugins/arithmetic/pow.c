@@ -129,11 +129,13 @@ tn_status pow_register(tn_registrar *registrar)
         .infer = infer,
         .identity = identity,
         .samplewise = broadcast_samplewise,
+        .upgrade = legacy_upgrade,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Pow",
                                    .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
+    TN_TRY(legacy_add(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }
