@@ -9,6 +9,7 @@
 #define TENON_PLUGINS_ACTIVATION_H
 
 #include "tenon/blocks.h"
+#include "tenon/upgrade.h"
 
 typedef struct activation {
     const char *name;
@@ -17,7 +18,10 @@ typedef struct activation {
     uint16_t attribute_count;
     const tn_param_def *input, *output;
     const tn_attribute_def *attributes; /* floats and strings, at most two */
-    tn_status (*infer)(tn_infer *ctx);  /* NULL: the output's type is the input's */
+    /* Set 1's, where nodes are taken from set 6 on: NULL has consumed_inputs alone. */
+    const tn_attribute_def *old_attributes;
+    uint32_t old_count;
+    tn_status (*infer)(tn_infer *ctx); /* NULL: the output's type is the input's */
     /* In place on v[n]. p holds the attributes in order; a string counts 0 when it is the default,
      * else 1. */
     void (*doubles)(double *v, int64_t n, const double *p);

@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "activation.h"
 
+#include <float.h>
+
 /* ---- inference -------------------------------------------------------------------------- */
 
 static tn_status infer(tn_infer *ctx)
@@ -132,6 +134,67 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return ctx->call.host->parallel_for(&ctx->call, tn_count(job.x), 16384, chunk, &job);
 }
 
+/* ---- sets 1 and 6: bounds as attributes -------------------------------------------------- */
+
+/* Set 6 wrote float32's own ends as the bounds that hold by default: infinities become those. */
+static const tn_attribute_def attributes_6[] = {
+    { .name = "max",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = FLT_MAX,
+      .doc = "Upper bound." },
+    { .name = "min",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = -FLT_MAX,
+      .doc = "Lower bound." },
+};
+static const tn_attribute_def attributes_1[] = {
+    { .name = "max", .type = TN_ATTR_FLOAT, .doc = "Upper bound; none if absent." },
+    { .name = "min", .type = TN_ATTR_FLOAT, .doc = "Lower bound; none if absent." },
+    TN_CONSUMED_INPUTS,
+};
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)node;
+    return tn_fail(ctx, TN_KEEP, "the bounds have the input's type, which inference tells");
+}
+
+static void bound_to_input(tn_edit *e, const char *name, uint32_t k)
+{
+    const tn_attribute *bound = tn_attr(tn_edit_view(e), name);
+    if (!bound)
+        return;
+    tn_edit_set_input(e, k, tn_put_scalar_like(e, bound->f, tn_edit_input(e, 0)));
+    tn_edit_drop(e, name);
+}
+
+static tn_status expand(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    bound_to_input(&e, "min", 1);
+    bound_to_input(&e, "max", 2);
+    tn_edit_drop(&e, "consumed_inputs");
+    return tn_edit_renew(&e);
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 6, 6);
+    old.input_count = 1;
+    old.attributes = attributes_6;
+    old.attribute_count = 2;
+    old.infer = infer;
+    old.expand = expand;
+    old.upgrade = upgrade;
+    TN_TRY(registrar->add_operator(registrar, &old));
+    old.since = old.accepts_from = 1;
+    old.attributes = attributes_1;
+    old.attribute_count = 3;
+    return registrar->add_operator(registrar, &old);
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -159,11 +222,13 @@ tn_status clip_register(tn_registrar *registrar)
         .infer = infer,
         .identity = identity,
         .samplewise = activation_samplewise,
+        .upgrade = upgrade,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Clip",
                                    .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
+    TN_TRY(add_old(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

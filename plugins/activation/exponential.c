@@ -49,6 +49,19 @@ static const tn_attribute_def selu_attributes[] = {
       .doc = "Factor of everything." },
 };
 
+/* Set 1 wrote Selu's numbers with fewer digits. */
+static const tn_attribute_def old_elu_attributes[] = { ALPHA(1.0f, "Factor below zero."),
+                                                       TN_CONSUMED_INPUTS };
+static const tn_attribute_def old_selu_attributes[] = {
+    ALPHA(1.6732f, "Factor below zero."),
+    { .name = "gamma",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1.0507f,
+      .doc = "Factor of everything." },
+    TN_CONSUMED_INPUTS,
+};
+
 static const tn_param_def celu_x[] = { { "X", "T", TN_BIT(TN_FLOAT32), 0, 0, "Any shape." } };
 static const tn_param_def celu_y[] = { { "Y", "T", TN_BIT(TN_FLOAT32), 0, 0, "The shape of X." } };
 
@@ -60,6 +73,8 @@ static const activation rows[] = {
       .output = activation_y,
       .doc = "x from zero on, alpha * (exp(x) - 1) below.",
       .attributes = elu_attributes,
+      .old_attributes = old_elu_attributes,
+      .old_count = 2,
       .attribute_count = 1,
       .doubles = elu },
     { .name = "Selu",
@@ -69,6 +84,8 @@ static const activation rows[] = {
       .output = activation_y,
       .doc = "gamma times Elu with this alpha.",
       .attributes = selu_attributes,
+      .old_attributes = old_selu_attributes,
+      .old_count = 3,
       .attribute_count = 2,
       .doubles = selu },
     { .name = "Celu",

@@ -33,13 +33,13 @@ static void relu_ints(int64_t *v, int64_t n, const double *p)
 
 static const tn_param_def relu_x[] = { { "X", "T", RELU_TYPES, 0, 0, "Any shape." } };
 static const tn_param_def relu_y[] = { { "Y", "T", RELU_TYPES, 0, 0, "The shape of X." } };
-static const tn_attribute_def leaky_attributes[] = {
-    { .name = "alpha",
-      .type = TN_ATTR_FLOAT,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .f = 0.01f,
-      .doc = "Slope below zero." },
-};
+#define LEAKY_ATTRIBUTES                                                                           \
+    {                                                                                              \
+        .name = "alpha", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.01f,          \
+        .doc = "Slope below zero."                                                                 \
+    }
+static const tn_attribute_def leaky_attributes[] = { LEAKY_ATTRIBUTES };
+static const tn_attribute_def old_leaky_attributes[] = { LEAKY_ATTRIBUTES, TN_CONSUMED_INPUTS };
 static const tn_attribute_def threshold_attributes[] = {
     { .name = "alpha",
       .type = TN_ATTR_FLOAT,
@@ -47,18 +47,19 @@ static const tn_attribute_def threshold_attributes[] = {
       .f = 1.0f,
       .doc = "What is not above it becomes zero." },
 };
-static const tn_attribute_def hard_sigmoid_attributes[] = {
-    { .name = "alpha",
-      .type = TN_ATTR_FLOAT,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .f = 0.2f,
-      .doc = "Slope of the line." },
-    { .name = "beta",
-      .type = TN_ATTR_FLOAT,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .f = 0.5f,
-      .doc = "Its value at zero." },
-};
+#define HARD_SIGMOID_ATTRIBUTES                                                                    \
+    { .name = "alpha",                                                                             \
+      .type = TN_ATTR_FLOAT,                                                                       \
+      .flags = TN_ATTR_HAS_DEFAULT,                                                                \
+      .f = 0.2f,                                                                                   \
+      .doc = "Slope of the line." },                                                               \
+    {                                                                                              \
+        .name = "beta", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.5f,            \
+        .doc = "Its value at zero."                                                                \
+    }
+static const tn_attribute_def hard_sigmoid_attributes[] = { HARD_SIGMOID_ATTRIBUTES };
+static const tn_attribute_def old_hard_sigmoid_attributes[] = { HARD_SIGMOID_ATTRIBUTES,
+                                                                TN_CONSUMED_INPUTS };
 
 static const activation rows[] = {
     { .name = "Relu",
@@ -77,6 +78,8 @@ static const activation rows[] = {
       .output = activation_y,
       .doc = "x from zero on, alpha * x below.",
       .attributes = leaky_attributes,
+      .old_attributes = old_leaky_attributes,
+      .old_count = 2,
       .attribute_count = 1,
       .doubles = leaky_relu,
       .floats = leaky_relu_floats },
@@ -97,6 +100,8 @@ static const activation rows[] = {
       .output = activation_y,
       .doc = "alpha * x + beta, kept within [0, 1].",
       .attributes = hard_sigmoid_attributes,
+      .old_attributes = old_hard_sigmoid_attributes,
+      .old_count = 3,
       .attribute_count = 2,
       .doubles = hard_sigmoid },
     { .name = "HardSwish",

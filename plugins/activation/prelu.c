@@ -127,6 +127,52 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         1 + 8192 / (job.columns + 1), chunk, &job);
 }
 
+/* ---- sets 1 and 6: a slope for each channel ---------------------------------------------- */
+
+static const tn_attribute_def consumed[] = { TN_CONSUMED_INPUTS };
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)node;
+    return tn_fail(ctx, TN_KEEP, "how many axes lie behind the channels is told by the rank");
+}
+
+/* [C, 1, …]: as many ones as X has axes behind the channels, or a shape made when running. */
+static tn_value_id behind_channels(tn_edit *e, int32_t rank)
+{
+    int64_t shape[TN_MAX_RANK] = { -1 };
+    if (rank >= 0) {
+        for (int32_t axis = 1; axis < rank - 1; axis++)
+            shape[axis] = 1;
+        return tn_put_ints(e, shape, rank > 1 ? rank - 1 : 1);
+    }
+    const tn_value_id own = tn_put(e, "Shape", tn_edit_input(e, 0), TN_NONE, TN_NONE, NULL);
+    const tn_value_id axes = tn_put(e, "Shape", own, TN_NONE, TN_NONE, NULL);
+    const tn_value_id more = tn_put(e, "Sub", axes, tn_put_int(e, 2), TN_NONE, NULL);
+    const tn_value_id ones = tn_put_ones(e,
+                                         tn_put(e, "Max", more, tn_put_int(e, 0), TN_NONE, NULL));
+    return tn_put_join(e, tn_put_int(e, -1), ones, TN_NONE);
+}
+
+/* One slope serves all channels in either form; one of more axes lies as it does today. */
+static tn_status expand(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id slope = tn_edit_input(&e, 1);
+    const tn_type *x = tn_edit_type(&e, tn_edit_input(&e, 0)), *s = tn_edit_type(&e, slope);
+    const int32_t rank = x->rank;
+    if (s->rank != 0 && s->rank < 2 && !(s->rank == 1 && (s->dims[0] == 1 || rank == 2)))
+        tn_edit_set_input(&e, 1,
+                          tn_put(&e, "Reshape", slope, behind_channels(&e, rank), TN_NONE, NULL));
+    tn_edit_drop(&e, "consumed_inputs");
+    return tn_edit_renew(&e);
+}
+
+static tn_status infer_old(tn_infer *ctx)
+{
+    return tn_infer_same(ctx, 0, 0);
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -150,12 +196,19 @@ tn_status prelu_register(tn_registrar *registrar)
         .traits = TN_ELEMENTWISE,
         .infer = infer,
         .samplewise = samplewise,
+        .upgrade = upgrade,
     };
+    tn_operator_def old = tn_old_version(&op, 6, 1);
     /* In place on X, or on a slope of X's shape: each element is read before it is written. */
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "PRelu",
                                    .run = run,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
+    old.attributes = consumed;
+    old.attribute_count = 1;
+    old.infer = infer_old;
+    old.expand = expand;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -99,6 +99,18 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- tables ----------------------------------------------------------------------------- */
 
+static const tn_attribute_def consumed[] = { TN_CONSUMED_INPUTS };
+
+/* The version of set 1. */
+static tn_status add_old(tn_registrar *registrar, const activation *row,
+                         const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 1, 1);
+    old.attributes = row->old_attributes ? row->old_attributes : consumed;
+    old.attribute_count = row->old_attributes ? (uint16_t)row->old_count : 1;
+    return registrar->add_operator(registrar, &old);
+}
+
 static tn_status add(tn_registrar *registrar, const activation *row)
 {
     const tn_operator_def op = {
@@ -116,6 +128,7 @@ static tn_status add(tn_registrar *registrar, const activation *row)
         .traits = TN_ELEMENTWISE,
         .infer = row->infer ? row->infer : infer,
         .samplewise = activation_samplewise,
+        .upgrade = row->accepts_from == 6 ? tn_upgrade_consumed : NULL,
     };
     const tn_kernel_def kernel = {
         .size = sizeof kernel,
@@ -124,6 +137,8 @@ static tn_status add(tn_registrar *registrar, const activation *row)
         .run = run,
         .user = (void *)row,
     };
+    if (op.upgrade)
+        TN_TRY(add_old(registrar, row, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -6,6 +6,7 @@
 
 #include "broadcast.h"
 #include "tenon/blocks.h"
+#include "tenon/upgrade.h"
 
 /* ---- binary operators (binary.c) ---------------------------------------------------------- */
 
@@ -79,6 +80,9 @@ tn_status broadcast_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *outp
  * row accepts nodes from set 7 on and has `legacy_upgrade`. */
 tn_status legacy_add(tn_registrar *registrar, const tn_operator_def *newest);
 tn_status legacy_upgrade(tn_rewrite *ctx, tn_node_id node);
+/* Adds the version of set 1 of an operator that had consumed_inputs and no other attribute; the
+ * newest row has `tn_upgrade_consumed`. */
+tn_status legacy_add_consumed(tn_registrar *registrar, const tn_operator_def *newest);
 
 /* ---- small integer tensors (elements.c) ---------------------------------------------------- */
 

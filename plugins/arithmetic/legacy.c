@@ -1,4 +1,4 @@
-/* plugins/arithmetic/legacy.c: how operands met before operator set 7.
+/* plugins/arithmetic/legacy.c: how operands met before operator set 7, and set 1's attributes.
  *
  * ONNX, sets 1 to 6: Add, Sub, Mul, Div, Pow, And, Or, Xor, Equal, Greater, Less with attributes
  * broadcast and axis. Without broadcast the shapes are equal. With it B lies on A's last axes, as
@@ -7,7 +7,6 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "arithmetic.h"
-#include "tenon/upgrade.h"
 
 /* ---- attributes ------------------------------------------------------------------------- */
 
@@ -116,5 +115,14 @@ tn_status legacy_add(tn_registrar *registrar, const tn_operator_def *newest)
     old.attribute_count = sizeof attributes / sizeof *attributes;
     old.infer = infer;
     old.expand = expand;
+    return registrar->add_operator(registrar, &old);
+}
+
+tn_status legacy_add_consumed(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    static const tn_attribute_def consumed[] = { TN_CONSUMED_INPUTS };
+    tn_operator_def old = tn_old_version(newest, 1, 1);
+    old.attributes = consumed;
+    old.attribute_count = 1;
     return registrar->add_operator(registrar, &old);
 }

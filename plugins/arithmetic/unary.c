@@ -250,7 +250,7 @@ static const unary rows[] = {
       .doubles = log_doubles },
     { .name = "Erf",
       .since = 13,
-      .accepts_from = 9,
+      .accepts_from = 13,
       FLOAT_IO,
       .doc = "The error function.",
       .doubles = erf_doubles },
@@ -262,6 +262,36 @@ static const unary rows[] = {
       .doc = "Whether x is false.",
       .ints = not_ints },
 };
+
+/* ---- Erf of set 9 also took integers; its result, an integer too, is truncated ----------- */
+
+static tn_status erf_upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)node;
+    return tn_fail(ctx, TN_KEEP, "whether the input is an integer is told by inference");
+}
+
+static tn_status erf_expand(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const uint32_t dtype = tn_edit_type(&e, x)->dtype;
+    if (dtype == TN_UNDEFINED || tn_dtype_is_float(dtype))
+        return tn_edit_renew(&e);
+    const tn_value_id real = tn_put_with(&e, "Cast", x, TN_NONE, "to", TN_FLOAT64);
+    const tn_value_id y = tn_put(&e, "Erf", real, TN_NONE, TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put_with(&e, "Cast", y, TN_NONE, "to", dtype));
+}
+
+static tn_status erf_add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 9, 9);
+    old.inputs = numeric_input;
+    old.outputs = numeric_output;
+    old.infer = infer;
+    old.expand = erf_expand;
+    return registrar->add_operator(registrar, &old);
+}
 
 static tn_status add(tn_registrar *registrar, const unary *row)
 {
@@ -278,6 +308,9 @@ static tn_status add(tn_registrar *registrar, const unary *row)
         .traits = TN_ELEMENTWISE,
         .infer = infer,
         .samplewise = samplewise,
+        .upgrade = row->accepts_from == 6        ? tn_upgrade_consumed
+                   : row->doubles == erf_doubles ? erf_upgrade
+                                                 : NULL,
     };
     const tn_kernel_def kernel = {
         .size = sizeof kernel,
@@ -286,6 +319,10 @@ static tn_status add(tn_registrar *registrar, const unary *row)
         .user = (void *)row,
         .flags = TN_KERNEL_ANY_LAYOUT | TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
     };
+    if (row->accepts_from == 6)
+        TN_TRY(legacy_add_consumed(registrar, &op));
+    if (op.upgrade == erf_upgrade)
+        TN_TRY(erf_add_old(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

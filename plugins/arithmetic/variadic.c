@@ -250,6 +250,7 @@ static tn_status add(tn_registrar *registrar, const variadic *row)
         .identity = identity,
         .cost = cost,
         .samplewise = broadcast_samplewise,
+        .upgrade = tn_upgrade_consumed,
         .user = (void *)row,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
@@ -257,6 +258,7 @@ static tn_status add(tn_registrar *registrar, const variadic *row)
                                    .run = run,
                                    .user = (void *)row,
                                    .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS };
+    TN_TRY(legacy_add_consumed(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "cast.h"
+#include "tenon/upgrade.h"
 
 #define CAST_TYPES (TN_MASK_ALL & ~TN_MASK_COMPLEX)
 enum { CAST_ELEMENTS = 64 };
@@ -168,6 +169,42 @@ static const tn_attribute_def attributes[] = {
       .doc = "Number of the element type, as in TensorProto." },
 };
 
+/* ---- set 1: the type by name ------------------------------------------------------------- */
+
+static const tn_attribute_def old_attributes[] = {
+    { .name = "to",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "Name of the element type, as in TensorProto." },
+};
+static const char *const type_names[] = {
+    "",      "FLOAT",  "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
+    "INT64", "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64",
+};
+
+static int same_name(const char *a, const char *b)
+{
+    while (*a && (*a == *b || *a - 'a' + 'A' == *b))
+        a++, b++;
+    return *a == *b;
+}
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const char *name = tn_attr_string(tn_edit_view(&e), "to", "");
+    int64_t to = sizeof type_names / sizeof *type_names - 1;
+    while (to && !same_name(name, type_names[to]))
+        to--;
+    if (!to)
+        return tn_fail(ctx, TN_ERR_ATTRIBUTE,
+                       "to is '%s': expected the name of an element type, such as FLOAT or INT64",
+                       name);
+    tn_edit_drop(&e, "to");
+    tn_edit_set_int(&e, "to", to);
+    return e.status;
+}
+
 tn_status cast_register(tn_registrar *registrar)
 {
     /* CastLike has all but the last attribute. */
@@ -187,7 +224,9 @@ tn_status cast_register(tn_registrar *registrar)
         .infer = infer_cast,
         .identity = identity,
         .samplewise = samplewise,
+        .upgrade = upgrade,
     };
+    tn_operator_def old = tn_old_version(&cast_op, 1, 1);
     const tn_operator_def like_op = {
         .size = sizeof like_op,
         .since = 25,
@@ -209,6 +248,9 @@ tn_status cast_register(tn_registrar *registrar)
                              .op = "Cast",
                              .run = run,
                              .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    old.attributes = old_attributes;
+    old.attribute_count = 1;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, &cast_op));
     TN_TRY(registrar->add_operator(registrar, &like_op));
     TN_TRY(registrar->add_kernel(registrar, &kernel));

@@ -11,7 +11,7 @@
  * stream that the seed names.
  *
  * SPDX-License-Identifier: MIT */
-#include "tenon/kernel.h"
+#include "tenon/upgrade.h"
 
 enum { DATA, RATIO, TRAINING };
 #define DEFAULT_RATIO 0.5
@@ -145,6 +145,110 @@ static const tn_attribute_def attributes[] = {
       .type = TN_ATTR_INT,
       .doc = "of the random numbers; the run's when left out" },
 };
+/* ---- before set 12: ratio and mode as attributes ------------------------------------------------ */
+
+static const tn_param_def float_mask[] = {
+    { "output", "T", T_MASK, 0, 0, "what is left" },
+    { "mask", "T", T_MASK, TN_PARAM_OPTIONAL, 0, "where it is left" },
+};
+#define RATIO_ATTRIBUTE                                                                            \
+    {                                                                                              \
+        .name = "ratio", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT, .f = 0.5f,           \
+        .doc = "share that is dropped"                                                             \
+    }
+static const tn_attribute_def attributes_7[] = { RATIO_ATTRIBUTE };
+static const tn_attribute_def attributes_6[] = {
+    RATIO_ATTRIBUTE,
+    { .name = "is_test",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "0: drop, also where nothing is said" },
+    TN_CONSUMED_INPUTS,
+};
+
+/* Today's form, whose mask is bool, in the place of one whose mask has the type of data. */
+static tn_status write_anew(tn_edit *e, int training)
+{
+    const tn_node_view *view = tn_edit_view(e);
+    const tn_value_id data = tn_edit_input(e, DATA), output = tn_edit_output(e, 0),
+                      mask = tn_edit_output(e, 1);
+    const float ratio = tn_attr_float(view, "ratio", (float)DEFAULT_RATIO);
+    tn_value_id made[3] = { data, tn_put_scalar(e, TN_FLOAT32, (double)ratio), TN_NONE };
+    tn_node_id anew = TN_NONE;
+    if (training)
+        made[TRAINING] = tn_put_scalar(e, TN_BOOL, 1);
+    if (e->status != TN_OK)
+        return e->status;
+    view = tn_edit_view(e);
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = view->region,
+                                .name = view->name,
+                                .op = view->op,
+                                .inputs = made,
+                                .input_count = training ? 3 : 2,
+                                .output_count = mask == TN_NONE ? 1 : 2,
+                                .before = e->node,
+                                .trace = e->node };
+    TN_TRY(e->ctx->api->add_node(e->ctx->graph, &desc, &anew));
+    const tn_value_id now = e->ctx->api->node(e->ctx->graph, anew)->outputs[0];
+    if (mask != TN_NONE) {
+        const tn_value_id truth = e->ctx->api->node(e->ctx->graph, anew)->outputs[1];
+        const tn_value_id typed = tn_put(e, "CastLike", truth, data, TN_NONE, NULL);
+        if (e->status == TN_OK)
+            e->status = e->ctx->api->replace(e->ctx->graph, mask, typed);
+    }
+    if (e->status == TN_OK && output != TN_NONE)
+        e->status = e->ctx->api->replace(e->ctx->graph, output, now);
+    if (e->status == TN_OK)
+        e->status = e->ctx->api->remove_node(e->ctx->graph, e->node);
+    return e->status;
+}
+
+/* From sets 1 and 6: is_test was 0 where nothing was said. */
+static tn_status upgrade_7(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    if (tn_attr_int(tn_edit_view(&e), "is_test", 0) == 0)
+        return write_anew(&e, 1);
+    tn_edit_drop(&e, "is_test");
+    tn_edit_drop(&e, "consumed_inputs");
+    return e.status;
+}
+
+static tn_status upgrade_10(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    return tn_edit_output(&e, 1) == TN_NONE ? TN_OK : write_anew(&e, 0);
+}
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const float ratio = tn_attr_float(tn_edit_view(&e), "ratio", (float)DEFAULT_RATIO);
+    tn_edit_set_input(&e, RATIO, tn_put_scalar(&e, TN_FLOAT32, (double)ratio));
+    tn_edit_drop(&e, "ratio");
+    return e.status;
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 10, 10);
+    old.input_count = 1;
+    old.attributes = attributes_7;
+    old.upgrade = upgrade_10;
+    TN_TRY(registrar->add_operator(registrar, &old));
+    old.since = old.accepts_from = 7;
+    old.outputs = float_mask;
+    old.upgrade = upgrade_7;
+    TN_TRY(registrar->add_operator(registrar, &old));
+    old.since = 6;
+    old.accepts_from = 1;
+    old.attributes = attributes_6;
+    old.attribute_count = 3;
+    old.upgrade = NULL;
+    return registrar->add_operator(registrar, &old);
+}
+
 /* Whether two runs agree depends on the run's seed alone, so training is not deterministic to the
  * optimizer; inference is dropped by identity before that matters. */
 static const tn_operator_def operators[] = {
@@ -162,7 +266,8 @@ static const tn_operator_def operators[] = {
       .traits = TN_NONDETERMINISTIC,
       .infer = infer,
       .identity = identity,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .upgrade = upgrade },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -175,6 +280,7 @@ static const tn_kernel_def kernels[] = {
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
+    TN_TRY(add_old(registrar, operators));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

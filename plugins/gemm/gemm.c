@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "gemm.h"
+#include "tenon/upgrade.h"
 
 #include <inttypes.h>
 
@@ -134,6 +135,7 @@ static const tn_param_def inputs[] = {
     { "C", "T", GEMM_TYPES, TN_PARAM_OPTIONAL, 0, "what is added, broadcast to [M, N]" },
 };
 static const tn_param_def outputs[] = { { "Y", "T", GEMM_TYPES, 0, 0, "[M, N]" } };
+/* Sets 1 and 6 said whether C is repeated, which its shape says as well. */
 static const tn_attribute_def attributes[] = {
     { .name = "alpha",
       .type = TN_ATTR_FLOAT,
@@ -153,7 +155,19 @@ static const tn_attribute_def attributes[] = {
       .type = TN_ATTR_INT,
       .flags = TN_ATTR_HAS_DEFAULT,
       .doc = "1: B is transposed" },
+    { .name = "broadcast",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .doc = "1: C is repeated; sets 1 and 6 only" },
 };
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_drop(&e, "broadcast");
+    return e.status;
+}
+
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 13,
@@ -168,7 +182,8 @@ static const tn_operator_def operators[] = {
       .attribute_count = 4,
       .infer = infer,
       .cost = cost,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .upgrade = upgrade },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -180,6 +195,9 @@ static const tn_kernel_def kernels[] = {
 
 tn_status gemm_register(tn_registrar *registrar)
 {
+    tn_operator_def old = tn_old_version(operators, 6, 1);
+    old.attribute_count = 5;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

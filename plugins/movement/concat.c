@@ -146,6 +146,14 @@ static const tn_param_def inputs[] = {
 static const tn_param_def outputs[] = {
     { "concat_result", "T", MOVE_TYPES, 0, 0, "The parts behind each other." },
 };
+/* Set 1 joined along axis 1 where nothing else was said. */
+static const tn_attribute_def old_attributes[] = {
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
+      .doc = "Where to join." },
+};
 static const tn_attribute_def attributes[] = {
     { .name = "axis",
       .type = TN_ATTR_INT,
@@ -173,10 +181,13 @@ tn_status concat_register(tn_registrar *registrar)
         .cost = move_cost,
         .samplewise = samplewise,
     };
+    tn_operator_def old = tn_old_version(&op, 1, 1);
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Concat",
                                    .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    old.attributes = old_attributes;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -5,7 +5,7 @@
 #ifndef TENON_PLUGINS_MOVEMENT_H
 #define TENON_PLUGINS_MOVEMENT_H
 
-#include "tenon/kernel.h"
+#include "tenon/upgrade.h"
 
 #define MOVE_TYPES (TN_MASK_NUMERIC | TN_MASK_COMPLEX | TN_BIT(TN_BOOL) | TN_BIT(TN_STRING))
 #define MOVE_INDEX (TN_BIT(TN_INT32) | TN_BIT(TN_INT64))

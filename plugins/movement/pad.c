@@ -278,6 +278,62 @@ static const tn_attribute_def attributes[] = {
       .doc = "constant, reflect, edge or wrap." },
 };
 
+/* ---- sets 1 and 2: pads and the value as attributes ----------------------------------------- */
+
+#define OLD_ATTRIBUTES(pads)                                                                       \
+    { .name = "mode",                                                                              \
+      .type = TN_ATTR_STRING,                                                                      \
+      .flags = TN_ATTR_HAS_DEFAULT,                                                                \
+      .s = "constant",                                                                             \
+      .doc = "constant, reflect or edge." },                                                       \
+        { .name = pads,                                                                            \
+          .type = TN_ATTR_INTS,                                                                    \
+          .flags = TN_ATTR_REQUIRED,                                                               \
+          .doc = "A begin for each axis, then an end for each." },                                 \
+    {                                                                                              \
+        .name = "value", .type = TN_ATTR_FLOAT, .flags = TN_ATTR_HAS_DEFAULT,                      \
+        .doc = "What mode constant pads with."                                                     \
+    }
+static const tn_attribute_def attributes_1[] = { OLD_ATTRIBUTES("paddings") };
+static const tn_attribute_def attributes_2[] = { OLD_ATTRIBUTES("pads") };
+
+/* Set 2 changed a name. (An example of set 1 orders its paddings otherwise than the text, which
+ * this follows.) */
+static tn_status upgrade_2(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_attribute pads = *tn_attr(tn_edit_view(&e), "paddings");
+    pads.name = "pads";
+    tn_edit_set(&e, &pads);
+    tn_edit_drop(&e, "paddings");
+    return e.status;
+}
+
+/* Zero is what an absent value means, too. */
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const float value = tn_attr_float(tn_edit_view(&e), "value", 0.0f);
+    tn_edit_ints_to_input(&e, "pads", 1);
+    tn_edit_drop(&e, "value");
+    if (!(value == 0.0f))
+        tn_edit_set_input(&e, 2, tn_put_scalar_like(&e, (double)value, tn_edit_input(&e, 0)));
+    return e.status;
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 2, 2);
+    old.input_count = 1;
+    old.attributes = attributes_2;
+    old.attribute_count = 3;
+    old.upgrade = upgrade_2;
+    TN_TRY(registrar->add_operator(registrar, &old));
+    old.since = old.accepts_from = 1;
+    old.attributes = attributes_1;
+    return registrar->add_operator(registrar, &old);
+}
+
 tn_status pad_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
@@ -296,11 +352,13 @@ tn_status pad_register(tn_registrar *registrar)
         .infer = infer,
         .identity = identity,
         .cost = move_cost,
+        .upgrade = upgrade,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Pad",
                                    .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    TN_TRY(add_old(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -275,6 +275,29 @@ static const tn_param_def inputs[] = {
 };
 static const tn_param_def outputs[] = { { "output", "T", MOVE_TYPES, 0, 0, "What was taken." } };
 
+/* ---- set 1: bounds as attributes ----------------------------------------------------------- */
+
+static const tn_attribute_def old_attributes[] = {
+    { .name = "axes", .type = TN_ATTR_INTS, .doc = "The axes; the first ones if absent." },
+    { .name = "ends",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "Index behind the last one along each axis." },
+    { .name = "starts",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "First index along each axis." },
+};
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_ints_to_input(&e, "starts", 1);
+    tn_edit_ints_to_input(&e, "ends", 2);
+    tn_edit_ints_to_input(&e, "axes", 3);
+    return e.status;
+}
+
 tn_status slice_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
@@ -292,11 +315,17 @@ tn_status slice_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .upgrade = upgrade,
     };
+    tn_operator_def old = tn_old_version(&op, 1, 1);
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Slice",
                                    .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    old.input_count = 1;
+    old.attributes = old_attributes;
+    old.attribute_count = 3;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -183,12 +183,62 @@ static const tn_attribute_def attributes[] = {
       .doc = "Number of equal parts when there is no input 'split'." },
 };
 
+/* ---- before set 18 ------------------------------------------------------------------------- */
+
+/* Before 13 the lengths were an attribute; the very first version had them as an input, too. */
+static const tn_param_def inputs_1[] = {
+    { "input", "T", MOVE_TYPES, 0, 0, "The tensor to cut." },
+    { "split", NULL, MOVE_TYPES, TN_PARAM_OPTIONAL, 0, "The length of each part." },
+};
+static const tn_attribute_def old_attributes[] = {
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 0,
+      .doc = "Where to cut." },
+    { .name = "split", .type = TN_ATTR_INTS, .doc = "The length of each part." },
+};
+
+static tn_status upgrade_13(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id lengths = tn_edit_input(&e, 1);
+    tn_edit_ints_to_input(&e, "split", 1);
+    if (lengths != TN_NONE && tn_edit_input(&e, 1) == lengths) /* of the data's type, in set 1 */
+        tn_edit_set_input(&e, 1, tn_put_with(&e, "Cast", lengths, TN_NONE, "to", TN_INT64));
+    return e.status;
+}
+
+/* Equal parts: as many as there are outputs. */
+static tn_status upgrade_18(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    if (tn_edit_input(&e, 1) == TN_NONE)
+        tn_edit_set_int(&e, "num_outputs", tn_edit_view(&e)->output_count);
+    return e.status;
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 13, 13);
+    old.attribute_count = 1; /* axis */
+    old.upgrade = upgrade_13;
+    TN_TRY(registrar->add_operator(registrar, &old));
+    old.since = 11;
+    old.accepts_from = 1;
+    old.inputs = inputs_1;
+    old.attributes = old_attributes;
+    old.attribute_count = 2;
+    old.upgrade = NULL;
+    return registrar->add_operator(registrar, &old);
+}
+
 tn_status split_register(tn_registrar *registrar)
 {
     const tn_operator_def op = {
         .size = sizeof op,
         .since = 18,
-        .accepts_from = 13,
+        .accepts_from = 18,
         .name = "Split",
         .doc = "Cuts a tensor along one axis, by given lengths or into equal parts.",
         .inputs = inputs,
@@ -202,11 +252,13 @@ tn_status split_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .upgrade = upgrade_18,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "Split",
                                    .run = run,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    TN_TRY(add_old(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

@@ -8,8 +8,8 @@
  *
  *   running = input * momentum + batch * (1 - momentum)
  *
- * with the variance over the whole population (divided by the count). Nodes of versions 9 and 14
- * mean the same where they ask for Y alone, which before 14 was inference; others are refused.
+ * with the variance over the whole population (divided by the count). batch_norm_old.c brings up
+ * versions before 14.
  *
  * SPDX-License-Identifier: MIT */
 #include "normalization.h"
@@ -169,7 +169,7 @@ static const tn_attribute_def attributes[] = {
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 15,
-      .accepts_from = 9,
+      .accepts_from = 14,
       .name = "BatchNormalization",
       .doc = "Shifts and scales each channel to mean B and deviation scale.",
       .inputs = inputs,
@@ -179,7 +179,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 3,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .upgrade = batch_norm_upgrade },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -191,6 +192,7 @@ static const tn_kernel_def kernels[] = {
 
 tn_status batch_norm_register(tn_registrar *registrar)
 {
+    TN_TRY(batch_norm_old_register(registrar, operators));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

@@ -111,6 +111,31 @@ static const tn_attribute_def attributes[] = {
       .i = TN_FLOAT32,
       .doc = "precision asked for, at least" },
 };
+
+/* Set 18 had scale and bias for each group: they are repeated for its channels. */
+static tn_value_id repeat_for_channels(tn_edit *e, tn_value_id groups, tn_value_id channels)
+{
+    const int64_t column[2] = { -1, 1 };
+    const tn_value_id count = tn_put(e, "Shape", groups, TN_NONE, TN_NONE, NULL);
+    const tn_value_id each = tn_put(e, "Div", channels, count, TN_NONE, NULL);
+    const tn_value_id rows = tn_put(e, "Reshape", groups, tn_put_ints(e, column, 2), TN_NONE, NULL);
+    const tn_value_id all = tn_put(e, "Expand", rows, tn_put_join(e, count, each, TN_NONE), TN_NONE,
+                                   NULL);
+    return tn_put(e, "Reshape", all, tn_put_int(e, -1), TN_NONE, NULL);
+}
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const int64_t one = 1, two = 2;
+    const tn_value_id shape = tn_put(&e, "Shape", tn_edit_input(&e, 0), TN_NONE, TN_NONE, NULL);
+    const tn_value_id channels = tn_put(&e, "Slice", shape, tn_put_ints(&e, &one, 1),
+                                        tn_put_ints(&e, &two, 1), NULL);
+    for (uint32_t k = 1; k <= 2; k++)
+        tn_edit_set_input(&e, k, repeat_for_channels(&e, tn_edit_input(&e, k), channels));
+    return e.status;
+}
+
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 21,
@@ -124,7 +149,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 3,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .upgrade = upgrade },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -136,6 +162,9 @@ static const tn_kernel_def kernels[] = {
 
 tn_status group_norm_register(tn_registrar *registrar)
 {
+    tn_operator_def old = tn_old_version(operators, 18, 18);
+    old.attribute_count = 2; /* stash_type came with set 21 */
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

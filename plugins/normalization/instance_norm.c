@@ -84,6 +84,14 @@ static const tn_attribute_def attributes[] = {
       .f = 1e-5f,
       .doc = "keeps the root from 0" },
 };
+static const tn_attribute_def old_attributes[] = {
+    { .name = "epsilon",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 1e-5f,
+      .doc = "keeps the root from 0" },
+    TN_CONSUMED_INPUTS,
+};
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 22,
@@ -97,7 +105,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 1,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .upgrade = tn_upgrade_consumed },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -109,6 +118,10 @@ static const tn_kernel_def kernels[] = {
 
 tn_status instance_norm_register(tn_registrar *registrar)
 {
+    tn_operator_def old = tn_old_version(operators, 1, 1);
+    old.attributes = old_attributes;
+    old.attribute_count = 2;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

@@ -4,7 +4,7 @@
 #ifndef TENON_PLUGINS_NORMALIZATION_H
 #define TENON_PLUGINS_NORMALIZATION_H
 
-#include "tenon/kernel.h"
+#include "tenon/upgrade.h"
 
 /* Complains unless input k, if there, is a vector of `channels`. */
 void norm_check_vector(tn_infer *ctx, uint32_t k, const char *name, tn_dim channels);
@@ -57,6 +57,9 @@ static inline tn_tensor *norm_output(const tn_run *ctx, uint32_t k)
 }
 
 tn_status batch_norm_register(tn_registrar *registrar);
+/* Versions 1 to 9 (batch_norm_old.c). */
+tn_status batch_norm_old_register(tn_registrar *registrar, const tn_operator_def *newest);
+tn_status batch_norm_upgrade(tn_rewrite *ctx, tn_node_id node);
 tn_status group_norm_register(tn_registrar *registrar);
 tn_status instance_norm_register(tn_registrar *registrar);
 tn_status layer_norm_register(tn_registrar *registrar);

@@ -109,12 +109,20 @@ static const tn_attribute_def norm_attributes[] = {
       .i = 2,
       .doc = "the exponent of the norm" },
 };
+static const tn_attribute_def old_attributes[] = {
+    { .name = "p",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 2,
+      .doc = "the exponent of the norm" },
+};
 #define OPERATOR(op, from, text, count, attrs)                                                     \
     {                                                                                              \
         .size = sizeof(tn_operator_def), .since = 22, .accepts_from = from, .name = op,            \
         .doc = text, .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1,    \
         .attributes = attrs, .attribute_count = count, .infer = infer, .cost = cost,               \
-        .window = window, .samplewise = pool_samplewise                                            \
+        .window = window, .samplewise = pool_samplewise,                                           \
+        .upgrade = (count) ? pool_power_upgrade : NULL                                             \
     }
 #define KERNEL(name, which)                                                                        \
     {                                                                                              \
@@ -132,6 +140,7 @@ tn_status global_pool_register(tn_registrar *registrar)
     const tn_kernel_def kernels[] = { KERNEL("GlobalAveragePool", MEAN),
                                       KERNEL("GlobalMaxPool", LARGEST),
                                       KERNEL("GlobalLpPool", NORM) };
+    TN_TRY(pool_power_add_old(registrar, &operators[2], old_attributes, 1));
     for (int k = 0; k < 3; k++) {
         TN_TRY(registrar->add_operator(registrar, &operators[k]));
         TN_TRY(registrar->add_kernel(registrar, &kernels[k]));

@@ -60,6 +60,24 @@ static const tn_attribute_def attributes[] = {
     { .name = "pads", .type = TN_ATTR_INTS, .doc = "padding: all beginnings, then all ends; 0" },
     { .name = "strides", .type = TN_ATTR_INTS, .doc = "step of the window; 1" },
 };
+static const tn_attribute_def old_attributes[] = {
+    { .name = "auto_pad",
+      .type = TN_ATTR_STRING,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .s = "NOTSET",
+      .doc = "as today" },
+    { .name = "kernel_shape",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "extents of the window" },
+    { .name = "p",
+      .type = TN_ATTR_FLOAT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .f = 2,
+      .doc = "the exponent of the norm" },
+    { .name = "pads", .type = TN_ATTR_INTS, .doc = "padding: all beginnings, then all ends; 0" },
+    { .name = "strides", .type = TN_ATTR_INTS, .doc = "step of the window; 1" },
+};
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 22,
@@ -75,7 +93,8 @@ static const tn_operator_def operators[] = {
       .infer = infer,
       .cost = pool_cost,
       .window = pool_windows,
-      .samplewise = pool_samplewise },
+      .samplewise = pool_samplewise,
+      .upgrade = pool_power_upgrade },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),
@@ -87,6 +106,7 @@ static const tn_kernel_def kernels[] = {
 
 tn_status lp_pool_register(tn_registrar *registrar)
 {
+    TN_TRY(pool_power_add_old(registrar, operators, old_attributes, 5));
     TN_TRY(registrar->add_operator(registrar, operators));
     return registrar->add_kernel(registrar, kernels);
 }

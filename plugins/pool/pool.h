@@ -4,7 +4,7 @@
 #ifndef TENON_PLUGINS_POOL_H
 #define TENON_PLUGINS_POOL_H
 
-#include "tenon/kernel.h"
+#include "tenon/upgrade.h"
 
 typedef struct pool_window {
     int32_t spatial;
@@ -63,6 +63,10 @@ static inline double pool_root(double x, double p)
 
 tn_status max_pool_register(tn_registrar *registrar);
 tn_status average_pool_register(tn_registrar *registrar);
+/* Set 1's LpPool and GlobalLpPool (power_old.c); `attributes` with a float p. */
+tn_status pool_power_upgrade(tn_rewrite *ctx, tn_node_id node);
+tn_status pool_power_add_old(tn_registrar *registrar, const tn_operator_def *newest,
+                             const tn_attribute_def *attributes, uint16_t count);
 tn_status lp_pool_register(tn_registrar *registrar);
 tn_status global_pool_register(tn_registrar *registrar);
 

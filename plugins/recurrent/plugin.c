@@ -3,6 +3,7 @@
  * Types as of operator set 22 (bfloat16 came with it); nodes from set 7 on mean the same.
  * SPDX-License-Identifier: MIT */
 #include "recurrent.h"
+#include "tenon/upgrade.h"
 
 #define T_MASK TN_MASK_FLOAT
 #define COMMON_INPUTS                                                                              \
@@ -46,27 +47,39 @@ static const tn_param_def outputs[] = {
           .flags = TN_ATTR_HAS_DEFAULT,                                                            \
           .s = "forward",                                                                          \
           .doc = "forward, reverse or bidirectional" },                                            \
-        { .name = "hidden_size", .type = TN_ATTR_INT, .doc = "extent of the state" },              \
+    {                                                                                              \
+        .name = "hidden_size", .type = TN_ATTR_INT, .doc = "extent of the state"                   \
+    }
+#define LAYOUT                                                                                     \
     {                                                                                              \
         .name = "layout", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT,                       \
         .doc = "1: the batch comes first"                                                          \
     }
+/* Before set 7. Y is made wherever a node names it, so there is nothing left to say. */
+#define OUTPUT_SEQUENCE                                                                            \
+    {                                                                                              \
+        .name = "output_sequence", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT,              \
+        .doc = "1: Y is wanted"                                                                    \
+    }
+#define LINEAR_BEFORE_RESET                                                                        \
+    {                                                                                              \
+        .name = "linear_before_reset", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT,          \
+        .doc = "1: the reset gate scales the product, not the state"                               \
+    }
+#define INPUT_FORGET                                                                               \
+    {                                                                                              \
+        .name = "input_forget", .type = TN_ATTR_INT, .flags = TN_ATTR_HAS_DEFAULT,                 \
+        .doc = "1: f = 1 - i"                                                                      \
+    }
 
-static const tn_attribute_def rnn_attributes[] = { COMMON_ATTRIBUTES };
-static const tn_attribute_def gru_attributes[] = {
-    COMMON_ATTRIBUTES,
-    { .name = "linear_before_reset",
-      .type = TN_ATTR_INT,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .doc = "1: the reset gate scales the product, not the state" },
-};
-static const tn_attribute_def lstm_attributes[] = {
-    COMMON_ATTRIBUTES,
-    { .name = "input_forget",
-      .type = TN_ATTR_INT,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .doc = "1: f = 1 - i" },
-};
+static const tn_attribute_def rnn_attributes[] = { COMMON_ATTRIBUTES, LAYOUT };
+static const tn_attribute_def gru_attributes[] = { COMMON_ATTRIBUTES, LAYOUT, LINEAR_BEFORE_RESET };
+static const tn_attribute_def lstm_attributes[] = { COMMON_ATTRIBUTES, LAYOUT, INPUT_FORGET };
+static const tn_attribute_def old_rnn_attributes[] = { COMMON_ATTRIBUTES, OUTPUT_SEQUENCE };
+static const tn_attribute_def old_gru_attributes[] = { COMMON_ATTRIBUTES, OUTPUT_SEQUENCE,
+                                                       LINEAR_BEFORE_RESET };
+static const tn_attribute_def old_lstm_attributes[] = { COMMON_ATTRIBUTES, OUTPUT_SEQUENCE,
+                                                        INPUT_FORGET };
 
 static const rnn_kind lstm_kind = { 4, 3, { "Sigmoid", "Tanh", "Tanh" }, lstm_cell };
 static const rnn_kind gru_kind = { 3, 2, { "Sigmoid", "Tanh" }, gru_cell };
@@ -78,13 +91,29 @@ static const rnn_kind plain_kind = { 1, 1, { "Tanh" }, plain_cell };
         .size = sizeof(tn_operator_def), .since = 22, .accepts_from = 7, .name = op, .doc = text,  \
         .inputs = in, .input_count = COUNT(in), .outputs = outputs, .output_count = out_count,     \
         .attributes = attrs, .attribute_count = COUNT(attrs), .infer = rnn_infer,                  \
-        .cost = rnn_cost, .samplewise = rnn_samplewise, .user = (void *)&which                     \
+        .cost = rnn_cost, .samplewise = rnn_samplewise, .upgrade = upgrade, .user = (void *)&which \
     }
 #define KERNEL(name, which)                                                                        \
     {                                                                                              \
         .size = sizeof(tn_kernel_def), .flags = TN_KERNEL_ANY_STEPS | TN_KERNEL_EMPTY, .op = name, \
         .measure = rnn_measure, .run = rnn_run, .user = (void *)&which                             \
     }
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_drop(&e, "output_sequence");
+    return e.status;
+}
+
+/* Set 1, which for GRU lasted to set 3: linear_before_reset came then. */
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest,
+                         const tn_attribute_def *attributes)
+{
+    tn_operator_def old = tn_old_version(newest, attributes == old_gru_attributes ? 3 : 1, 1);
+    old.attributes = attributes;
+    return registrar->add_operator(registrar, &old);
+}
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
@@ -101,7 +130,10 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     const tn_kernel_def kernels[] = { KERNEL("LSTM", lstm_kind), KERNEL("GRU", gru_kind),
                                       KERNEL("RNN", plain_kind) };
     (void)host;
+    const tn_attribute_def *const old[] = { old_lstm_attributes, old_gru_attributes,
+                                            old_rnn_attributes };
     for (size_t k = 0; k < COUNT(operators); k++) {
+        TN_TRY(add_old(registrar, &operators[k], old[k]));
         TN_TRY(registrar->add_operator(registrar, &operators[k]));
         TN_TRY(registrar->add_kernel(registrar, &kernels[k]));
     }

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "reduction.h"
+#include "tenon/upgrade.h"
 
 /* ---- inference -------------------------------------------------------------------------- */
 
@@ -206,6 +207,48 @@ static const tn_attribute_def attributes[] = {
 };
 static const char is_logarithm = 1; /* its address is what `user` tells LogSoftmax by */
 
+/* ---- sets 1 and 11: over all axes from `axis` on ------------------------------------------ */
+
+static const tn_attribute_def old_attributes[] = {
+    { .name = "axis",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
+      .doc = "The first of the axes over which the results add up." },
+};
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    if (tn_attr_int(ctx->api->node(ctx->graph, node), "axis", 1) == -1)
+        return TN_OK;
+    return tn_fail(ctx, TN_KEEP, "whether axis is the last one is told by the rank");
+}
+
+/* The last axis alone is today's form; several become the columns of a matrix. */
+static tn_status expand(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const int64_t axis = tn_attr_int(tn_edit_view(&e), "axis", 1);
+    if (tn_edit_type(&e, x)->rank == axis + 1) {
+        tn_edit_set_int(&e, "axis", -1);
+        return tn_edit_renew(&e);
+    }
+    const tn_value_id matrix = tn_put_with(&e, "Flatten", x, TN_NONE, "axis", axis);
+    const tn_value_id y = tn_put_with(&e, tn_edit_view(&e)->op, matrix, TN_NONE, "axis", 1);
+    const tn_value_id shape = tn_put(&e, "Shape", x, TN_NONE, TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put_reshape(&e, y, shape));
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, 11, 1);
+    old.attributes = old_attributes;
+    old.infer = infer;
+    old.expand = expand;
+    return registrar->add_operator(registrar, &old);
+}
+
 tn_status softmax_register(tn_registrar *registrar)
 {
     for (int k = 0; k < 2; k++) {
@@ -225,6 +268,7 @@ tn_status softmax_register(tn_registrar *registrar)
             .infer = infer,
             .cost = cost,
             .samplewise = samplewise,
+            .upgrade = upgrade,
         };
         const tn_kernel_def kernel = {
             .size = sizeof kernel,
@@ -233,6 +277,7 @@ tn_status softmax_register(tn_registrar *registrar)
             .user = k ? (void *)&is_logarithm : NULL,
             .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
         };
+        TN_TRY(add_old(registrar, &op));
         TN_TRY(registrar->add_operator(registrar, &op));
         TN_TRY(registrar->add_kernel(registrar, &kernel));
     }

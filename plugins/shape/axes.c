@@ -153,6 +153,35 @@ static const tn_param_def unsqueeze_outputs[] = {
     { "expanded", "T", TN_MASK_ALL, 0, 0, "The same elements, more axes." },
 };
 
+/* ---- before set 13: axes as an attribute -------------------------------------------------- */
+
+static const tn_attribute_def squeeze_old[] = {
+    { .name = "axes", .type = TN_ATTR_INTS, .doc = "Axes of extent 1; all of them if absent." },
+};
+static const tn_attribute_def unsqueeze_old[] = {
+    { .name = "axes",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "Where the output has new axes of extent 1." },
+};
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_ints_to_input(&e, "axes", 1);
+    return e.status;
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest,
+                         const tn_attribute_def *axes)
+{
+    tn_operator_def old = tn_old_version(newest, 11, 1);
+    old.input_count = 1;
+    old.attributes = axes;
+    old.attribute_count = 1;
+    return registrar->add_operator(registrar, &old);
+}
+
 tn_status axes_register(tn_registrar *registrar)
 {
     const tn_operator_def squeeze_op = {
@@ -170,6 +199,7 @@ tn_status axes_register(tn_registrar *registrar)
         .identity = shape_identity,
         .cost = shape_cost,
         .samplewise = samplewise_squeeze,
+        .upgrade = upgrade,
     };
     const tn_operator_def unsqueeze_op = {
         .size = sizeof unsqueeze_op,
@@ -186,7 +216,10 @@ tn_status axes_register(tn_registrar *registrar)
         .identity = shape_identity,
         .cost = shape_cost,
         .samplewise = samplewise_unsqueeze,
+        .upgrade = upgrade,
     };
+    TN_TRY(add_old(registrar, &squeeze_op, squeeze_old));
+    TN_TRY(add_old(registrar, &unsqueeze_op, unsqueeze_old));
     TN_TRY(shape_add(registrar, &squeeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
     return shape_add(registrar, &unsqueeze_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY);
 }

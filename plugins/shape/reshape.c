@@ -323,6 +323,24 @@ static const tn_attribute_def flatten_attributes[] = {
       .doc = "The first axis that goes into the columns." },
 };
 
+/* ---- set 1: the shape as an attribute ------------------------------------------------------ */
+
+static const tn_attribute_def reshape_old[] = {
+    { .name = "shape",
+      .type = TN_ATTR_INTS,
+      .flags = TN_ATTR_REQUIRED,
+      .doc = "The new extents; one may be -1." },
+    TN_CONSUMED_INPUTS,
+};
+
+static tn_status upgrade_reshape(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_ints_to_input(&e, "shape", 1);
+    tn_edit_drop(&e, "consumed_inputs");
+    return e.status;
+}
+
 tn_status reshape_register(tn_registrar *registrar)
 {
     const tn_operator_def reshape_op = {
@@ -342,7 +360,9 @@ tn_status reshape_register(tn_registrar *registrar)
         .identity = shape_identity,
         .cost = shape_cost,
         .samplewise = samplewise_reshape,
+        .upgrade = upgrade_reshape,
     };
+    tn_operator_def old = tn_old_version(&reshape_op, 1, 1);
     const tn_operator_def flatten_op = {
         .size = sizeof flatten_op,
         .since = 25,
@@ -361,6 +381,10 @@ tn_status reshape_register(tn_registrar *registrar)
         .cost = shape_cost,
         .samplewise = samplewise_flatten,
     };
+    old.input_count = 1;
+    old.attributes = reshape_old;
+    old.attribute_count = 2;
+    TN_TRY(registrar->add_operator(registrar, &old));
     TN_TRY(shape_add(registrar, &reshape_op, shape_copy, TN_KERNEL_IN_PLACE | TN_KERNEL_EMPTY));
     return shape_add(registrar, &flatten_op, shape_copy, TN_KERNEL_IN_PLACE);
 }

@@ -5,7 +5,7 @@
 #ifndef TENON_PLUGINS_SHAPE_H
 #define TENON_PLUGINS_SHAPE_H
 
-#include "tenon/kernel.h"
+#include "tenon/upgrade.h"
 
 enum { SHAPE_ELEMENTS = 64 };
 
