@@ -6,6 +6,7 @@
 #include "engine/infer/internal.h"
 
 #define MAX_UPGRADES 64
+#define ONNX_SET 27 /* the newest of ai.onnx that the operators here were held against */
 #define MAX_FUNCTION_DEPTH 64
 #define MAX_NODES 1000000
 
@@ -29,13 +30,15 @@ static int64_t opset_of(const tn_graph *graph, const char *domain)
 /* What would help, where the graph is of a later operator set than any operator held. */
 static void suggest_newer(driver *d, const char *domain, int64_t opset, size_t bytes, char *out)
 {
-    const uint32_t newest = tn_registry_newest(d->registry, domain);
+    uint32_t newest = tn_registry_newest(d->registry, domain);
     *out = 0;
+    if (newest && !*domain && newest < ONNX_SET)
+        newest = ONNX_SET; /* the last sets brought nothing to the operators at hand */
     if (newest && !d->newest && opset > (int64_t)newest && opset < INT32_MAX)
         snprintf(out, bytes,
-                 "the graph imports set %" PRId64 " of %s, and the newest held is %u: a newer "
-                 "Tenon or a plugin may bring it, or export for set %u",
-                 opset, domain_text(domain), newest, newest);
+                 "the graph imports set %" PRId64 " of %s, and operators are held up to set %u: "
+                 "export the model for that, or look for a newer Tenon or a plugin that has it",
+                 opset, domain_text(domain), newest);
 }
 
 static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *view, int64_t opset,
@@ -407,12 +410,12 @@ static void warn_newer(driver *d)
     for (uint32_t k = 0; (domain = tn_graph_opset(d->graph, k, &version)); k++) {
         const uint32_t newest = tn_registry_newest(d->registry, domain);
         char text[200];
-        if (!newest || version <= 27 || *domain || version <= newest)
+        if (!newest || version <= ONNX_SET || *domain || version <= newest)
             continue;
         snprintf(text, sizeof text,
                  "the graph imports operator set %" PRId64
-                 " of ai.onnx; operators are held up to set 27",
-                 version);
+                 " of ai.onnx; operators are held up to set %d",
+                 version, ONNX_SET);
         driver_complain(d, TN_NONE, TN_ERR_OPERATOR, TN_SEVERITY_WARNING, NULL, NULL, NULL, text);
     }
 }

@@ -230,7 +230,7 @@ static tn_status expand(tn_rewrite *ctx, tn_node_id node)
     tn_edit e = tn_edit_node(ctx, node);
     const tn_value_id x = tn_edit_input(&e, 0);
     const int64_t axis = tn_attr_int(tn_edit_view(&e), "axis", 1);
-    if (tn_edit_type(&e, x)->rank == axis + 1) {
+    if (axis >= 0 && tn_edit_type(&e, x)->rank == axis + 1) {
         tn_edit_set_int(&e, "axis", -1);
         return tn_edit_renew(&e);
     }

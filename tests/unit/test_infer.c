@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "engine/infer/infer.h"
 #include "engine/json/json.h"
+#include "tenon/upgrade.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -157,6 +158,27 @@ static tn_status leaky_upgrade(tn_rewrite *ctx, tn_node_id node)
     return ctx->api->set_attribute(ctx->graph, node, &alpha);
 }
 
+/* Kept: version 1 adds x to x as many times as it has axes, which only its type tells; version 5 is
+ * the Leaky of version 5. */
+static tn_status keeps(tn_rewrite *ctx, tn_node_id node)
+{
+    (void)node;
+    return tn_fail(ctx, TN_KEEP, "the rank tells");
+}
+
+static tn_status by_rank(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const int32_t rank = tn_edit_type(&e, x)->rank;
+    tn_value_id sum = x;
+    if (rank < 0)
+        return tn_fail(ctx, TN_KEEP, "the rank is unknown");
+    for (int32_t k = 0; k < rank; k++)
+        sum = tn_put(&e, "Add", sum, x, TN_NONE, NULL);
+    return tn_edit_give(&e, sum);
+}
+
 #define OP(op, version, in, out, function)                                                         \
     .size = sizeof(tn_operator_def), .name = op, .since = version, .inputs = in, .outputs = out,   \
     .input_count = TN_COUNT(in), .output_count = TN_COUNT(out), .infer = function
@@ -179,6 +201,8 @@ static const tn_operator_def operators[] = {
     { OP("Leaky", 1, unary, out_y, same), .attributes = leaky_1, .attribute_count = 1 },
     { OP("Leaky", 5, unary, out_y, same), .attributes = leaky_5, .attribute_count = 1,
       .upgrade = leaky_upgrade },
+    { OP("Kept", 1, unary, out_y, same), .expand = by_rank },
+    { OP("Kept", 5, unary, out_y, same), .upgrade = keeps },
     { OP("Swish", 1, unary, out_y, same), .domain = "com.example" },
 };
 
@@ -317,6 +341,29 @@ Test(resolve, an_operator_set_may_be_newer_than_any)
     end(&s);
 }
 
+Test(resolve, what_a_newer_set_brought_is_told_so)
+{
+    stage s = infer_text(GRAPH("99", "", NODE("n", "Zyzzyva", "\"x\"", "y", "")));
+    cr_assert_eq(s.status, TN_ERR_OPERATOR);
+    cr_assert(
+        strstr(tn_error_message(),
+               "node 'n' (Zyzzyva): no plugin brings operator 'Zyzzyva' of domain ai.onnx; "
+               "the graph imports set 99 of ai.onnx, and operators are held up to set 27: "
+               "export the model for that, or look for a newer Tenon or a plugin that has it"),
+        "%s", tn_error_message());
+    end(&s);
+    s = infer_text(
+        GRAPH("99", "", NODE("n", "Conv", "\"x\", \"w\"", "y", ATTRIBUTES("\"novelty\": 1"))));
+    cr_assert_eq(s.status, TN_ERR_ATTRIBUTE);
+    cr_assert(
+        strstr(tn_error_message(),
+               "node 'n' (Conv): Conv has no attribute 'novelty'; the graph imports set 99 of "
+               "ai.onnx, and operators are held up to set 27: export the model for that, or "
+               "look for a newer Tenon or a plugin that has it"),
+        "%s", tn_error_message());
+    end(&s);
+}
+
 Test(resolve, attributes_are_known)
 {
     says(GRAPH("21", "",
@@ -409,6 +456,76 @@ Test(upgrade, a_failure_is_told_and_undone)
     cr_assert(strstr(tn_error_message(), "node 'n' (Leaky): eight breaks it"), "%s",
               tn_error_message());
     cr_assert_eq(tn_attr_int(leaky(&s), "slope", 0), 8);
+    end(&s);
+}
+
+/* Every body and function is resolved like the graph, the function by its own imports. */
+Test(upgrade, bodies_are_brought_up)
+{
+#define BRANCH(slope)                                                                              \
+    "{\"graph\": {\"inputs\": [], \"outputs\": [\"t" slope "\"], \"nodes\": [" NODE(               \
+        "n" slope, "Leaky", "\"x\"", "t" slope, ATTRIBUTES("\"slope\": " slope)) "]}}"
+    stage s = infer_text(GRAPH("4", "",
+                               NODE("n", "If", "\"c\"", "y",
+                                    ATTRIBUTES("\"then_branch\": " BRANCH("7") ", \"else_branch\": "
+                                                                               "" BRANCH("6")))));
+    OK(s.status);
+    const tn_node_view *node = leaky(&s);
+    for (int k = 0; k < 2; k++) {
+        const tn_attribute *branch = tn_attr(node, k ? "else_branch" : "then_branch");
+        const tn_node_view *inner = tn_graph_node(s.graph,
+                                                  tn_graph_first_node(s.graph, branch->regions[0]));
+        cr_assert_eq(inner->version, 5);
+        cr_assert_float_eq((double)tn_attr_float(inner, "alpha", 0.0f), 7.0 - k, 0.0);
+    }
+    end(&s);
+}
+
+#define CALLS(opset, attributes)                                                                    \
+    GRAPH(                                                                                          \
+        "{\"ai.onnx\": 21, \"f\": 1}",                                                              \
+        "\"functions\": [{\"name\": \"F\", \"domain\": \"f\", \"opset\": {\"ai.onnx\": " opset      \
+        "}, \"inputs\": [\"a\"], \"outputs\": [\"b\"], \"attributes\": [\"s\"], \"nodes\": [" NODE( \
+            "l", "Leaky", "\"a\"", "b", ATTRIBUTES("\"slope\": {\"ref\": \"s\"}")) "]}], ",         \
+        NODE("n", "f::F", "\"x\"", "y", attributes))
+
+Test(upgrade, what_a_function_asks_of_its_caller_is_waited_for)
+{
+    stage s = infer_text(CALLS("4", ATTRIBUTES("\"s\": {\"int\": 7}")));
+    OK(s.status);
+    cr_assert_eq(leaky(&s)->version, 5);
+    cr_assert_float_eq((double)tn_attr_float(leaky(&s), "alpha", 0.0f), 7.0, 0.0);
+    end(&s);
+    s = infer_text(CALLS("4", "")); /* version 1's default */
+    OK(s.status);
+    cr_assert_float_eq((double)tn_attr_float(leaky(&s), "alpha", 0.0f), 3.0, 0.0);
+    end(&s);
+}
+
+static bool always(void *user, const tn_operator *op)
+{
+    (void)user, (void)op;
+    return true;
+}
+
+Test(upgrade, what_types_must_tell_is_expanded_ahead_of_kernels)
+{
+    int64_t version;
+    stage s = infer_text(GRAPH("4", "", NODE("n", "Kept", "\"x\"", "y", "")));
+    OK(s.status);
+    cr_assert_eq(leaky(&s)->version, 1);
+    tn_graph_opset(s.graph, 0, &version);
+    cr_assert_eq(version, 4);
+    OK(tn_infer_expand(s.registry, s.graph, always, NULL, NULL, s.diagnostics));
+    cr_assert_eq(tn_graph_node_count(s.graph), 2);
+    cr_assert_str_eq(leaky(&s)->op, "Add", "Add-14, though the graph imported set 4");
+    cr_assert_eq(leaky(&s)->version, 14);
+    tn_graph_opset(s.graph, 0, &version);
+    cr_assert_eq(version, 22, "nothing old is left");
+    end(&s);
+    s = infer_text(GRAPH("5", "", NODE("n", "Kept", "\"x\"", "y", "")));
+    OK(tn_infer_expand(s.registry, s.graph, always, NULL, NULL, s.diagnostics));
+    cr_assert_str_eq(leaky(&s)->op, "Kept", "a kernel runs the newest version");
     end(&s);
 }
 

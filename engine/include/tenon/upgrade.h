@@ -183,14 +183,29 @@ static inline tn_value_id tn_put_int(tn_edit *e, int64_t item)
     return tn_put_constant(e, TN_INT64, 1, 1, &item);
 }
 
-/* A scalar of a real or integer type. */
+/* The integer of a type that is nearest to a number, as tn_set_int takes it; NaN is 0. */
+static inline int64_t tn_integer_within(uint32_t dtype, double number)
+{
+    const int is_signed = tn_dtype_is_signed(dtype);
+    const int bits = dtype == TN_BOOL ? 1 : (int)tn_dtype_bits(dtype);
+    const double above = ldexp(1.0, bits - is_signed); /* the first too large */
+    if (isnan(number))
+        return 0;
+    if (number >= above)
+        return bits - is_signed == 64 ? -1 : (int64_t)((UINT64_C(1) << (bits - is_signed)) - 1);
+    if (number < (is_signed ? -above : 0.0))
+        return is_signed ? (int64_t)-above : 0;
+    return number < 0x1p63 ? (int64_t)number : (int64_t)(uint64_t)number;
+}
+
+/* A scalar of a real or integer type; an integer one is truncated and kept within the type. */
 static inline tn_value_id tn_put_scalar(tn_edit *e, uint32_t dtype, double number)
 {
     uint64_t room[2] = { 0, 0 };
     if (tn_dtype_is_float(dtype))
         tn_set_float(dtype, room, 0, number);
     else
-        tn_set_int(dtype, room, 0, (int64_t)number);
+        tn_set_int(dtype, room, 0, tn_integer_within(dtype, number));
     return tn_put_constant(e, dtype, 0, 1, room);
 }
 
