@@ -155,20 +155,24 @@ static void add_attributes(tn_builder *out, const tn_operator_def *def)
     }
 }
 
-static bool serves(const tn_kernel *kernel, const tn_operator_def *def)
+/* Nodes of an old version become newer ones before kernels are asked, but where it has kernels that
+ * name their versions. */
+static bool serves(const tn_kernel *kernel, const tn_operator_def *def, const tn_operator *newer)
 {
     const tn_kernel_def *k = &kernel->def;
     return strcmp(k->op, def->name) == 0 && strcmp(k->domain, def->domain) == 0 &&
-           def->since >= k->since && (!k->until || def->since <= k->until);
+           def->since >= k->since && (!k->until || def->since <= k->until) &&
+           (!newer || k->since || k->until);
 }
 
-static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_operator_def *def)
+static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_operator *op)
 {
+    const tn_operator *newer = tn_registry_newer(registry, op);
     const char *title = "  kernels\n";
     pthread_rwlock_rdlock((pthread_rwlock_t *)&registry->tables);
     for (uint32_t k = 0; k < registry->kernels.count; k++) {
         const tn_kernel *kernel = registry->kernels.items[k];
-        if (!serves(kernel, def))
+        if (!serves(kernel, &op->def, newer))
             continue;
         tn_add(out, "%s    %s  ", title, kernel->def.backend);
         if (kernel->def.types)
@@ -180,7 +184,10 @@ static void add_kernels(tn_builder *out, const tn_registry *registry, const tn_o
         title = "";
     }
     pthread_rwlock_unlock((pthread_rwlock_t *)&registry->tables);
-    if (*title)
+    if (*title && newer)
+        tn_add(out, "  nodes of it become those of set %" PRIu32 " when a model is read\n",
+               newer->def.since);
+    else if (*title)
         tn_add(out, "  no kernels are loaded\n");
 }
 
@@ -206,7 +213,7 @@ static void add_operator(tn_builder *out, const tn_registry *registry, const tn_
         tn_add(out, "  can be made of other operators\n");
     if (def->upgrade)
         tn_add(out, "  nodes of the version before are brought up to this one\n");
-    add_kernels(out, registry, def);
+    add_kernels(out, registry, op);
 }
 
 /* "domain::Name" in two; a name without one is ai.onnx's, which may be written out as well. */
@@ -273,13 +280,14 @@ tn_status tn_registry_print_operator(const tn_registry *registry, const char *na
 /* ---- the table ------------------------------------------------------------------------------------- */
 
 /* Backends with a kernel for it, each once: the table is sorted by backend. */
-static void add_backends(tn_builder *out, const tn_registry *registry, const tn_operator_def *def)
+static void add_backends(tn_builder *out, const tn_registry *registry, const tn_operator *op)
 {
+    const tn_operator *newer = tn_registry_newer(registry, op);
     const char *last = "";
     pthread_rwlock_rdlock((pthread_rwlock_t *)&registry->tables);
     for (uint32_t k = 0; k < registry->kernels.count; k++) {
         const tn_kernel *kernel = registry->kernels.items[k];
-        if (!serves(kernel, def) || strcmp(kernel->def.backend, last) == 0)
+        if (!serves(kernel, &op->def, newer) || strcmp(kernel->def.backend, last) == 0)
             continue;
         tn_add(out, "%s%s", *last ? ", " : "", kernel->def.backend);
         last = kernel->def.backend;
@@ -304,7 +312,7 @@ tn_status tn_registry_print_operators(const tn_registry *registry, tn_print_fn p
         if (def->input_count)
             add_types(&out, def->inputs[0].types);
         tn_add(&out, " | ");
-        add_backends(&out, registry, def);
+        add_backends(&out, registry, op);
         tn_add(&out, " | %s |\n", op->plugin->info.name);
     }
     return flush(&out, print, user);
