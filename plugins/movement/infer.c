@@ -68,3 +68,46 @@ tn_status move_cost(tn_infer *ctx, tn_cost *out)
     out->macs = out->ops = 0;
     return TN_OK;
 }
+
+tn_status move_samples(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+{
+    if (!ctx->inputs[0] || ctx->inputs[0]->rank < 1)
+        return TN_NO_MATCH;
+    for (uint32_t k = 0; k < ctx->input_count; k++)
+        input_axes[k] = k == 0 ? 0 : -1;
+    output_axes[0] = 0;
+    return TN_OK;
+}
+
+int move_check_rank(tn_infer *ctx, uint32_t k, const char *name, int32_t low, int32_t high)
+{
+    const tn_type *type = move_input(ctx, k);
+    if (!type || type->rank < 0 || (type->rank >= low && type->rank <= high))
+        return 1;
+    if (low == high)
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
+                                 "input '%s' has rank %d: expected %d", name, (int)type->rank,
+                                 (int)low);
+    else
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, k, NULL,
+                                 "input '%s' has rank %d: expected %s %d", name, (int)type->rank,
+                                 type->rank < low ? "at least" : "at most",
+                                 (int)(type->rank < low ? low : high));
+    return 0;
+}
+
+int64_t move_small(const tn_type *type)
+{
+    int64_t count = 1;
+    if (type->rank < 0)
+        return -1;
+    for (int32_t axis = 0; axis < type->rank; axis++) {
+        const tn_dim extent = type->dims[axis];
+        if (!tn_dim_known(extent) || extent < 0 || extent > MOVE_ELEMENTS)
+            return -1;
+        count *= extent;
+        if (count > MOVE_ELEMENTS)
+            return -1;
+    }
+    return count;
+}

@@ -66,6 +66,62 @@ int32_t move_axis_element(tn_infer *ctx, uint32_t k, int64_t i, int64_t axis, in
 int move_same_shape(const tn_type *a, const tn_type *b);
 /* Moving costs bytes, no arithmetic. */
 tn_status move_cost(tn_infer *ctx, tn_cost *out);
+/* Along axis 0 samples do not mix: input 0 and output 0 have it, the other inputs are shared. */
+tn_status move_samples(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
+/* Complains and answers 0 unless input k has rank `low` to `high`; an unknown rank passes. */
+int move_check_rank(tn_infer *ctx, uint32_t k, const char *name, int32_t low, int32_t high);
+/* Number of elements that a type has, when they are known and at most MOVE_ELEMENTS; else -1. */
+int64_t move_small(const tn_type *type);
+
+/* ---- index.c ------------------------------------------------------------------------------- */
+
+/* Types of operators that were not revised since bfloat16 came. */
+#define MOVE_OLD_TYPES (MOVE_TYPES & ~TN_BIT(TN_BFLOAT16))
+
+/* One element, aligned for every type. */
+typedef union move_value {
+    char bytes[16];
+    tn_text text;
+} move_value;
+/* Zero, false or the empty string. */
+move_value move_zero(uint32_t dtype);
+
+/* Element i of an int32 or int64 tensor. */
+static inline int64_t move_index(const tn_tensor *indices, int64_t i)
+{
+    return indices->dtype == TN_INT64 ? ((const int64_t *)indices->data)[i]
+                                      : ((const int32_t *)indices->data)[i];
+}
+/* An index from the end becomes one from the start; -1: outside. */
+static inline int64_t move_wrap(int64_t index, int64_t extent)
+{
+    const int64_t at = index < 0 ? index + extent : index;
+    return at >= 0 && at < extent ? at : -1;
+}
+
+/* A tuple of `depth` indices names a place among extents dims[0 … depth): its row-major number,
+ * or -1 where index *wrong of the tensor is outside. `first` is the tuple's first index. */
+int64_t move_tuple(const tn_tensor *indices, int64_t first, int32_t depth, const int64_t *dims,
+                   int64_t *wrong);
+
+/* ---- scatter.c ----------------------------------------------------------------------------- */
+
+enum { SCATTER_NONE, SCATTER_ADD, SCATTER_MUL, SCATTER_MAX, SCATTER_MIN, SCATTER_UNKNOWN };
+int scatter_reduction(const tn_node_view *node);
+/* Complains and answers 0 when the reduction is none of these, or not one for the element type. */
+int scatter_check(tn_infer *ctx);
+/* out[at …] = reduction(out[at …], updates[from …]), n elements in a row. */
+void scatter_combine(int reduction, uint32_t dtype, void *out, int64_t at, const void *updates,
+                     int64_t from, int64_t n);
+
+/* An output that starts as input 0, in its place where that dies: the whole life of such a kernel. */
+typedef struct scatter_state {
+    uint32_t copied; /* 1: the host has made output 0 a copy of input 0 */
+} scatter_state;
+tn_status scatter_measure(tn_measure *ctx, void *state);
+tn_status scatter_prepare(tn_prepare *ctx, void *state);
+/* Copies input 0 to output 0 where the host has not. */
+tn_status scatter_start(tn_run *ctx, const void *state);
 
 /* ---- files --------------------------------------------------------------------------------- */
 
@@ -76,5 +132,16 @@ tn_status transpose_register(tn_registrar *registrar);
 tn_status gather_register(tn_registrar *registrar);
 tn_status expand_register(tn_registrar *registrar);
 tn_status pad_register(tn_registrar *registrar);
+tn_status elements_register(tn_registrar *registrar); /* GatherElements, ScatterElements, Scatter */
+tn_status nd_register(tn_registrar *registrar);       /* GatherND, ScatterND */
+tn_status tensor_scatter_register(tn_registrar *registrar);
+tn_status tile_register(tn_registrar *registrar);
+tn_status trilu_register(tn_registrar *registrar);
+tn_status block_register(tn_registrar *registrar); /* DepthToSpace, SpaceToDepth */
+tn_status reverse_register(tn_registrar *registrar);
+tn_status crop_register(tn_registrar *registrar);
+tn_status col2im_register(tn_registrar *registrar);
+tn_status eye_register(tn_registrar *registrar);
+tn_status one_hot_register(tn_registrar *registrar);
 
 #endif
