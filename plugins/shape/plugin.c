@@ -10,6 +10,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(axes_register(registrar));
     TN_TRY(shape_register(registrar));
     TN_TRY(identity_register(registrar));
+    TN_TRY(range_register(registrar));
     return constant_register(registrar);
 }
 

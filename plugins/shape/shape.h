@@ -35,6 +35,7 @@ tn_status reshape_register(tn_registrar *registrar); /* Reshape, Flatten */
 tn_status axes_register(tn_registrar *registrar);    /* Squeeze, Unsqueeze */
 tn_status shape_register(tn_registrar *registrar);   /* Shape, Size */
 tn_status identity_register(tn_registrar *registrar);
+tn_status range_register(tn_registrar *registrar);
 tn_status constant_register(tn_registrar *registrar); /* Constant, ConstantOfShape */
 
 #endif
