@@ -34,8 +34,9 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int3
 # What nobody can reproduce: their outputs are random. They run, and only shapes are compared.
 RANDOM = ["*bernoulli*", "test_training_dropout*"]
 # Data of 1.12 that is wrong: FLOAT_to_BFLOAT16 was cut, not rounded to nearest (later data is
-# right), and the castlike tests with bfloat16 hold an input `like` of another shape than declared.
-WRONG_DATA = ["test_cast_FLOAT_to_BFLOAT16", "test_castlike_*BFLOAT16*"]
+# right), the castlike tests with bfloat16 hold an input `like` of another shape than declared, and
+# the model of adam_multiple lacks the epsilon that its answers were computed with.
+WRONG_DATA = ["test_cast_FLOAT_to_BFLOAT16", "test_castlike_*BFLOAT16*", "test_adam_multiple"]
 
 
 class NotHeld(Exception):
