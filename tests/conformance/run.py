@@ -37,6 +37,8 @@ RANDOM = ["*bernoulli*", "test_training_dropout*"]
 # right), the castlike tests with bfloat16 hold an input `like` of another shape than declared, and
 # the model of adam_multiple lacks the epsilon that its answers were computed with.
 WRONG_DATA = ["test_cast_FLOAT_to_BFLOAT16", "test_castlike_*BFLOAT16*", "test_adam_multiple"]
+# Answers of 1.22 that were computed in float32, and are up to 2e-7 off where the true answer is 0: atol for them.
+NOISE = {"test_dft_inverse*": 1e-6}
 
 
 class NotHeld(Exception):
@@ -174,7 +176,8 @@ def run_test(folder, name, options):
                 return "failed", "output %d is %s%s, expected %s%s" % (k, got.dtype, list(got.shape), want.dtype, list(want.shape)), operators
             if is_random:
                 continue
-            if not numpy.allclose(got, want, rtol=1e-3, atol=1e-7, equal_nan=True):
+            atol = next((noise for pattern, noise in NOISE.items() if fnmatch.fnmatch(name, pattern)), 1e-7)
+            if not numpy.allclose(got, want, rtol=1e-3, atol=atol, equal_nan=True):
                 worst = numpy.nanmax(numpy.abs(got.astype("float64") - want.astype("float64")))
                 return "failed", "output %d differs by up to %g" % (k, worst), operators
     return "ok", "", operators
