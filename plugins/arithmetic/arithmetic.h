@@ -27,7 +27,8 @@ typedef struct binary {
     int32_t (*identity)(const tn_identity *query);
     /* By dtype of the inputs. float16 and bfloat16 have none: they go through float64's. */
     binary_loop loops[TN_DTYPE_COUNT];
-    const struct binary *other; /* runs instead where the node's first attribute is not 0 */
+    const struct binary *other; /* runs instead where the node's first attribute is not 0 … */
+    const char *other_text;     /* … or, this being there, is this text */
 } binary;
 enum { BINARY_COMMUTES = 1, BINARY_IN_PLACE = 2 };
 
@@ -74,6 +75,51 @@ tn_status broadcast_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *outp
         }                                                                                          \
     }
 
+/* ---- unary operators (unary.c) ------------------------------------------------------------- */
+
+typedef struct unary {
+    const char *name;
+    const char *doc;
+    uint16_t since, accepts_from;
+    const tn_param_def *input, *output;
+    void (*doubles)(double *v, int64_t n);
+    void (*floats)(const float *x, float *y, int64_t n); /* NULL: by doubles */
+    void (*ints)(int64_t *v, int64_t n, int is_signed);  /* NULL: no integers */
+} unary;
+
+tn_status unary_add(tn_registrar *registrar, const unary *rows, size_t count);
+
+/* Parameters of float types, as the standard names them: X and Y, or input and output. */
+extern const tn_param_def unary_x[1], unary_y[1], unary_input[1], unary_output[1];
+
+/* The arithmetic of a row, as an expression of x. */
+#define DOUBLES(name, expression)                                                                  \
+    static void name##_doubles(double *v, int64_t n)                                               \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const double x = v[i];                                                                 \
+            v[i] = (expression);                                                                   \
+        }                                                                                          \
+    }
+#define FLOATS(name, expression)                                                                   \
+    static void name##_floats(const float *from, float *to, int64_t n)                             \
+    {                                                                                              \
+        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
+        {                                                                                          \
+            const float x = from[i];                                                               \
+            to[i] = (expression);                                                                  \
+        }                                                                                          \
+    }
+#define INTS(name, expression)                                                                     \
+    static void name##_ints(int64_t *v, int64_t n, int is_signed)                                  \
+    {                                                                                              \
+        (void)is_signed;                                                                           \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const int64_t x = v[i];                                                                \
+            v[i] = (expression);                                                                   \
+        }                                                                                          \
+    }
+
 /* ---- before operator set 7 (legacy.c) ------------------------------------------------------ */
 
 /* Adds the version of sets 1 to 6, with attributes broadcast and axis, of an operator whose newest
@@ -106,6 +152,9 @@ int element_is_one(uint32_t dtype, const void *data, int64_t i);
 /* ---- files --------------------------------------------------------------------------------- */
 
 tn_status arithmetic_unary_register(tn_registrar *registrar);
+tn_status trigonometric_register(tn_registrar *registrar);
+tn_status classify_register(tn_registrar *registrar);
+tn_status bitwise_register(tn_registrar *registrar);
 tn_status basic_register(tn_registrar *registrar);
 tn_status pow_register(tn_registrar *registrar);
 tn_status compare_register(tn_registrar *registrar);

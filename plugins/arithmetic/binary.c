@@ -97,6 +97,14 @@ static void converted_row(const void *user, const int64_t *offsets, const int64_
     }
 }
 
+static int is_other(const tn_node_view *node, const binary *row)
+{
+    const char *name = row->attributes[0].name;
+    if (row->other_text)
+        return strcmp(tn_attr_string(node, name, ""), row->other_text) == 0;
+    return tn_attr_int(node, name, 0) != 0;
+}
+
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const binary *row = ctx->call.user;
@@ -105,7 +113,7 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     binary_job job = { .a = ctx->inputs[0], .b = ctx->inputs[1], .out = ctx->outputs[0] };
     spread s;
     (void)state, (void)slot;
-    if (row->other && tn_attr_int(ctx->node, row->attributes[0].name, 0) != 0)
+    if (row->other && is_other(ctx->node, row))
         row = row->other;
     job.loop = row->loops[half ? TN_FLOAT64 : dtype];
     job.width = tn_dtype_bits(dtype) / 8;

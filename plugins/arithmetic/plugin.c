@@ -7,6 +7,9 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(arithmetic_unary_register(registrar));
+    TN_TRY(trigonometric_register(registrar));
+    TN_TRY(classify_register(registrar));
+    TN_TRY(bitwise_register(registrar));
     TN_TRY(basic_register(registrar));
     TN_TRY(pow_register(registrar));
     TN_TRY(compare_register(registrar));

@@ -1,6 +1,7 @@
 /* plugins/arithmetic/unary.c: arithmetic of one input.
  *
- * ONNX: Abs, Neg, Sign, Floor, Ceil, Round, Sqrt, Reciprocal, Exp, Log, Erf, Not. Transcendental
+ * ONNX: Abs, Neg, Sign, Floor, Ceil, Round, Sqrt, Reciprocal, Exp, Log, Erf, Not,
+ * BitwiseNot. Transcendental
  * functions are computed in double and rounded once; what IEEE rounds correctly is done in the
  * type itself. Integers wrap around: the lowest one is its own absolute value.
  *
@@ -8,33 +9,6 @@
 #include "arithmetic.h"
 
 /* ---- arithmetic ------------------------------------------------------------------------- */
-
-#define DOUBLES(name, expression)                                                                  \
-    static void name##_doubles(double *v, int64_t n)                                               \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const double x = v[i];                                                                 \
-            v[i] = (expression);                                                                   \
-        }                                                                                          \
-    }
-#define FLOATS(name, expression)                                                                   \
-    static void name##_floats(const float *from, float *to, int64_t n)                             \
-    {                                                                                              \
-        INDEPENDENT for (int64_t i = 0; i < n; i++)                                                \
-        {                                                                                          \
-            const float x = from[i];                                                               \
-            to[i] = (expression);                                                                  \
-        }                                                                                          \
-    }
-#define INTS(name, expression)                                                                     \
-    static void name##_ints(int64_t *v, int64_t n, int is_signed)                                  \
-    {                                                                                              \
-        (void)is_signed;                                                                           \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const int64_t x = v[i];                                                                \
-            v[i] = (expression);                                                                   \
-        }                                                                                          \
-    }
 
 static inline int64_t negated(int64_t x)
 {
@@ -68,16 +42,7 @@ DOUBLES(exp, exp(x))
 DOUBLES(log, log(x))
 DOUBLES(erf, erf(x))
 INTS(not, x == 0)
-
-typedef struct unary {
-    const char *name;
-    const char *doc;
-    uint16_t since, accepts_from;
-    const tn_param_def *input, *output;
-    void (*doubles)(double *v, int64_t n);
-    void (*floats)(const float *x, float *y, int64_t n); /* NULL: by doubles */
-    void (*ints)(int64_t *v, int64_t n, int is_signed);  /* NULL: no integers */
-} unary;
+INTS(bitwise_not, ~x)
 
 /* ---- inference -------------------------------------------------------------------------- */
 
@@ -160,21 +125,24 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 
 #define PARAM(id, name, types, text)                                                               \
     static const tn_param_def id[] = { { name, "T", types, 0, 0, text } };
-PARAM(float_x, "X", TN_MASK_FLOAT, "Any shape.")
-PARAM(float_y, "Y", TN_MASK_FLOAT, "The shape of X.")
-PARAM(float_input, "input", TN_MASK_FLOAT, "Any shape.")
-PARAM(float_output, "output", TN_MASK_FLOAT, "The shape of the input.")
+const tn_param_def unary_x[1] = { { "X", "T", TN_MASK_FLOAT, 0, 0, "Any shape." } };
+const tn_param_def unary_y[1] = { { "Y", "T", TN_MASK_FLOAT, 0, 0, "The shape of X." } };
+const tn_param_def unary_input[1] = { { "input", "T", TN_MASK_FLOAT, 0, 0, "Any shape." } };
+const tn_param_def unary_output[1] = { { "output", "T", TN_MASK_FLOAT, 0, 0,
+                                         "The shape of the input." } };
 PARAM(numeric_x, "X", TN_MASK_NUMERIC, "Any shape.")
 PARAM(numeric_y, "Y", TN_MASK_NUMERIC, "The shape of X.")
 PARAM(numeric_input, "input", TN_MASK_NUMERIC, "Any shape.")
 PARAM(numeric_output, "output", TN_MASK_NUMERIC, "The shape of the input.")
 PARAM(signed_x, "X", TN_MASK_FLOAT | TN_MASK_SIGNED, "Any shape.")
 PARAM(signed_y, "Y", TN_MASK_FLOAT | TN_MASK_SIGNED, "The shape of X.")
+PARAM(integer_x, "X", TN_MASK_INTEGER, "Any shape.")
+PARAM(integer_y, "Y", TN_MASK_INTEGER, "The shape of X.")
 PARAM(bool_x, "X", TN_BIT(TN_BOOL), "Any shape.")
 PARAM(bool_y, "Y", TN_BIT(TN_BOOL), "The shape of X.")
 
-#define FLOAT_XY .input = float_x, .output = float_y
-#define FLOAT_IO .input = float_input, .output = float_output
+#define FLOAT_XY .input = unary_x, .output = unary_y
+#define FLOAT_IO .input = unary_input, .output = unary_output
 static const unary rows[] = {
     { .name = "Abs",
       .since = 13,
@@ -261,6 +229,13 @@ static const unary rows[] = {
       .output = bool_y,
       .doc = "Whether x is false.",
       .ints = not_ints },
+    { .name = "BitwiseNot",
+      .since = 18,
+      .accepts_from = 18,
+      .input = integer_x,
+      .output = integer_y,
+      .doc = "Each bit of x turned.",
+      .ints = bitwise_not_ints },
 };
 
 /* ---- Erf of set 9 also took integers; its result, an integer too, is truncated ----------- */
@@ -327,9 +302,14 @@ static tn_status add(tn_registrar *registrar, const unary *row)
     return registrar->add_kernel(registrar, &kernel);
 }
 
+tn_status unary_add(tn_registrar *registrar, const unary *table, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        TN_TRY(add(registrar, &table[k]));
+    return TN_OK;
+}
+
 tn_status arithmetic_unary_register(tn_registrar *registrar)
 {
-    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-        TN_TRY(add(registrar, &rows[k]));
-    return TN_OK;
+    return unary_add(registrar, rows, sizeof rows / sizeof *rows);
 }
