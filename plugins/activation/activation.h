@@ -26,7 +26,8 @@ typedef struct activation {
      * else 1. */
     void (*doubles)(double *v, int64_t n, const double *p);
     void (*floats)(const float *x, float *y, int64_t n, const double *p); /* NULL: by doubles */
-    void (*ints)(int64_t *v, int64_t n, const double *p);                 /* NULL: no integers */
+    /* NULL: no integers; uint64 keeps its bits. */
+    void (*ints)(int64_t *v, int64_t n, uint32_t dtype, const double *p);
 } activation;
 
 /* The arithmetic of a row, as an expression of x. */
@@ -70,5 +71,6 @@ tn_status exponential_register(tn_registrar *registrar); /* Elu, Sigmoid, … */
 tn_status gelu_register(tn_registrar *registrar);
 tn_status clip_register(tn_registrar *registrar);
 tn_status prelu_register(tn_registrar *registrar);
+tn_status shrink_register(tn_registrar *registrar);
 
 #endif

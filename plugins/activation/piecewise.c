@@ -24,9 +24,9 @@ static inline double unit(double x)
 DOUBLES(hard_sigmoid, unit(p[0] * x + p[1]))
 DOUBLES(hard_swish, x *unit(x / 6.0 + 0.5))
 
-static void relu_ints(int64_t *v, int64_t n, const double *p)
+static void relu_ints(int64_t *v, int64_t n, uint32_t dtype, const double *p)
 {
-    (void)p;
+    (void)dtype, (void)p;
     for (int64_t i = 0; i < n; i++)
         v[i] = v[i] < 0 ? 0 : v[i];
 }

@@ -10,7 +10,8 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(exponential_register(registrar));
     TN_TRY(gelu_register(registrar));
     TN_TRY(clip_register(registrar));
-    return prelu_register(registrar);
+    TN_TRY(prelu_register(registrar));
+    return shrink_register(registrar);
 }
 
 TN_PLUGIN(activation, .version = "1.0", .licence = "MIT",

@@ -66,7 +66,7 @@ static void through_ints(const unary_job *job, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i += BLOCK) {
         const int64_t n = end - i < BLOCK ? end - i : BLOCK;
         load_ints(job->x->dtype, job->x->data, i, n, block);
-        job->row->ints(block, n, job->p);
+        job->row->ints(block, n, job->x->dtype, job->p);
         store_ints(job->y->dtype, job->y->data, i, n, block);
     }
 }
