@@ -68,14 +68,6 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
 
 /* ---- kernel ----------------------------------------------------------------------------- */
 
-typedef struct arg_job {
-    const tn_tensor *data;
-    int64_t *out;
-    int64_t extent, inner; /* elements along the axis, and behind it */
-    int last;              /* of equal ones the last */
-    int least;
-} arg_job;
-
 /* Whether y takes the place of x. Comparisons with NaN are false, so it is asked for by name. */
 static int doubles_beat(const arg_job *job, double y, double x)
 {
@@ -140,23 +132,27 @@ static void load_numbers(const tn_tensor *data, int64_t at, int64_t n, double *v
 ARG(doubles, double, load_numbers, doubles_beat)
 ARG(ints, int64_t, load_ordered, ints_beat)
 
+int64_t arg_find(const arg_job *job, int64_t at, int64_t n, int64_t *found)
+{
+    const int is_float = tn_dtype_is_float(job->data->dtype);
+    const int64_t outer = at / job->inner, column = at % job->inner;
+    const int64_t first = outer * job->extent * job->inner + column;
+    const int64_t left = job->inner - column;
+    n = n < BLOCK ? n : BLOCK;
+    n = left < n ? left : n;
+    if (job->inner == 1)
+        *found = is_float ? doubles_row(job, first) : ints_row(job, first);
+    else
+        (is_float ? doubles_columns : ints_columns)(job, first, n, found);
+    return n;
+}
+
 static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const arg_job *job = user;
-    const int is_float = tn_dtype_is_float(job->data->dtype);
     (void)thread;
-    for (int64_t at = begin; at < end;) {
-        const int64_t outer = at / job->inner, column = at % job->inner;
-        const int64_t first = outer * job->extent * job->inner + column;
-        const int64_t left = job->inner - column;
-        int64_t n = end - at < BLOCK ? end - at : BLOCK;
-        n = left < n ? left : n;
-        if (job->inner == 1)
-            job->out[at] = is_float ? doubles_row(job, first) : ints_row(job, first);
-        else
-            (is_float ? doubles_columns : ints_columns)(job, first, n, job->out + at);
-        at += n;
-    }
+    for (int64_t at = begin; at < end;)
+        at += arg_find(job, at, end - at, job->out + at);
     return TN_OK;
 }
 

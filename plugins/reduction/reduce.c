@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "reduction.h"
+#include "tenon/upgrade.h"
 
 typedef enum finish { FINISH_NONE, FINISH_MEAN, FINISH_ROOT, FINISH_LOG } finish;
 
@@ -423,6 +424,35 @@ static const reduction rows[] = {
       .flags = REDUCE_SHIFT },
 };
 
+/* ---- axes as an attribute: ReduceSum before set 13, the others before set 18 -------------- */
+
+static const tn_attribute_def old_attributes[] = {
+    { .name = "axes",
+      .type = TN_ATTR_INTS,
+      .doc = "The axes to reduce; negative counts from the end. Left out: all." },
+    { .name = "keepdims",
+      .type = TN_ATTR_INT,
+      .flags = TN_ATTR_HAS_DEFAULT,
+      .i = 1,
+      .doc = "1: reduced axes stay, with extent 1." },
+};
+
+static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    tn_edit_ints_to_input(&e, "axes", 1);
+    return e.status;
+}
+
+static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+{
+    tn_operator_def old = tn_old_version(newest, newest->accepts_from == 13 ? 11 : 13, 1);
+    old.input_count = 1;
+    old.attributes = old_attributes;
+    old.attribute_count = sizeof old_attributes / sizeof *old_attributes;
+    return registrar->add_operator(registrar, &old);
+}
+
 static tn_status add(tn_registrar *registrar, const reduction *row)
 {
     const tn_operator_def op = {
@@ -441,6 +471,7 @@ static tn_status add(tn_registrar *registrar, const reduction *row)
         .identity = row->flags & REDUCE_SINGLE ? identity : NULL,
         .cost = cost,
         .samplewise = samplewise,
+        .upgrade = upgrade,
         .user = (void *)row,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
@@ -448,6 +479,7 @@ static tn_status add(tn_registrar *registrar, const reduction *row)
                                    .run = run,
                                    .user = (void *)row,
                                    .flags = TN_KERNEL_EMPTY | TN_KERNEL_ANY_STEPS };
+    TN_TRY(add_old(registrar, &op));
     TN_TRY(registrar->add_operator(registrar, &op));
     return registrar->add_kernel(registrar, &kernel);
 }

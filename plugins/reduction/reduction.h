@@ -46,10 +46,35 @@ void fold_doubles(const fold *op, fold_map map, const tn_tensor *data, const red
 void fold_ints(const fold *op, fold_map map, const tn_tensor *data, const reduce_shape *shape,
                int64_t first, int64_t n, int64_t start, int64_t turn, int64_t *sum);
 
+/* ---- arg.c: where the largest or least element stands --------------------------------------- */
+
+typedef struct arg_job {
+    const tn_tensor *data;
+    int64_t *out;
+    int64_t extent, inner; /* elements along the axis, and behind it */
+    int last;              /* of equal ones the last */
+    int least;
+} arg_job;
+
+/* Positions along the axis for lines `at` on, at most n of them; answers how many it found. Lines
+ * are numbered by what is in front of the axis and what is behind it. */
+int64_t arg_find(const arg_job *job, int64_t at, int64_t n, int64_t *found);
+
+/* ---- softmax.c: what Hardmax shares, along one axis of the same shape ------------------------ */
+
+extern const tn_attribute_def softmax_attributes[1]; /* axis */
+tn_status softmax_infer(tn_infer *ctx);
+tn_status softmax_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
+/* Versions of sets 1 and 11, over all axes from `axis` on; `newest` has softmax_upgrade. */
+tn_status softmax_add_old(tn_registrar *registrar, const tn_operator_def *newest);
+tn_status softmax_upgrade(tn_rewrite *ctx, tn_node_id node);
+
 /* ---- files --------------------------------------------------------------------------------- */
 
 tn_status reduce_register(tn_registrar *registrar);
 tn_status arg_register(tn_registrar *registrar);
+tn_status cumulative_register(tn_registrar *registrar);
+tn_status hardmax_register(tn_registrar *registrar);
 tn_status softmax_register(tn_registrar *registrar);
 
 #endif

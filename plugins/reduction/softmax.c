@@ -15,7 +15,7 @@ static int32_t axis_of(const tn_node_view *node, int32_t rank)
     return tn_axis(tn_attr_int(node, "axis", -1), rank);
 }
 
-static tn_status infer(tn_infer *ctx)
+tn_status softmax_infer(tn_infer *ctx)
 {
     const tn_type *input = ctx->inputs[0];
     TN_TRY(tn_infer_same(ctx, 0, 0));
@@ -37,7 +37,7 @@ static tn_status cost(tn_infer *ctx, tn_cost *out)
     return TN_OK;
 }
 
-static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+tn_status softmax_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
 {
     const tn_type *input = ctx->inputs[0];
     if (!input || input->rank < 1 || axis_of(ctx->node, input->rank) < 1)
@@ -198,7 +198,7 @@ static const tn_param_def inputs[] = { { "input", "T", TN_MASK_FLOAT, 0, 0, "Any
 static const tn_param_def outputs[] = {
     { "output", "T", TN_MASK_FLOAT, 0, 0, "The shape of the input." },
 };
-static const tn_attribute_def attributes[] = {
+const tn_attribute_def softmax_attributes[1] = {
     { .name = "axis",
       .type = TN_ATTR_INT,
       .flags = TN_ATTR_HAS_DEFAULT,
@@ -217,7 +217,7 @@ static const tn_attribute_def old_attributes[] = {
       .doc = "The first of the axes over which the results add up." },
 };
 
-static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
+tn_status softmax_upgrade(tn_rewrite *ctx, tn_node_id node)
 {
     if (tn_attr_int(ctx->api->node(ctx->graph, node), "axis", 1) == -1)
         return TN_OK;
@@ -240,11 +240,11 @@ static tn_status expand(tn_rewrite *ctx, tn_node_id node)
     return tn_edit_give(&e, tn_put_reshape(&e, y, shape));
 }
 
-static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
+tn_status softmax_add_old(tn_registrar *registrar, const tn_operator_def *newest)
 {
     tn_operator_def old = tn_old_version(newest, 11, 1);
     old.attributes = old_attributes;
-    old.infer = infer;
+    old.infer = softmax_infer;
     old.expand = expand;
     return registrar->add_operator(registrar, &old);
 }
@@ -263,12 +263,12 @@ tn_status softmax_register(tn_registrar *registrar)
             .input_count = 1,
             .outputs = outputs,
             .output_count = 1,
-            .attributes = attributes,
+            .attributes = softmax_attributes,
             .attribute_count = 1,
-            .infer = infer,
+            .infer = softmax_infer,
             .cost = cost,
-            .samplewise = samplewise,
-            .upgrade = upgrade,
+            .samplewise = softmax_samplewise,
+            .upgrade = softmax_upgrade,
         };
         const tn_kernel_def kernel = {
             .size = sizeof kernel,
@@ -277,7 +277,7 @@ tn_status softmax_register(tn_registrar *registrar)
             .user = k ? (void *)&is_logarithm : NULL,
             .flags = TN_KERNEL_IN_PLACE | TN_KERNEL_ANY_STEPS,
         };
-        TN_TRY(add_old(registrar, &op));
+        TN_TRY(softmax_add_old(registrar, &op));
         TN_TRY(registrar->add_operator(registrar, &op));
         TN_TRY(registrar->add_kernel(registrar, &kernel));
     }
