@@ -63,7 +63,9 @@ tn_status batch_norm_upgrade(tn_rewrite *ctx, tn_node_id node);
 tn_status group_norm_register(tn_registrar *registrar);
 tn_status instance_norm_register(tn_registrar *registrar);
 tn_status layer_norm_register(tn_registrar *registrar);
+tn_status lp_norm_register(tn_registrar *registrar);
 tn_status lrn_register(tn_registrar *registrar);
+tn_status mean_variance_norm_register(tn_registrar *registrar);
 tn_status rms_norm_register(tn_registrar *registrar);
 
 #endif
