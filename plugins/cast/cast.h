@@ -27,5 +27,6 @@ tn_status cast_from_text(tn_run *ctx, const tn_tensor *in, tn_tensor *out, const
 tn_status cast_to_text(tn_run *ctx, const tn_tensor *in, tn_tensor *out);
 
 tn_status cast_register(tn_registrar *registrar);
+tn_status bit_cast_register(tn_registrar *registrar);
 
 #endif

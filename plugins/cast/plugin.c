@@ -6,8 +6,9 @@
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
-    return cast_register(registrar);
+    TN_TRY(cast_register(registrar));
+    return bit_cast_register(registrar);
 }
 
 TN_PLUGIN(cast, .version = "1.0", .licence = "MIT",
-          .description = "Cast and CastLike between all element types", .load = load);
+          .description = "Cast, CastLike and BitCast between all element types", .load = load);
