@@ -332,7 +332,7 @@ AT(tn_backend_def, open, 32);
 AT(tn_backend_def, close, 40);
 AT(tn_backend_def, user, 48);
 
-SIZE(tn_graph_api, 320);
+SIZE(tn_graph_api, 344);
 AT(tn_graph_api, size, 0);
 AT(tn_graph_api, reserved, 4);
 AT(tn_graph_api, first_node, 8);
@@ -374,6 +374,9 @@ AT(tn_graph_api, node_doc, 288);
 AT(tn_graph_api, node_origin, 296);
 AT(tn_graph_api, dim_parse, 304);
 AT(tn_graph_api, dim_text, 312);
+AT(tn_graph_api, set_node_metadata, 320);
+AT(tn_graph_api, node_metadata, 328);
+AT(tn_graph_api, error_message, 336);
 
 SIZE(tn_rewrite, 48);
 AT(tn_rewrite, call, 0);
