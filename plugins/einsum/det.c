@@ -102,7 +102,7 @@ static double determinant(double *v, int64_t m)
                 v[row * m + k] -= factor * v[column * m + k];
         }
     }
-    return product;
+    return product + 0.0; /* of a singular matrix 0, not -0 */
 }
 
 static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)

@@ -83,8 +83,9 @@ static int read_operands(reader *r, uint32_t wanted, einsum_equation *out)
         return 0;
     }
     if (out->operand_count != wanted) {
-        snprintf(r->reason, r->bytes, "it has %u terms, but the node has %u inputs",
-                 (unsigned)out->operand_count, (unsigned)wanted);
+        snprintf(r->reason, r->bytes, "it has %u term%s, but the node %u input%s",
+                 (unsigned)out->operand_count, out->operand_count == 1 ? "" : "s", (unsigned)wanted,
+                 wanted == 1 ? "" : "s");
         return 0;
     }
     return 1;

@@ -21,13 +21,14 @@ static tn_status infer(tn_infer *ctx)
     const tn_type *x = ctx->inputs[0], *axis = ctx->inputs[1];
     const tn_tensor *value = ctx->call.host->input_value(&ctx->call, 1);
     TN_TRY(tn_infer_same(ctx, 0, 0));
-    if (axis && (axis->rank > 1 ||
-                 (axis->rank == 1 && tn_dim_known(axis->dims[0]) && axis->dims[0] != 1))) {
+    if (axis && axis->rank > 1)
         ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
                                  "input 'axis' has rank %d: expected a scalar, one axis",
                                  (int)axis->rank);
-        return TN_OK;
-    }
+    else if (axis && axis->rank == 1 && tn_dim_known(axis->dims[0]) && axis->dims[0] != 1)
+        ctx->call.host->complain(&ctx->call, TN_ERR_SHAPE, TN_WHERE_INPUT, 1, NULL,
+                                 "input 'axis' has shape [%lld]: expected a scalar, one axis",
+                                 (long long)axis->dims[0]);
     if (!x || x->rank < 0 || !value || tn_count(value) != 1)
         return TN_OK;
     const int64_t named = tn_get_int(value->dtype, value->data, 0);

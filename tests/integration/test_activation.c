@@ -1,0 +1,110 @@
+/* Activations: values, types and edges that ONNX's own tests leave out.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "answers.h"
+
+Test(activation, shrink_follows_its_formula_in_every_type)
+{
+    static const answer rows[] = {
+        { "Shrink",
+          9,
+          "'lambd': 1.5, 'bias': 1.0",
+          { C("float32", "[6]", "[-2, -1.5, 'NaN', 1.5, 2, '-Infinity']") },
+          TN_FLOAT32,
+          "[6]",
+          0,
+          VALUES(-1, 0, 0, 0, 1, -INFINITY) },
+        { "Shrink",
+          9,
+          NULL,
+          { C("float16", "[3]", "[0.5, 0.75, -4]") },
+          TN_FLOAT16,
+          "[3]",
+          0,
+          VALUES(0, 0.75, -4) },
+        { "Shrink",
+          9,
+          "'lambd': 1.5, 'bias': 0.5",
+          { C("float64", "[]", "3") },
+          TN_FLOAT64,
+          "[]",
+          0,
+          VALUES(2.5) },
+        /* 2.5 and -2.5 are truncated */
+        { "Shrink",
+          9,
+          "'lambd': 1.5, 'bias': 0.5",
+          { C("int8", "[5]", "[-3, -2, -1, 2, 3]") },
+          TN_INT8,
+          "[5]",
+          0,
+          VALUES(-2, -1, 0, 1, 2) },
+        { "Shrink",
+          9,
+          "'lambd': 2.0, 'bias': 1.0",
+          { C("int64", "[4]", "['-9223372036854775807', -2, 2, '9007199254740993']") },
+          TN_INT64,
+          "[4]",
+          0,
+          VALUES(-9223372036854775806.0, 0, 0, 9007199254740992.0) },
+        { "Shrink",
+          9,
+          "'lambd': 2.0, 'bias': 1.0",
+          { C("uint64", "[3]", "['18446744073709551615', 2, 3]") },
+          TN_UINT64,
+          "[3]",
+          0,
+          VALUES(18446744073709551614.0, 0, 2) },
+        { "Shrink",
+          9,
+          "'lambd': -1.0",
+          { C("uint8", "[2]", "[0, 7]") },
+          TN_UINT8,
+          "[2]",
+          0,
+          VALUES(0, 7) },
+        { "Shrink", 9, NULL, { C("int32", "[2, 0]", "[]") }, TN_INT32, "[2, 0]", 0, .count = 0 },
+    };
+    CHECK_ALL(rows);
+}
+
+Test(activation, the_rarer_ones_at_their_oldest_sets)
+{
+    static const answer rows[] = {
+        /* 2 (e^-1/2 - 1) */
+        { "Celu",
+          12,
+          "'alpha': 2.0",
+          { C("float32", "[2]", "[-1, 3]") },
+          TN_FLOAT32,
+          "[2]",
+          1e-7,
+          VALUES(-0.78693868057473315, 3) },
+        { "Softsign",
+          1,
+          NULL,
+          { C("float64", "[3]", "[-3, 0, 1]") },
+          TN_FLOAT64,
+          "[3]",
+          0,
+          VALUES(-0.75, 0, 0.5) },
+        { "ThresholdedRelu",
+          10,
+          "'alpha': 2.0",
+          { C("float16", "[3]", "[2, 2.5, -1]") },
+          TN_FLOAT16,
+          "[3]",
+          0,
+          VALUES(0, 2.5, 0) },
+        /* x / (1 + e^-2x) */
+        { "Swish",
+          24,
+          "'alpha': 2.0",
+          { C("float64", "[2]", "[1, -1]") },
+          TN_FLOAT64,
+          "[2]",
+          1e-15,
+          VALUES(0.88079707797788243, -0.11920292202211756) },
+    };
+    CHECK_ALL(rows);
+}
