@@ -301,3 +301,39 @@ Test(cast, bit_cast_keeps_bits)
                     "to is 8: expected the number of an element type that is not string, such as 1 "
                     "for float32");
 }
+
+/* One, through each type into each other one and back. */
+static void check_pair(int from, int to)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"tenon\": 1, \"opset\": 25, \"inputs\": [], \"outputs\": [\"y\"], \"constants\": "
+             "{\"x\": {\"dtype\": \"float32\", \"shape\": [3], \"data\": [1, 1, 1]}}, \"nodes\": ["
+             "{\"op\": \"Cast\", \"inputs\": [\"x\"], \"outputs\": [\"a\"], \"attributes\": "
+             "{\"to\": %d}}, "
+             "{\"op\": \"Cast\", \"inputs\": [\"a\"], \"outputs\": [\"b\"], \"attributes\": "
+             "{\"to\": %d}}, "
+             "{\"op\": \"Cast\", \"inputs\": [\"b\"], \"outputs\": [\"y\"], \"attributes\": "
+             "{\"to\": 1}}]}",
+             from, to);
+    fixture f = open_text(text);
+    tn_session *session = make_session(&f, "reference", "none", 1, 0);
+    tn_context *context;
+    OK(tn_context_create(session, &context));
+    OK(tn_context_run(context, NULL));
+    const float *y = tn_context_output(context, 0)->data;
+    for (int k = 0; k < 3; k++)
+        cr_assert_eq(y[k], 1.0f, "%s to %s: %g", tn_dtype_name((uint32_t)from),
+                     tn_dtype_name((uint32_t)to), (double)y[k]);
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+Test(cast, every_type_becomes_every_other)
+{
+    for (int from = TN_FLOAT32; from < TN_DTYPE_COUNT; from++)
+        for (int to = TN_FLOAT32; to < TN_DTYPE_COUNT; to++)
+            if (!((TN_BIT(from) | TN_BIT(to)) & TN_MASK_COMPLEX))
+                check_pair(from, to);
+}
