@@ -125,6 +125,7 @@ Test(cast, float8_rounds_to_even_and_reads_back)
     CHECK_ALL(rows);
 }
 
+#define SPECIALS C("float64", "[5]", "[0, 'NaN', 'Infinity', 1e39, 1e-45]")
 #define POWERS C("float32", "[6]", "[2.5, 3.5, 4, 1, 0.75, 6]")
 Test(cast, float8e8m0_rounds_as_it_is_told)
 {
@@ -154,6 +155,32 @@ Test(cast, float8e8m0_rounds_as_it_is_told)
           "[1]",
           0,
           VALUES(2) },
+        /* nearest: from the middle up */
+        { "Cast",
+          25,
+          "'to': 24, 'round_mode': 'nearest'",
+          { C("float64", "[2]", "[3, 2.999]") },
+          TN_FLOAT8E8M0,
+          "[2]",
+          0,
+          VALUES(4, 2) },
+        /* the standard's table: zero, NaN, infinity, too large, too small */
+        { "Cast",
+          24,
+          "'to': 24",
+          { SPECIALS },
+          TN_FLOAT8E8M0,
+          "[5]",
+          0,
+          VALUES(0x1p-127, NAN, 0x1p127, 0x1p127, 0x1p-127) },
+        { "Cast",
+          24,
+          "'to': 24, 'saturate': 0, 'round_mode': 'nearest'",
+          { SPECIALS },
+          TN_FLOAT8E8M0,
+          "[5]",
+          0,
+          VALUES(NAN, NAN, NAN, NAN, NAN) },
     };
     static const answer mode = WRONG("Cast", 25, "'to': 24, 'round_mode': 'up '", POWERS);
     CHECK_ALL(rows);
