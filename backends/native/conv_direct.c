@@ -65,8 +65,8 @@ static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plai
     a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
                                  .source_count = p->own_count > 2 && p->inputs[2] ? 2 : 1,
                                  .sources = sources,
-                                 .key = isa->name,
-                                 .key_bytes = strlen(isa->name),
+                                 .key = plain ? "plain" : "channels last",
+                                 .key_bytes = 5,
                                  .bytes = s->group_floats * (size_t)w->groups * sizeof(float) };
 }
 
@@ -84,7 +84,7 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
         return tn_fail(ctx, TN_DECLINED, "a weight is not finite: padding would make it NaN");
     s->epilogue.ld = w->outputs * w->groups;
     s->points = w->y[0] * w->y[1];
-    s->gathered = w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
+    s->gathered = w->groups == 1 && w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
     s->taps = s->gathered ? 1 : w->kernel[0] * w->kernel[1];
     s->depth = s->gathered ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
     s->cut = native_cut_of(isa, s->points, w->outputs, s->taps * s->depth, p->threads);
@@ -94,7 +94,7 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     s->thread_bytes = s->table_bytes +
                       (size_t)native_round_up((s->gathered ? s->cut.rows : 1) * s->depth * 4, 64);
     describe(ctx, s, 0, false);
-    if (s->gathered && w->groups == 1) {
+    if (s->gathered) {
         ctx->alternative_count = 2;
         describe(ctx, s, 1, true);
     }
@@ -114,11 +114,11 @@ static tn_status conv_prepare(tn_prepare *ctx, void *state)
         const native_source source = {
             .data = (const float *)p->constants[1]->data + g * w->outputs * filter,
             .bias = bias ? bias + g * w->outputs : NULL,
-            .taps = taps,
-            .depth = w->channels,
+            .taps = s->plain ? 1 : taps,
+            .depth = s->plain ? filter : w->channels,
             .n = w->outputs,
             .tap = 1,
-            .row = taps,
+            .row = s->plain ? 1 : taps,
             .column = filter,
         };
         native_pack(native_isa_of(ctx->instance), &source,
@@ -164,34 +164,50 @@ static void fill_table(const conv_job *job, const float *x, int64_t first, int64
     }
 }
 
-/* One point's window as a row: taps, in each the channels. */
-static void gather_point(const conv_job *job, const float *x, int64_t point, float *row)
+/* One point's window as a row. Channels last: (tap, channel), so that a line of the window is one
+ * run; plain: (channel, tap), so that a line of each channel is. */
+static void gather_line(const float *from, int64_t x0, int64_t taps, int64_t dilation,
+                        int64_t points, int64_t width, float *to)
+{
+    if (x0 >= 0 && x0 + (taps - 1) * dilation < points && dilation == 1) {
+        for (int64_t k = 0; k < taps * width; k++)
+            to[k] = from[x0 * width + k];
+        return;
+    }
+    for (int64_t j = 0; j < taps; j++, to += width) {
+        const int64_t ix = x0 + j * dilation;
+        for (int64_t c = 0; c < width; c++)
+            to[c] = ix >= 0 && ix < points ? from[ix * width + c] : 0.0f;
+    }
+}
+
+static void gather_point(const conv_job *job, const float *x, int64_t oy, int64_t ox, float *row)
 {
     const conv_state *s = job->state;
     const native_window *w = &s->window;
-    const int64_t plane = w->x[0] * w->x[1];
-    const int64_t channel_step = s->plain ? plane : 1;
-    const int64_t point_step = s->plain ? 1 : w->channels * w->groups;
-    const int64_t y0 = point / w->y[1] * w->strides[0] - w->before[0];
-    const int64_t x0 = point % w->y[1] * w->strides[1] - w->before[1];
-    for (int64_t i = 0; i < w->kernel[0]; i++) {
-        const int64_t iy = y0 + i * w->dilations[0];
-        for (int64_t j = 0; j < w->kernel[1]; j++, row += w->channels) {
-            const int64_t ix = x0 + j * w->dilations[1];
-            const bool inside = iy >= 0 && iy < w->x[0] && ix >= 0 && ix < w->x[1];
-            const float *from = x + (iy * w->x[1] + ix) * point_step;
-            for (int64_t c = 0; c < w->channels; c++)
-                row[c] = inside ? from[c * channel_step] : 0.0f;
+    const int64_t planes = s->plain ? w->channels : 1, width = s->plain ? 1 : w->channels;
+    const int64_t y0 = oy * w->strides[0] - w->before[0];
+    const int64_t x0 = ox * w->strides[1] - w->before[1];
+    for (int64_t plane = 0; plane < planes; plane++, x += w->x[0] * w->x[1])
+        for (int64_t i = 0; i < w->kernel[0]; i++, row += w->kernel[1] * width) {
+            const int64_t iy = y0 + i * w->dilations[0];
+            if (iy < 0 || iy >= w->x[0])
+                memset(row, 0, (size_t)(w->kernel[1] * width) * sizeof *row);
+            else
+                gather_line(x + iy * w->x[1] * width, x0, w->kernel[1], w->dilations[1], w->x[1],
+                            width, row);
         }
-    }
 }
 
 static void gather_rows(const conv_job *job, const float *x, int64_t first, int64_t last,
                         float *rows, const float **table)
 {
+    int64_t oy = first / job->state->window.y[1], ox = first % job->state->window.y[1];
     for (int64_t point = first; point < last; point++, rows += job->state->depth) {
-        gather_point(job, x, point, rows);
+        gather_point(job, x, oy, ox, rows);
         *table++ = rows;
+        if (++ox == job->state->window.y[1])
+            ox = 0, oy++;
     }
 }
 

@@ -144,6 +144,7 @@ extern const tn_kernel_def native_pool_kernels[];
 extern const tn_kernel_def native_row_kernels[];
 extern const tn_kernel_def native_concat_kernels[];
 extern const tn_kernel_def native_convert_kernels[];
+extern const tn_kernel_def native_lstm_kernels[];
 
 #define NATIVE_KERNEL(name, ...)                                                                   \
     {                                                                                              \

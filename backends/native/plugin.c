@@ -74,6 +74,7 @@ static const tn_kernel_def *const tables[] = {
     native_row_kernels,
     native_concat_kernels,
     native_convert_kernels,
+    native_lstm_kernels,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)

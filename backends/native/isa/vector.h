@@ -8,6 +8,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #define LANES NATIVE_LANES
 typedef float vec __attribute__((vector_size(LANES * 4)));
@@ -43,17 +46,43 @@ INLINE void store(float *p, vec v)
 {
     memcpy(p, &v, sizeof v);
 }
-/* The first n < LANES elements; the others are 0. */
+/* The first n < LANES elements; the others are 0, and not touched in memory. */
+#if defined(__AVX512F__)
+INLINE vec load_part(const float *p, int64_t n)
+{
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
+}
+INLINE void store_part(float *p, vec v, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)v);
+}
+#elif defined(__AVX2__)
+INLINE __m256i mask_of(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE vec load_part(const float *p, int64_t n)
+{
+    return (vec)_mm256_maskload_ps(p, mask_of(n));
+}
+INLINE void store_part(float *p, vec v, int64_t n)
+{
+    _mm256_maskstore_ps(p, mask_of(n), (__m256)v);
+}
+#else
 INLINE vec load_part(const float *p, int64_t n)
 {
     vec v = { 0 };
-    memcpy(&v, p, (size_t)n * sizeof(float));
+    for (int64_t k = 0; k < n; k++)
+        v[k] = p[k];
     return v;
 }
 INLINE void store_part(float *p, vec v, int64_t n)
 {
-    memcpy(p, &v, (size_t)n * sizeof(float));
+    for (int64_t k = 0; k < n; k++)
+        p[k] = v[k];
 }
+#endif
 INLINE vec choose(ivec mask, vec yes, vec no)
 {
     return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
