@@ -91,8 +91,10 @@ void driver_complain(driver *d, tn_node_id node, tn_status status, uint32_t seve
     what.suggestion = suggestion;
     what.message = text;
     tn_diagnose(d->diagnostics, &what);
-    if (severity == TN_SEVERITY_ERROR && d->status == TN_OK)
-        d->status = status;
+    if (severity != TN_SEVERITY_ERROR)
+        return;
+    d->errors++;
+    d->status = d->status == TN_OK ? status : d->status;
 }
 
 const tn_param_def *param_of(const tn_param_def *params, uint32_t count, uint32_t k)

@@ -24,6 +24,7 @@ typedef struct driver {
         inferred; /* [value slots] by this driver already: what is there is no declaration; NULL: all */
     bool *poisoned;   /* [value slots] an error was reported for it: nothing about what follows */
     tn_status status; /* the first error */
+    uint32_t errors;  /* how many there were */
     uint32_t depth;   /* of bodies */
     struct {
         tn_value_id *items;

@@ -388,9 +388,9 @@ static tn_status resolve_node(driver *d, tn_node_id node)
     const tn_operator *op = find_schema(d, node, tn_graph_node(d->graph, node));
     if (!op)
         return TN_OK;
-    const tn_status before = d->status;
+    const uint32_t before = d->errors;
     TN_TRY(adopt(d, node, op));
-    return d->status == before ? upgrade(d, node, op) : TN_OK;
+    return d->errors == before ? upgrade(d, node, op) : TN_OK;
 }
 
 static tn_status resolve_region(driver *d, tn_region_id region)

@@ -270,6 +270,15 @@ Test(upgrade, tells_what_old_attributes_cannot_mean)
             "node 'n' (Unsqueeze): 2 inputs are given: expected at most 1");
 }
 
+/* A node that lacks what it must have is left alone, whatever was wrong before it. */
+Test(upgrade, is_not_tried_on_what_is_wrong)
+{
+    refuses("{'tenon': 1, 'opset': 1, 'inputs': [{'name': 'x', 'dtype': 'float32'}], "
+            "'outputs': ['y'], 'nodes': [{'name': 'a', 'op': 'Relo', 'inputs': ['x'], "
+            "'outputs': ['h']}, {'name': 'b', 'op': 'Pad', 'inputs': ['h'], 'outputs': ['y']}]}",
+            TN_ERR_OPERATOR, "node 'a' (Relo): no plugin brings operator 'Relo'");
+}
+
 /* Sets 1 and 6 dropped unless told otherwise; the mask had the type of the data. */
 Test(upgrade, dropout_of_set_6_trains)
 {
