@@ -201,6 +201,9 @@ static const tn_operator_def operators[] = {
     { OP("Leaky", 1, unary, out_y, same), .attributes = leaky_1, .attribute_count = 1 },
     { OP("Leaky", 5, unary, out_y, same), .attributes = leaky_5, .attribute_count = 1,
       .upgrade = leaky_upgrade },
+    { OP("Made", 1, unary, out_y, same),
+      .body = "{\"inputs\": [\"a\"], \"outputs\": [\"b\"], \"opset\": 4, \"nodes\": [{\"op\": "
+              "\"Leaky\", \"inputs\": [\"a\"], \"outputs\": [\"b\"]}]}" },
     { OP("Kept", 1, unary, out_y, same), .expand = by_rank },
     { OP("Kept", 5, unary, out_y, same), .upgrade = keeps },
     { OP("Swish", 1, unary, out_y, same), .domain = "com.example" },
@@ -526,6 +529,23 @@ Test(upgrade, what_types_must_tell_is_expanded_ahead_of_kernels)
     s = infer_text(GRAPH("5", "", NODE("n", "Kept", "\"x\"", "y", "")));
     OK(tn_infer_expand(s.registry, s.graph, always, NULL, NULL, s.diagnostics));
     cr_assert_str_eq(leaky(&s)->op, "Kept", "a kernel runs the newest version");
+    end(&s);
+}
+
+static bool never(void *user, const tn_operator *op)
+{
+    (void)user, (void)op;
+    return false;
+}
+
+Test(upgrade, a_body_means_what_its_own_imports_say)
+{
+    stage s = infer_text(GRAPH("21", "", NODE("n", "Made", "\"x\"", "y", "")));
+    OK(s.status);
+    OK(tn_infer_expand(s.registry, s.graph, never, NULL, NULL, s.diagnostics));
+    cr_assert_eq(leaky(&s)->version, 5);
+    cr_assert_float_eq((double)tn_attr_float(leaky(&s), "alpha", 0.0f), 3.0, 0.0,
+                       "version 1's default, though the graph imports set 21");
     end(&s);
 }
 
