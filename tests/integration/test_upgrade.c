@@ -314,6 +314,49 @@ Test(upgrade, dropout_of_set_6_trains)
     close_fixture(&f);
 }
 
+/* Each branch is brought up like the graph around it, whose values it captures: by ranks where they
+ * are declared, by shapes when running where not. */
+Test(upgrade, branches_are_brought_up)
+{
+#define BRANCHES(shape)                                                                            \
+    "{'tenon': 1, 'opset': 6, 'inputs': [{'name': 'c', 'dtype': 'bool', 'shape': []}, "            \
+    "{'name': 'x', 'dtype': 'float32'" shape "}, {'name': 'b', 'dtype': 'float32', "               \
+    "'shape': [2]}], 'outputs': ['y'], 'nodes': [{'op': 'If', 'inputs': ['c'], 'outputs': ['y'], " \
+    "'attributes': {'then_branch': {'graph': {'inputs': [], 'outputs': ['t'], 'nodes': ["          \
+    "{'op': 'Sub', 'inputs': ['x', 'b'], 'outputs': ['d'], 'attributes': {'axis': 0, "             \
+    "'broadcast': 1}}, {'op': 'Clip', 'inputs': ['d'], 'outputs': ['t'], 'attributes': "           \
+    "{'min': 0.0}}]}}, 'else_branch': {'graph': {'inputs': [], 'outputs': ['e'], 'nodes': ["       \
+    "{'op': 'Softmax', 'inputs': ['x'], 'outputs': ['e'], 'attributes': {'axis': 0}}]}}}}]}"
+    static const char *const graphs[] = { BRANCHES(", 'shape': [2, 2]"), BRANCHES("") };
+    static const int64_t dims[2] = { 2, 2 }, two[1] = { 2 };
+    float data[4] = { 1, 2, 3, 4 }, summand[2] = { 2, 1 };
+    const double sum = 1 + exp(1) + exp(2) + exp(3);
+    for (int k = 0; k < 4; k++) {
+        fixture f;
+        tn_session *session;
+        tn_context *context;
+        uint8_t condition = k % 2 == 0;
+        const tn_tensor x = floats(data, 2, dims), b = floats(summand, 1, two),
+                        c = { .size = sizeof c, .dtype = TN_BOOL, .data = &condition, .bytes = 1 };
+        OK(compile(graphs[k / 2], &f, &session));
+        OK(tn_context_create(session, &context));
+        OK(tn_context_set_input(context, "c", &c));
+        OK(tn_context_set_input(context, "x", &x));
+        OK(tn_context_set_input(context, "b", &b));
+        OK(tn_context_run(context, NULL));
+        const float *y = tn_context_output(context, 0)->data;
+        for (int i = 0; i < 4; i++) {
+            const double expected = condition ? fmax(0, (double)(data[i] - summand[i / 2]))
+                                              : exp(i) / sum;
+            cr_assert_float_eq((double)y[i], expected, 1e-6, "graph %d, element %d: %g", k, i,
+                               (double)y[i]);
+        }
+        tn_context_destroy(context);
+        tn_session_destroy(session);
+        close_fixture(&f);
+    }
+}
+
 /* What a session saves is of one operator set, and means the same when it is read again. */
 Test(upgrade, what_is_saved_is_of_today)
 {
