@@ -518,9 +518,32 @@ tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn p
     return failed ? tn_raise_memory() : TN_OK;
 }
 
+/* A file names one set for a domain. A node without a newer form keeps the graph at its old one,
+ * under which nodes that were brought up would mean something else. */
+static tn_status refuse_mixed_sets(const tn_session *s)
+{
+    const tn_graph *graph = s->graph;
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(graph, node);
+        const char *domain;
+        int64_t set;
+        for (uint32_t k = 0; op && op->plugin && (domain = tn_graph_opset(graph, k, &set)); k++)
+            if (strcmp(domain, op->def.domain) == 0 &&
+                tn_registry_operator(s->compile.registry, domain, op->def.name, set, NULL) != op)
+                return tn_raise(TN_ERR_OPERATOR,
+                                "node '%s' (%s) is of version %" PRIu32
+                                " by now, but another has no form beyond set %" PRId64
+                                ": save the model as it was read instead",
+                                tn_graph_node(graph, node)->name, op->def.name, op->def.since, set);
+    }
+    return TN_OK;
+}
+
 tn_status tn_session_save(tn_session *session, const char *path, tn_diagnostics *diagnostics)
 {
     if (!session || !path)
         return tn_raise(TN_ERR_ARGUMENT, "tn_session_save needs a session and a path");
+    TN_TRY(refuse_mixed_sets(session));
     return tn_write_graph(session->model->runtime, session->graph, path, diagnostics);
 }

@@ -314,6 +314,29 @@ Test(upgrade, dropout_of_set_6_trains)
     close_fixture(&f);
 }
 
+/* Scan of set 8 has no form of today; Clip of set 6 has, and a file can name but one set. */
+Test(upgrade, a_mixture_of_sets_is_not_saved)
+{
+    fixture f;
+    tn_session *session;
+    OK(compile(
+        "{'tenon': 1, 'opset': 8, 'inputs': [{'name': 's', 'dtype': 'float32', 'shape': "
+        "['B']}, {'name': 'x', 'dtype': 'float32', 'shape': ['B', 'T']}], 'outputs': ['f', "
+        "'y'], 'nodes': [{'op': 'Scan', 'inputs': ['', 's', 'x'], 'outputs': ['f', 'p'], "
+        "'attributes': {'num_scan_inputs': 1, 'body': {'graph': {'inputs': [{'name': 'h'}, {'name': "
+        "'u'}], 'outputs': ['g', 'm'], 'nodes': [{'op': 'Add', 'inputs': ['h', 'u'], "
+        "'outputs': ['g']}, {'op': 'Mul', 'inputs': ['h', 'u'], 'outputs': ['m']}]}}}}, "
+        "{'name': 'c', 'op': 'Clip', 'inputs': ['p'], 'outputs': ['y'], 'attributes': "
+        "{'min': 0.0}}]}",
+        &f, &session));
+    cr_assert_eq(tn_session_save(session, "/nowhere/mixed.json", NULL), TN_ERR_OPERATOR);
+    cr_assert_str_eq(tn_error_message(),
+                     "node 'c' (Clip) is of version 13 by now, but another has no form beyond set "
+                     "8: save the model as it was read instead");
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
 /* Each branch is brought up like the graph around it, whose values it captures: by ranks where they
  * are declared, by shapes when running where not. */
 Test(upgrade, branches_are_brought_up)
