@@ -1,0 +1,516 @@
+/* The backend `native` against the reference, over shapes that cover tails, strides, padding,
+ * dilation, groups, batches and thread counts, with each set of instructions that this processor
+ * has. Inputs and outputs end at a page that nobody may touch, and outputs begin as NaN.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE 1
+#include "support.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- memory with a guard ---------------------------------------------------------------------- */
+
+typedef struct guarded {
+    void *map;
+    size_t map_bytes;
+    float *data;
+} guarded;
+
+static guarded guarded_floats(size_t count)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t bytes = count * sizeof(float), room = (bytes + page - 1) / page * page;
+    guarded g = { .map_bytes = room + page };
+    g.map = mmap(NULL, g.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(g.map, MAP_FAILED);
+    cr_assert_eq(mprotect((char *)g.map + room, page, PROT_NONE), 0);
+    g.data = (float *)(void *)((char *)g.map + room - bytes);
+    return g;
+}
+
+static void guarded_free(guarded *g)
+{
+    munmap(g->map, g->map_bytes);
+}
+
+/* ---- one graph, on two lists of backends --------------------------------------------------------- */
+
+static const char *const sets[] = { "plain", "avx2", "avx512" };
+
+/* Inputs all called x0, x1 …; one output. */
+typedef struct setup {
+    const char *json;
+    uint32_t math, threads;
+    float tolerance; /* of the largest answer */
+} setup;
+
+static size_t count_of(const tn_type *type)
+{
+    size_t count = 1;
+    for (int32_t k = 0; k < type->rank; k++)
+        count *= (size_t)type->dims[k];
+    return count;
+}
+
+static float *answer(fixture *f, const setup *s, const char *backends, size_t *count)
+{
+    guarded inputs[4], out;
+    tn_session *session;
+    tn_context *context;
+    const tn_port *port;
+    size_t ports = 0;
+    const tn_session_options options = {
+        .size = sizeof options, .threads = s->threads, .backends = backends, .math = s->math
+    };
+    OK(tn_session_create(f->model, &options, NULL, &session));
+    OK(tn_context_create(session, &context));
+    for (; (port = tn_session_input(session, ports)); ports++) {
+        inputs[ports] = guarded_floats(count_of(&port->type));
+        fill(inputs[ports].data, count_of(&port->type), 17 + (uint32_t)ports);
+        const tn_tensor x = floats(inputs[ports].data, port->type.rank, port->type.dims);
+        OK(tn_context_set_input(context, port->name, &x));
+    }
+    port = tn_session_output(session, 0);
+    *count = count_of(&port->type);
+    out = guarded_floats(*count);
+    const tn_tensor y = floats(out.data, port->type.rank, port->type.dims);
+    OK(tn_context_set_output(context, 0, &y));
+    for (int run = 0; run < 2; run++) { /* twice: what a run leaves in scratch must not matter */
+        for (size_t k = 0; k < *count; k++)
+            out.data[k] = NAN;
+        OK(tn_context_run(context, NULL));
+    }
+    float *copy = malloc(*count * sizeof *copy);
+    memcpy(copy, out.data, *count * sizeof *copy);
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    while (ports-- > 0)
+        guarded_free(&inputs[ports]);
+    guarded_free(&out);
+    return copy;
+}
+
+/* Largest difference over the scale of the answers; a NaN where none should be is infinite. */
+static float difference(const float *a, const float *b, size_t count)
+{
+    float most = 0, scale = 1e-30f;
+    for (size_t k = 0; k < count; k++) {
+        scale = fabsf(a[k]) > scale ? fabsf(a[k]) : scale;
+        const float d = fabsf(a[k] - b[k]);
+        most = d > most || isnan(d) ? (isnan(d) ? INFINITY : d) : most;
+    }
+    return most / scale;
+}
+
+/* `runs_natively`: the step that must have been taken by the backend, by its operator. */
+static void check(const setup *s, const char *runs_natively)
+{
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        size_t count;
+        setenv("TENON_NATIVE", sets[k], 1); /* what the processor lacks falls to the next smaller */
+        fixture f = open_text(s->json);
+        float *right = answer(&f, s, "reference", &count);
+        float *got = answer(&f, s, "native,reference", &count);
+        const float error = difference(right, got, count);
+        cr_expect(error <= s->tolerance, "%s, %u threads, %s: error %g over %g\n%s", sets[k],
+                  s->threads, s->math == TN_MATH_FAST ? "fast" : "strict", (double)error,
+                  (double)s->tolerance, s->json);
+        free(right);
+        free(got);
+        tn_session *session = make_session(&f, "native,reference", NULL, s->threads, 0);
+        tn_report *report;
+        const tn_report_step *step;
+        bool found = false;
+        OK(tn_report_create(session, NULL, 0, NULL, &report));
+        for (size_t i = 0; (step = tn_report_get(report, i)); i++)
+            found |= strcmp(step->op, runs_natively) == 0 && strcmp(step->backend, "native") == 0;
+        cr_expect(found, "no %s by native in\n%s", runs_natively, s->json);
+        tn_report_destroy(report);
+        tn_session_destroy(session);
+        close_fixture(&f);
+    }
+    unsetenv("TENON_NATIVE");
+}
+
+/* In all math modes and thread counts. terms: of the longest sum. */
+static void check_all(const char *json, int terms, const char *op)
+{
+    for (uint32_t threads = 1; threads <= 2; threads++)
+        for (uint32_t math = TN_MATH_FAST; math <= TN_MATH_STRICT; math++) {
+            const setup s = { json, math, threads,
+                              bound(terms, 1.0f) * (math == TN_MATH_FAST ? 4.0f : 1.0f) };
+            check(&s, op);
+        }
+}
+
+/* ---- Conv ---------------------------------------------------------------------------------------- */
+
+typedef struct conv_case {
+    int n, c, h, w, m, kh, kw, stride, dilation, pad, group;
+    const char *steps; /* nodes after "c": from c to y; NULL: none */
+} conv_case;
+
+static const char relu[] = ", {\"op\": \"Relu\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+static const char sum_relu[] =
+    ", {\"op\": \"Add\", \"inputs\": [\"c\", \"r\"], \"outputs\": [\"s\"]}"
+    ", {\"op\": \"Relu\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}";
+static const char clip[] =
+    ", {\"op\": \"Clip\", \"inputs\": [\"c\", \"low\", \"high\"], \"outputs\": [\"y\"]}";
+static const char swish[] = ", {\"op\": \"HardSwish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+
+static void check_conv(const conv_case *t)
+{
+    char json[4096];
+    const bool residual = t->steps == sum_relu;
+    const int reach_h = (t->kh - 1) * t->dilation + 1, reach_w = (t->kw - 1) * t->dilation + 1;
+    const int oh = (t->h + 2 * t->pad - reach_h) / t->stride + 1;
+    const int ow = (t->w + 2 * t->pad - reach_w) / t->stride + 1;
+    char other[128] = "";
+    if (residual)
+        snprintf(other, sizeof other,
+                 ", {\"name\": \"r\", \"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d]}", t->n,
+                 t->m, oh, ow);
+    snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d]}%s], "
+        "\"outputs\": [\"%s\"], \"constants\": {"
+        "\"w\": {\"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
+        "\"b\": {\"dtype\": \"float32\", \"shape\": [%d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}, "
+        "\"low\": {\"dtype\": \"float32\", \"shape\": [], \"data\": 0}, \"high\": {\"dtype\": \"float32\", \"shape\": [], \"data\": 1}}, "
+        "\"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"w\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {"
+        "\"strides\": [%d, %d], \"dilations\": [%d, %d], \"pads\": [%d, %d, %d, %d], \"group\": %d}}%s]}",
+        t->n, t->c, t->h, t->w, other, t->steps ? "y" : "c", t->m, t->c / t->group, t->kh, t->kw,
+        t->m, t->stride, t->stride, t->dilation, t->dilation, t->pad, t->pad, t->pad, t->pad,
+        t->group, t->steps ? t->steps : "");
+    check_all(json, t->c / t->group * t->kh * t->kw, "Conv");
+}
+
+#define CONV_TEST(name, ...)                                                                       \
+    Test(native_conv, name)                                                                        \
+    {                                                                                              \
+        static const conv_case cases[] = { __VA_ARGS__ };                                          \
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)                                  \
+            check_conv(&cases[k]);                                                                 \
+    }
+
+CONV_TEST(direct_1x1_with_tails_of_rows_and_columns, { 1, 8, 1, 1, 1, 1, 1, 1, 1, 0, 1, NULL },
+          { 1, 9, 5, 7, 17, 1, 1, 1, 1, 0, 1, relu },
+          { 2, 16, 6, 6, 33, 1, 1, 1, 1, 0, 1, sum_relu },
+          { 1, 24, 13, 13, 32, 1, 1, 2, 1, 0, 1, clip })
+CONV_TEST(direct_windows_with_padding_stride_and_dilation,
+          { 1, 8, 9, 11, 18, 3, 3, 2, 1, 1, 1, relu }, { 2, 10, 8, 8, 7, 5, 5, 1, 1, 2, 1, swish },
+          { 1, 8, 12, 10, 16, 3, 3, 1, 2, 2, 1, NULL }, { 1, 8, 7, 9, 16, 1, 7, 1, 1, 3, 1, relu },
+          { 1, 12, 9, 9, 20, 2, 2, 2, 1, 0, 1, sum_relu })
+CONV_TEST(direct_groups, { 1, 32, 7, 7, 48, 3, 3, 1, 1, 1, 4, relu },
+          { 2, 18, 6, 5, 12, 1, 1, 1, 1, 0, 2, sum_relu })
+CONV_TEST(gathered_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
+          { 2, 1, 9, 9, 6, 5, 5, 1, 1, 2, 1, NULL }, { 1, 4, 10, 9, 16, 3, 3, 1, 2, 2, 1, clip },
+          { 1, 3, 4, 4, 40, 4, 4, 4, 1, 0, 1, NULL })
+CONV_TEST(winograd, { 1, 16, 12, 12, 16, 3, 3, 1, 1, 1, 1, relu },
+          { 1, 17, 13, 11, 35, 3, 3, 1, 1, 1, 1, NULL },
+          { 2, 64, 14, 14, 32, 3, 3, 1, 1, 1, 1, sum_relu },
+          { 1, 20, 5, 6, 24, 3, 3, 1, 1, 1, 1, swish },
+          { 1, 32, 30, 31, 32, 3, 3, 1, 1, 0, 1, relu },
+          { 3, 128, 7, 7, 64, 3, 3, 1, 1, 1, 1, relu })
+CONV_TEST(depthwise, { 1, 8, 9, 9, 8, 3, 3, 1, 1, 1, 8, relu },
+          { 2, 19, 10, 7, 19, 3, 3, 2, 1, 1, 19, clip },
+          { 1, 33, 8, 9, 33, 5, 5, 1, 1, 2, 33, swish }, { 1, 5, 6, 6, 5, 5, 5, 2, 1, 2, 5, NULL },
+          { 1, 16, 12, 12, 16, 3, 3, 1, 2, 2, 16, sum_relu },
+          { 1, 40, 3, 2, 40, 3, 3, 1, 1, 1, 40, relu })
+
+Test(native_conv, winograd_is_refused_in_strict_mode_and_infinities_stay_where_they_belong)
+{
+    static const char json[] =
+        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [1, 16, 12, 12]}], "
+        "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [16, 16, 3, 3], "
+        "\"random\": {\"distribution\": \"uniform\", \"low\": 1, \"high\": 2}}}, "
+        "\"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"w\"], \"outputs\": [\"y\"], \"attributes\": {\"pads\": [1, 1, 1, 1]}}]}";
+    static float data[16 * 144];
+    static const int64_t dims[4] = { 1, 16, 12, 12 };
+    fixture f = open_text(json);
+    const tn_session_options options = {
+        .size = sizeof options, .threads = 1, .backends = "native", .math = TN_MATH_STRICT
+    };
+    tn_session *session;
+    tn_context *context;
+    tn_report *report;
+    OK(tn_session_create(f.model, &options, NULL, &session));
+    OK(tn_report_create(session, NULL, 0, NULL, &report));
+    for (size_t k = 0; tn_report_get(report, k); k++)
+        if (strcmp(tn_report_get(report, k)->op, "Conv") == 0)
+            cr_expect_str_eq(tn_report_get(report, k)->algorithm, "direct");
+    tn_report_destroy(report);
+    data[5 * 12 + 5] = INFINITY; /* channel 0, point (5, 5): nine points of each output see it */
+    const tn_tensor x = floats(data, 4, dims);
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, "x", &x));
+    OK(tn_context_run(context, NULL));
+    const float *y = tn_context_output(context, 0)->data;
+    int infinite = 0;
+    for (int k = 0; k < 16 * 144; k++)
+        infinite += isinf(y[k]) != 0;
+    cr_expect_eq(infinite, 16 * 9);
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+/* ---- products ------------------------------------------------------------------------------------- */
+
+/* "rows, columns", behind the number of matrices where there are several. */
+static void shape_text(char *text, size_t bytes, int batch, int rows, int columns)
+{
+    if (batch > 1)
+        snprintf(text, bytes, "%d, %d, %d", batch, rows, columns);
+    else
+        snprintf(text, bytes, "%d, %d", rows, columns);
+}
+
+static void check_matmul(int m, int k, int n, const char *op, bool transposed, bool constant,
+                         int batch)
+{
+    char json[2048], a_shape[64], b_shape[64], b_constant[256] = "", b_input[160] = "";
+    shape_text(a_shape, sizeof a_shape, batch, m, k);
+    shape_text(b_shape, sizeof b_shape, constant ? 1 : batch, transposed ? n : k,
+               transposed ? k : n);
+    if (constant)
+        snprintf(b_constant, sizeof b_constant,
+                 "\"b\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": "
+                 "\"uniform\", \"low\": -1}}, ",
+                 b_shape);
+    else
+        snprintf(b_input, sizeof b_input,
+                 ", {\"name\": \"b\", \"dtype\": \"float32\", \"shape\": [%s]}", b_shape);
+    snprintf(json, sizeof json,
+             "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"a\", \"dtype\": \"float32\", "
+             "\"shape\": [%s]}%s], \"outputs\": [\"y\"], \"constants\": {%s\"row\": {\"dtype\": "
+             "\"float32\", \"shape\": [%d], \"random\": {\"distribution\": \"uniform\", \"low\": "
+             "-1, \"seed\": 5}}}, \"nodes\": [{\"op\": \"%s\", \"inputs\": [\"a\", \"b\"%s], "
+             "\"outputs\": [\"p\"]%s}, {\"op\": \"Add\", \"inputs\": [\"p\", \"row\"], "
+             "\"outputs\": [\"q\"]}, {\"op\": \"Relu\", \"inputs\": [\"q\"], \"outputs\": "
+             "[\"y\"]}]}",
+             a_shape, b_input, b_constant, n, op, strcmp(op, "Gemm") == 0 ? ", \"row\"" : "",
+             transposed ? ", \"attributes\": {\"transB\": 1}" : "");
+    check_all(json, k, op);
+}
+
+Test(native_product, gemm_in_all_sizes_of_rows)
+{
+    for (int m = 1; m <= 15; m += 2)
+        check_matmul(m, 37, 45, "Gemm", m % 4 == 1, true, 1);
+    check_matmul(200, 64, 16, "Gemm", true, true, 1);
+    check_matmul(1, 1500, 33, "Gemm", false, true, 1);
+}
+
+Test(native_product, matmul_packed_and_computed_and_batched)
+{
+    check_matmul(7, 19, 30, "MatMul", false, true, 1);
+    check_matmul(7, 19, 30, "MatMul", false, false, 1);
+    check_matmul(9, 33, 17, "MatMul", false, true, 3);
+    check_matmul(9, 33, 17, "MatMul", false, false, 5);
+}
+
+/* ---- everything else --------------------------------------------------------------------------------- */
+
+/* One operator of x [2, 19, 5, 6] or another shape, with these attributes. */
+static void check_node(const char *op, const char *attributes, const char *shape,
+                       const char *others, const char *constants, int terms)
+{
+    char json[2048];
+    snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%s]}], "
+        "\"outputs\": [\"y\"], \"constants\": {%s}, \"nodes\": [{\"op\": \"%s\", \"inputs\": [\"x\"%s], \"outputs\": [\"y\"], "
+        "\"attributes\": {%s}}]}",
+        shape, constants, op, others, attributes);
+    check_all(json, terms, op);
+}
+
+/* Every 997th float between -100 and 100 through one function: errors of the result, relative where
+ * it is not tiny. */
+typedef struct function_case {
+    const char *op, *attributes;
+    double (*exact)(double x);
+    double relative, absolute;
+} function_case;
+
+static double exact_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+static double exact_swish(double x)
+{
+    return x / (1.0 + exp(-x));
+}
+static double exact_gelu(double x)
+{
+    return 0.5 * x * erfc(-x / sqrt(2.0));
+}
+
+static void check_function(const function_case *c)
+{
+    enum { MOST = 2300000 };
+    char json[512];
+    static float x[MOST];
+    int64_t count = 0;
+    for (uint32_t bits = 0; bits < 0x42c80000u; bits += 997) /* up to 100.0 */
+        for (uint32_t sign = 0; sign < 2 && count < MOST; sign++) {
+            const uint32_t b = bits | sign << 31;
+            memcpy(&x[count++], &b, sizeof b);
+        }
+    snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\"]}], "
+        "\"outputs\": [\"y\"], \"nodes\": [{\"op\": \"%s\", \"inputs\": [\"x\"], \"outputs\": [\"y\"], \"attributes\": {%s}}]}",
+        c->op, c->attributes);
+    fixture f = open_text(json);
+    tn_session *session = make_session(&f, "native", NULL, 1, 0);
+    tn_context *context;
+    const tn_tensor in = floats(x, 1, &count);
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, "x", &in));
+    OK(tn_context_run(context, NULL));
+    const float *y = tn_context_output(context, 0)->data;
+    double worst = 0;
+    float where = 0;
+    for (int64_t k = 0; k < count; k++) {
+        const double exact = c->exact((double)x[k]);
+        const double allowed = c->relative * fabs(exact) + c->absolute;
+        const double share = fabs((double)y[k] - exact) / allowed;
+        if (!(share <= worst) && isfinite((float)exact))
+            worst = share, where = x[k];
+    }
+    cr_expect(worst <= 1.0, "%s: %g times the bound at %.9g", c->op, worst, (double)where);
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+Test(native_elements, errors_stay_at_some_units_of_the_last_place)
+{
+    const double ulp = 1.19209290e-7;
+    const function_case cases[] = {
+        { "Exp", "", exp, 2.0 * ulp, 2e-38 },
+        { "Sigmoid", "", exact_sigmoid, 3.0 * ulp, 2e-38 },
+        { "Tanh", "", tanh, 2.5 * ulp, 1e-45 },
+        { "Swish", "", exact_swish, 4.0 * ulp, 1e-36 },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        check_function(&cases[k]);
+    /* The tail of the normal distribution is approximated to 1.5e-7 of 1 (Abramowitz and Stegun,
+     * 7.1.26), and |x| times that is at most 8e-7 before the tail itself is small. */
+    const function_case gelu = { "Gelu", "", exact_gelu, 3.0 * ulp, 4e-7 };
+    check_function(&gelu);
+}
+
+Test(native_elements, functions_of_one_element)
+{
+    static const char *const ops[] = { "Relu",  "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish",
+                                       "Swish", "Tanh",      "Gelu",    "Elu",         "Exp" };
+    for (size_t k = 0; k < sizeof ops / sizeof *ops; k++) {
+        check_node(ops[k], "", "2, 19, 5, 6", "", "", 8);
+        check_node(ops[k], "", "3", "", "", 8);
+    }
+    check_node("Gelu", "\"approximate\": \"tanh\"", "2, 37", "", "", 8);
+}
+
+Test(native_elements, pairs_with_every_kind_of_broadcasting)
+{
+    static const char *const ops[] = { "Add", "Sub", "Mul", "Div" };
+    static const char *const shapes[] = { "1",    "19, 1, 1",   "2, 19, 1, 1", "6",
+                                          "5, 6", "1, 1, 5, 6", "2, 19, 5, 6", "2, 1, 5, 1" };
+    for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
+        for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) {
+            char constants[256];
+            snprintf(
+                constants, sizeof constants,
+                "\"b\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": 1, \"high\": 2}}",
+                shapes[j]);
+            check_node(ops[k], "", "2, 19, 5, 6", ", \"b\"", constants, 1);
+        }
+}
+
+Test(native_pool, windows_and_whole_planes)
+{
+    check_node("MaxPool", "\"kernel_shape\": [3, 3], \"strides\": [2, 2], \"pads\": [1, 1, 1, 1]",
+               "2, 19, 9, 8", "", "", 1);
+    check_node("MaxPool", "\"kernel_shape\": [2, 2], \"dilations\": [2, 2]", "1, 6, 9, 8", "", "",
+               1);
+    check_node("AveragePool",
+               "\"kernel_shape\": [3, 2], \"strides\": [2, 1], \"pads\": [1, 1, 1, 0]",
+               "2, 19, 9, 8", "", "", 9);
+    check_node("AveragePool",
+               "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1], \"count_include_pad\": 1",
+               "2, 8, 9, 8", "", "", 9);
+    check_node("GlobalAveragePool", "", "2, 19, 12, 11", "", "", 132);
+    check_node("GlobalMaxPool", "", "2, 19, 12, 11", "", "", 1);
+}
+
+#define VECTOR(name, n, low)                                                                       \
+    "\"" name "\": {\"dtype\": \"float32\", \"shape\": [" n "], \"random\": {\"distribution\": "   \
+    "\"uniform\", \"low\": " low ", \"high\": 1.5}}"
+Test(native_rows, softmax_and_normalizations)
+{
+    check_node("Softmax", "\"axis\": -1", "3, 5, 37", "", "", 37);
+    check_node("Softmax", "", "2, 1", "", "", 1);
+    check_node("LayerNormalization", "", "3, 5, 37", ", \"s\", \"b\"",
+               VECTOR("s", "37", "0.5") ", " VECTOR("b", "37", "-1"), 80);
+    check_node("LayerNormalization", "", "4, 64", ", \"s\"", VECTOR("s", "64", "0.5"), 140);
+    check_node("BatchNormalization", "", "2, 19, 5, 6", ", \"s\", \"b\", \"m\", \"v\"",
+               VECTOR("s", "19", "0.5") ", " VECTOR("b", "19", "-1") ", " VECTOR(
+                   "m", "19", "-1") ", " VECTOR("v", "19", "0.5"),
+               8);
+}
+
+Test(native_concat, concat_and_split_along_channels)
+{
+    check_all(
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2, 9, 5, 6]}, "
+        "{\"name\": \"z\", \"dtype\": \"float32\", \"shape\": [2, 7, 5, 6]}], \"outputs\": [\"y\"], \"constants\": {"
+        "\"sizes\": {\"dtype\": \"int64\", \"shape\": [2], \"data\": [5, 11]}}, \"nodes\": ["
+        "{\"op\": \"Concat\", \"inputs\": [\"x\", \"z\", \"x\"], \"outputs\": [\"c\"], \"attributes\": {\"axis\": 1}}, "
+        "{\"op\": \"MaxPool\", \"inputs\": [\"c\"], \"outputs\": [\"y\"], \"attributes\": {\"kernel_shape\": [2, 2]}}]}",
+        1, "Concat");
+    check_all(
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2, 16, 5, 6]}], "
+        "\"outputs\": [\"y\"], \"constants\": {\"sizes\": {\"dtype\": \"int64\", \"shape\": [2], \"data\": [8, 8]}}, \"nodes\": ["
+        "{\"op\": \"MaxPool\", \"inputs\": [\"x\"], \"outputs\": [\"p\"], \"attributes\": {\"kernel_shape\": [2, 2]}}, "
+        "{\"op\": \"Split\", \"inputs\": [\"p\", \"sizes\"], \"outputs\": [\"a\", \"b\"], \"attributes\": {\"axis\": 1}}, "
+        "{\"op\": \"Sub\", \"inputs\": [\"a\", \"b\"], \"outputs\": [\"y\"]}]}",
+        1, "Split");
+}
+
+Test(native_lstm, both_directions_with_and_without_a_state)
+{
+    static const char *const directions[] = { "forward", "reverse", "bidirectional" };
+    for (int k = 0; k < 3; k++)
+        for (int batch = 1; batch <= 8; batch += 7) {
+            char json[2048];
+            const int d = k == 2 ? 2 : 1;
+            snprintf(
+                json, sizeof json,
+                "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [5, %d, 13]}, "
+                "{\"name\": \"h\", \"dtype\": \"float32\", \"shape\": [%d, %d, 21]}], \"outputs\": [\"y\"], \"constants\": {"
+                "\"w\": {\"dtype\": \"float32\", \"shape\": [%d, 84, 13], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
+                "\"r\": {\"dtype\": \"float32\", \"shape\": [%d, 84, 21], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
+                "\"b\": {\"dtype\": \"float32\", \"shape\": [%d, 168], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}}, "
+                "\"nodes\": [{\"op\": \"LSTM\", \"inputs\": [\"x\", \"w\", \"r\", \"b\"%s], \"outputs\": [\"y\", \"yh\", \"yc\"], "
+                "\"attributes\": {\"hidden_size\": 21, \"direction\": \"%s\"}}]}",
+                batch, d, batch, d, d, d, batch == 1 ? "" : ", \"\", \"h\"", directions[k]);
+            check_all(json, 40, "LSTM");
+        }
+}
+
+Test(native, refuses_a_set_of_instructions_that_nobody_has)
+{
+    tn_runtime *runtime;
+    setenv("TENON_NATIVE", "mmx", 1);
+    OK(tn_runtime_create(NULL, NULL, &runtime));
+    cr_expect_eq(tn_runtime_open_backend(runtime, "native"), TN_ERR_BACKEND);
+    cr_expect_str_eq(tn_error_message(),
+                     "backend 'native': TENON_NATIVE is 'mmx': expected plain, avx2 or avx512");
+    tn_runtime_destroy(runtime);
+    unsetenv("TENON_NATIVE");
+}
