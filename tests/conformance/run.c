@@ -1,0 +1,175 @@
+/* tests/conformance/run.c: one test, in the child.
+ *
+ * Nothing is freed: the process ends with the test.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "conformance.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST = 64 }; /* inputs or outputs of a test */
+
+typedef struct child {
+    const test *test;
+    const settings *set;
+    tn_diagnostics *diagnostics;
+    tn_model *model;
+    tn_session *session;
+    tn_context *context;
+    const tn_tensor *inputs[MOST], *outputs[MOST];
+    tn_tensor *wanted[MOST];
+    size_t input_count, output_count;
+    char why[600];
+} child;
+
+/* Nothing of the test's operators is wrong: they are just not there. */
+static bool only_lacks_operators(const tn_diagnostics *diagnostics)
+{
+    size_t errors = 0;
+    for (size_t k = 0; k < tn_diagnostics_count(diagnostics); k++) {
+        const tn_diagnostic *d = tn_diagnostics_get(diagnostics, k);
+        if (d->severity != TN_SEVERITY_ERROR)
+            continue;
+        errors++;
+        if (d->status != TN_ERR_OPERATOR)
+            return false;
+    }
+    return errors > 0;
+}
+
+static bool fits(child *c, tn_status status)
+{
+    if (status != TN_OK)
+        snprintf(c->why, sizeof c->why, "%s", tn_error_message());
+    return status == TN_OK;
+}
+
+/* input_K.pb or output_K.pb; of a light model MODEL_output_K.pb. "" when it is not there. */
+static const char *data_path(const child *c, const char *what, size_t k, char *path, size_t room)
+{
+    if (c->test->data)
+        snprintf(path, room, "%s/%s_%zu.pb", c->test->data, what, k);
+    else
+        snprintf(path, room, "%.*s_%s_%zu.pb", (int)(strlen(c->test->model) - strlen(".onnx")),
+                 c->test->model, what, k);
+    if (access(path, F_OK))
+        *path = '\0';
+    return path;
+}
+
+static bool set_inputs(child *c)
+{
+    char path[1024];
+    const tn_port *port;
+    for (size_t k = 0; (port = tn_session_input(c->session, k)) && k < MOST; k++) {
+        tn_tensor *v = NULL;
+        const bool light = !c->test->data;
+        if (light ? port->has_default : !*data_path(c, "input", k, path, sizeof path))
+            continue;
+        if (light ? !value_ramp(&port->type, &v, c->why, sizeof c->why)
+                  : !value_read(path, &port->type, &v, c->why, sizeof c->why))
+            return false;
+        c->inputs[k] = v;
+        c->input_count = k + 1;
+        if (!fits(c, tn_context_set_input(c->context, port->name, v)))
+            return false;
+    }
+    return true;
+}
+
+static bool read_wanted(child *c)
+{
+    char path[1024];
+    const tn_port *port;
+    for (size_t k = 0; (port = tn_session_output(c->session, k)) && k < MOST; k++) {
+        if (!*data_path(c, "output", k, path, sizeof path))
+            continue;
+        if (!value_read(path, &port->type, &c->wanted[k], c->why, sizeof c->why))
+            return false;
+        c->output_count = k + 1;
+    }
+    if (!c->output_count)
+        snprintf(c->why, sizeof c->why, "there is no expected output");
+    return c->output_count > 0;
+}
+
+static bool compare_outputs(child *c)
+{
+    const exception *special = exception_of(c->test);
+    char why[400];
+    for (size_t k = 0; k < c->output_count; k++) {
+        c->outputs[k] = tn_context_output(c->context, k);
+        if (!c->wanted[k])
+            continue;
+        if (!c->outputs[k]) {
+            snprintf(c->why, sizeof c->why, "output %zu is not there", k);
+            return false;
+        }
+        if (special ? compare_types(c->outputs[k], c->wanted[k], why, sizeof why)
+                    : compare_values(c->outputs[k], c->wanted[k], why, sizeof why))
+            continue;
+        snprintf(c->why, sizeof c->why, "output %zu %s", k, why);
+        return false;
+    }
+    return !special || !special->check ||
+           special->check(c->inputs, c->input_count, c->outputs, c->output_count, c->why,
+                          sizeof c->why);
+}
+
+static outcome run(child *c)
+{
+    const tn_session_options options = {
+        .size = sizeof options, .threads = 1, .backends = c->set->backends, .passes = c->set->passes
+    };
+    const tn_status status = tn_session_create(c->model, &options, c->diagnostics, &c->session);
+    if (!fits(c, status))
+        return only_lacks_operators(c->diagnostics) ? OUTCOME_NOT_HELD : OUTCOME_FAILED;
+    const bool good = fits(c, tn_context_create(c->session, &c->context)) && set_inputs(c) &&
+                      read_wanted(c) && fits(c, tn_context_run(c->context, NULL)) &&
+                      compare_outputs(c);
+    return good ? OUTCOME_OK : OUTCOME_FAILED;
+}
+
+static void print_operators(const tn_graph *graph, FILE *out)
+{
+    const char *seen[512];
+    size_t count = 0;
+    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE && count < 512;
+         n = tn_graph_next_node(graph, n)) {
+        const char *op = tn_graph_node(graph, n)->op;
+        size_t k = 0;
+        while (k < count && strcmp(seen[k], op) != 0)
+            k++;
+        if (k < count)
+            continue;
+        seen[count++] = op;
+        fprintf(out, "%s%s", count > 1 ? " " : "", op);
+    }
+    /* The model is nothing but a constant: read, it has no node. */
+    if (!count)
+        fprintf(out, "Constant");
+    fprintf(out, "\n");
+}
+
+void run_test(tn_runtime *runtime, const test *t, const settings *set, FILE *out)
+{
+    child *c = calloc(1, sizeof *c);
+    if (!c)
+        abort();
+    c->test = t;
+    c->set = set;
+    outcome result = OUTCOME_FAILED;
+    if (fits(c, tn_diagnostics_create(&c->diagnostics)) &&
+        fits(c, tn_model_load(runtime, t->model, NULL, c->diagnostics, &c->model))) {
+        print_operators(tn_model_graph(c->model), out);
+        fflush(out); /* known, even when what follows crashes */
+        const exception *special = exception_of(t);
+        result = special && special->skip ? OUTCOME_SKIPPED : run(c);
+    } else {
+        fprintf(out, "\n");
+    }
+    fprintf(out, "%d\n%s\n", (int)result, c->why);
+}
