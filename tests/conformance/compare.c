@@ -80,22 +80,23 @@ static bool is_float(uint32_t dtype)
 }
 
 /* As numpy's allclose: the tolerance is relative to what is expected. */
-static bool close_enough(double got, double want)
+static bool close_enough(double got, double want, double atol)
 {
     if (isnan(want) || isnan(got))
         return isnan(want) && isnan(got);
     if (isinf(want) || isinf(got))
         return (got > 0) == (want > 0) && isinf(want) && isinf(got);
-    return fabs(got - want) <= 1e-7 + 1e-3 * fabs(want);
+    return fabs(got - want) <= atol + 1e-3 * fabs(want);
 }
 
-static bool compare_floats(const tn_tensor *got, const tn_tensor *want, char *why, size_t room)
+static bool compare_floats(const tn_tensor *got, const tn_tensor *want, double atol, char *why,
+                           size_t room)
 {
     const bool is_complex = got->dtype == TN_COMPLEX64 || got->dtype == TN_COMPLEX128;
     const size_t count = elements_of(got) * (is_complex ? 2 : 1);
     size_t wrong = 0, first = 0;
     for (size_t k = 0; k < count; k++) {
-        if (close_enough(element_of(got, k), element_of(want, k)))
+        if (close_enough(element_of(got, k), element_of(want, k), atol))
             continue;
         first = wrong ? first : k;
         wrong++;
@@ -134,17 +135,18 @@ static bool compare_integers(const tn_tensor *got, const tn_tensor *want, char *
     return true;
 }
 
-bool compare_values(const tn_tensor *got, const tn_tensor *want, char *why, size_t room)
+bool compare_values(const tn_tensor *got, const tn_tensor *want, double atol, char *why,
+                    size_t room)
 {
     if (!compare_types(got, want, why, room))
         return false;
     for (int64_t k = 0; got->kind && k < tn_value_count(got); k++)
-        if (!compare_values(tn_value_get(got, k), tn_value_get(want, k), why, room))
+        if (!compare_values(tn_value_get(got, k), tn_value_get(want, k), atol, why, room))
             return false;
     if (got->kind)
         return true;
     if (got->dtype == TN_STRING)
         return compare_texts(got, want, why, room);
-    return is_float(got->dtype) ? compare_floats(got, want, why, room)
+    return is_float(got->dtype) ? compare_floats(got, want, atol, why, room)
                                 : compare_integers(got, want, why, room);
 }

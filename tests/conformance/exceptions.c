@@ -64,13 +64,23 @@ static bool check_dropout(const tn_tensor *const *inputs, size_t input_count,
 }
 
 static const exception exceptions[] = {
-    { "test_bernoulli*", "the outputs are random", check_bernoulli, false, false },
-    { "test_training_dropout*", "which elements are dropped is random", check_dropout, false,
-      false },
-    { "test_cast_FLOAT_to_BFLOAT16",
-      "1.12 cut the numbers off; the standard and later data round to nearest", NULL, true, false },
-    { "test_castlike_*BFLOAT16*", "input 'like' of 1.12 has another shape than the model declares",
-      NULL, true, true },
+    { .pattern = "test_bernoulli*", .reason = "the outputs are random", .check = check_bernoulli },
+    { .pattern = "test_training_dropout*",
+      .reason = "which elements are dropped is random",
+      .check = check_dropout },
+    { .pattern = "test_cast_FLOAT_to_BFLOAT16",
+      .reason = "1.12 cut the numbers off; the standard and later data round to nearest",
+      .debian_only = true },
+    { .pattern = "test_castlike_*BFLOAT16*",
+      .reason = "input 'like' of 1.12 has another shape than the model declares",
+      .debian_only = true,
+      .skip = true },
+    { .pattern = "test_adam_multiple",
+      .reason = "the model of 1.12 lacks the epsilon that its answers were computed with",
+      .debian_only = true },
+    { .pattern = "test_dft_inverse*",
+      .reason = "computed in float32: up to 2e-7 off where the true answer is 0",
+      .atol = 1e-6 },
 };
 
 const exception *exception_of(const test *t)

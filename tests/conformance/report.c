@@ -56,7 +56,7 @@ static void print_special(const tests *all)
     for (size_t k = 0; k < all->count; k++) {
         const exception *e = exception_of(&all->items[k]);
         if (e && !e->skip)
-            printf("# by statistics or type only: %s: %s\n", all->items[k].name, e->reason);
+            printf("# not by its data alone: %s: %s\n", all->items[k].name, e->reason);
     }
 }
 

@@ -79,7 +79,7 @@ static bool read_wrapper(wire_span bytes, wire_span file, uint32_t kind, tn_tens
             return false;
         elements[count++] = element;
     }
-    if (tn_value_create(kind & 15, elements, count, out) == TN_OK)
+    if (tn_value_create((kind & 15) | below << 4, elements, count, out) == TN_OK)
         return true;
     wire_fail(error, TN_ERR_FORMAT, "%s", tn_error_message());
     return false;
