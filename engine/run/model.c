@@ -1,6 +1,7 @@
 /* A model: what was read, and the packed forms of its weights that all its sessions share.
  *
  * SPDX-License-Identifier: MIT */
+#include "engine/infer/infer.h"
 #include "engine/json/json.h"
 #include "engine/run/run.h"
 
@@ -169,6 +170,45 @@ tn_status tn_model_load_bytes(tn_runtime *runtime, const void *bytes, size_t cou
 
 /* ---- writing --------------------------------------------------------------------------------------------- */
 
+/* Types of the outputs, which some formats must say, where the graph as it was read does not: from a
+ * copy that is brought up and inferred. What cannot be inferred stays unknown. */
+static void type_outputs(tn_registry *registry, tn_graph *graph)
+{
+    const tn_value_id *outputs, *inferred;
+    tn_graph *copy;
+    if (tn_graph_clone(graph, &copy) != TN_OK)
+        return;
+    tn_status status = tn_infer_resolve(registry, copy, NULL);
+    if (status == TN_OK)
+        status = tn_infer_graph(registry, copy, NULL);
+    const uint32_t count = tn_graph_region_outputs(graph, TN_TOP_REGION, &outputs);
+    for (uint32_t k = 0; status == TN_OK && k < count; k++) {
+        const tn_type *known = tn_graph_value(graph, outputs[k])->type;
+        tn_graph_region_outputs(copy, TN_TOP_REGION, &inferred);
+        tn_type found = *tn_graph_value(copy, inferred[k])->type;
+        found.flags = 0;
+        if (!known->dtype || known->rank < 0)
+            status = tn_graph_set_type(graph, outputs[k], &found);
+    }
+    tn_graph_destroy(copy);
+}
+
+/* A format gets a graph of its own, checked, in an order in which makers stand first. */
+static tn_status write_by_format(tn_runtime *runtime, const tn_format *format,
+                                 const tn_graph *graph, const char *path,
+                                 tn_diagnostics *diagnostics)
+{
+    tn_graph *copy;
+    TN_TRY(tn_graph_clone(graph, &copy));
+    tn_status status = tn_graph_verify(copy, diagnostics);
+    if (status == TN_OK) {
+        type_outputs(runtime->registry, copy);
+        status = tn_format_write(format, path, copy, diagnostics);
+    }
+    tn_graph_destroy(copy);
+    return status;
+}
+
 tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
                          tn_diagnostics *diagnostics)
 {
@@ -177,7 +217,7 @@ tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
     const tn_format *format = tn_registry_format(runtime->registry, NULL, path, NULL, 0);
     if (!format || !format->def.write)
         return unknown_format(NULL, path, diagnostics);
-    return tn_format_write(format, path, graph, diagnostics);
+    return write_by_format(runtime, format, graph, path, diagnostics);
 }
 
 tn_status tn_model_save(tn_model *model, const char *path, tn_diagnostics *diagnostics)

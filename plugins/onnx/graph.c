@@ -127,7 +127,10 @@ static tn_status add_input(reader *r, const place *at, scope *s, wire_span name)
         return TN_ERR_MEMORY;
     if (r->ir_version < 4 && entry->is_initializer)
         return TN_OK;
-    TN_TRY(declare(r, at, s, name, &value));
+    r->opaque_dims = true;
+    const tn_status status = declare(r, at, s, name, &value);
+    r->opaque_dims = false;
+    TN_TRY(status);
     return reader_settle(r, at, r->ctx->api->add_input(r->graph, s->region, value));
 }
 

@@ -4,6 +4,7 @@
 #include "onnx.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- attributes ----------------------------------------------------------------------------------- */
@@ -269,6 +270,24 @@ static tn_status read_node_metadata(reader *r, const place *at, wire_list list, 
     return TN_OK;
 }
 
+/* The type of what a reference will be is said by its function's caller; the file says it, too. */
+static tn_status keep_reference_types(reader *r, const place *at, wire_list list, tn_node_id node)
+{
+    wire_span bytes;
+    while (wire_next(&list, &bytes)) {
+        proto_attribute a;
+        char key[128], number[16];
+        TN_TRY(reader_open(r, at, &proto_attribute_message, bytes, &a));
+        if (!a.ref.count || a.type <= 0 || a.type > TN_ATTR_TYPES || a.name.count > 90)
+            continue;
+        snprintf(key, sizeof key, KEY_REFERENCE "%.*s", (int)a.name.count,
+                 (const char *)a.name.bytes);
+        snprintf(number, sizeof number, "%" PRId64, a.type);
+        TN_TRY(reader_settle(r, at, r->ctx->api->set_node_metadata(r->graph, node, key, number)));
+    }
+    return TN_OK;
+}
+
 tn_status read_node(reader *r, const place *at, scope *s, const proto_node *node)
 {
     tn_node_desc desc = {
@@ -289,5 +308,7 @@ tn_status read_node(reader *r, const place *at, scope *s, const proto_node *node
     TN_TRY(reader_settle(r, at, r->ctx->api->add_node(r->graph, &desc, &id)));
     if (node->devices.count)
         reader_drop(r, DROPPED_DEVICES);
-    return node->metadata.count ? read_node_metadata(r, at, node->metadata, id) : TN_OK;
+    if (node->metadata.count)
+        TN_TRY(read_node_metadata(r, at, node->metadata, id));
+    return keep_reference_types(r, at, node->attributes, id);
 }

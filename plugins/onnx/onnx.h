@@ -52,6 +52,7 @@ typedef struct reader {
     pool names; /* scopes, external files */
     external_file *files;
     size_t dense_bytes; /* of expanded sparse tensors so far */
+    bool opaque_dims;   /* dim_param is a name, whatever it looks like */
     uint32_t dropped;   /* kinds of things that were warned of */
 } reader;
 
@@ -145,5 +146,6 @@ tn_status write_model(tn_format_call *ctx);
 #define KEY_VALUE_DOC KEY "value_doc/"
 #define KEY_VALUE_METADATA KEY "value_metadata/"
 #define KEY_QUANTIZATION KEY "quantization/"
+#define KEY_REFERENCE KEY "reference_type/" /* of a node: the type of a ref_attr_name attribute */
 
 #endif

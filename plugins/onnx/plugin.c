@@ -17,6 +17,7 @@ static const tn_format_def format = {
     .doc = "ONNX models, IR version 3 and up, with external data",
     .sniff = sniff,
     .read = read_model,
+    .write = write_model,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)

@@ -6,6 +6,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* To ONNX a dim_param is a name. Tools that infer shapes write expressions all the same ("2*N"), and
+ * so do we; of inputs it stays a name, because an input must tell the symbol's value. */
+static bool is_expression(wire_span name)
+{
+    for (size_t k = 0; k < name.count; k++)
+        if (strchr("*+(", name.bytes[k]))
+            return true;
+    return name.count > 2 && name.bytes[name.count - 2] == '-' &&
+           name.bytes[name.count - 1] >= '0' && name.bytes[name.count - 1] <= '9';
+}
+
 /* A symbol of any name is a quoted word of Tenon's dimensions, '' standing for a quote. */
 static tn_status read_symbol(reader *r, const place *at, wire_span name, tn_dim *out)
 {
@@ -16,6 +27,12 @@ static tn_status read_symbol(reader *r, const place *at, wire_span name, tn_dim 
                            name.count, LONGEST);
     if (memchr(name.bytes, 0, name.count))
         return reader_fail(r, at, TN_ERR_NAME, "a name holds a zero byte");
+    if (!r->opaque_dims && is_expression(name)) {
+        memcpy(text, name.bytes, name.count);
+        text[name.count] = '\0';
+        if (r->ctx->api->dim_parse(r->graph, text, out) == TN_OK)
+            return TN_OK;
+    }
     *end++ = '\'';
     for (size_t k = 0; k < name.count; k++) {
         *end++ = (char)name.bytes[k];
