@@ -201,8 +201,14 @@ static tn_status infer_body(driver *d, tn_region_id region, bool *fits)
     tn_diagnostics *aside = NULL;
     const tn_status before = d->status;
     tn_diagnostics *const kept = d->diagnostics;
-    if (!d->shapes || d->strict)
-        return driver_region(d, region);
+    if (!d->shapes || d->strict) {
+        /* The walk sees to all readers inside; types on the way to a fixpoint are no news. */
+        void *const changed = d->changed;
+        d->changed = NULL;
+        const tn_status inside = driver_region(d, region);
+        d->changed = changed;
+        return inside;
+    }
     TN_TRY(tn_diagnostics_create(&aside));
     d->diagnostics = aside;
     d->status = TN_OK;

@@ -259,7 +259,8 @@ tn_status tn_activation_bind(tn_activation *a, const tn_tensor *const *inputs,
             continue;
         cell->tensor.data = inputs[value->index]->data;
         cell->tensor.object = inputs[value->index]->object;
-        if (objects && objects[value->index]) {
+        /* A view has extents of its own, which the object behind its base has not. */
+        if (objects && objects[value->index] && value->view_of == TN_NONE) {
             cell->object = tn_object_ref(objects[value->index]);
             cell->tensor.object = cell->tensor.kind ? cell->object : NULL;
         }
