@@ -270,7 +270,7 @@ tn_status tn_context_activation(tn_context *c, tn_plan *plan, tn_activation **ou
     uint32_t count = 0;
     for (tn_activation **link = &c->activations; *link; link = &(*link)->next) {
         tn_activation *a = *link;
-        if (a->plan != plan || a->busy)
+        if (a->plan != plan || a->busy || a->held)
             continue;
         *link = a->next;
         a->next = c->activations;
@@ -282,7 +282,7 @@ tn_status tn_context_activation(tn_context *c, tn_plan *plan, tn_activation **ou
     c->activations = *out;
     for (tn_activation **link = &c->activations; *link;) {
         tn_activation *a = *link;
-        if (++count <= MAX_ACTIVATIONS || a->busy || a == *out) {
+        if (++count <= MAX_ACTIVATIONS || a->busy || a->held || a == *out) {
             link = &a->next;
             continue;
         }

@@ -331,6 +331,7 @@ static tn_status prepare_call(alone *w)
     call->made = w->made;
     call->given = w->given;
     call->types = w->out_types;
+    call->pool = &w->pool;
     call->scans = tn_pool_alloc(&w->pool, (w->view->output_count + 1) * sizeof *call->scans);
     call->ctx.node = w->view;
     call->ctx.input_count = w->view->input_count;
@@ -358,6 +359,7 @@ static tn_status run_kernel(alone *w)
             status = attach_and_run(w);
         tn_kernel_finish(&w->step);
     }
+    tn_body_sites_fini(w->call);
     if (status == TN_OK)
         status = finish_outputs(w);
     for (uint32_t k = 0; k < w->view->output_count; k++) {

@@ -4,15 +4,21 @@
 #include "engine/run/run.h"
 #include "tenon/kernel.h"
 
+enum { ALIGNMENT = 64 };
+
+static void object_init(tn_object *object)
+{
+    object->magic = TN_OBJECT_MAGIC;
+    object->refs = 1;
+    object->tensor.size = sizeof object->tensor;
+    object->tensor.dims = object->dims;
+}
+
 static tn_object *object_create(void)
 {
     tn_object *object = tn_alloc(1, sizeof *object);
-    if (object) {
-        object->magic = TN_OBJECT_MAGIC;
-        object->refs = 1;
-        object->tensor.size = sizeof object->tensor;
-        object->tensor.dims = object->dims;
-    }
+    if (object)
+        object_init(object);
     return object;
 }
 
@@ -24,20 +30,21 @@ static void set_type(tn_object *object, uint32_t dtype, int32_t rank, const int6
         memcpy(object->dims, dims, (size_t)rank * sizeof *dims);
 }
 
+/* The elements lie behind the object, in one block. */
 tn_status tn_object_create(const tn_type *type, tn_object **out)
 {
-    size_t bytes;
+    const size_t head = tn_align(sizeof(tn_object), ALIGNMENT);
+    size_t bytes, whole;
     TN_TRY(tn_shape_bytes(type->dtype, type->rank, type->dims, &bytes));
-    tn_object *object = object_create();
+    if (!tn_size_add(head, bytes ? bytes : 1, &whole))
+        return tn_raise_memory();
+    tn_object *object = tn_alloc_aligned(whole, ALIGNMENT);
     if (!object)
         return tn_raise_memory();
+    memset(object, 0, sizeof *object);
+    object_init(object);
     set_type(object, type->dtype, type->rank, type->dims);
-    object->block = tn_alloc_aligned(bytes ? bytes : 1, 64);
-    if (!object->block) {
-        tn_free(object);
-        return tn_raise_memory();
-    }
-    object->tensor.data = object->block;
+    object->tensor.data = (char *)object + head;
     object->tensor.bytes = bytes;
     *out = object;
     return TN_OK;
@@ -185,7 +192,6 @@ void tn_object_unref(tn_object *object)
         tn_object_unref(object->items[k]);
     tn_object_unref(object->base);
     tn_free(object->items);
-    tn_free(object->block);
     object->magic = 0;
     tn_free(object);
 }

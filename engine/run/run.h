@@ -53,8 +53,7 @@ typedef struct tn_object {
     uint32_t magic, refs;
     tn_tensor tensor; /* dims point into this object; .object is this for sequences and optionals */
     int64_t dims[TN_MAX_RANK];
-    struct tn_object *base;   /* whose memory this shows; NULL: its own */
-    void *block;              /* its own */
+    struct tn_object *base;   /* whose memory this shows; NULL: its own, or lent */
     struct tn_object **items; /* of a sequence; of an optional: at most one */
     uint32_t count, capacity;
 } tn_object;
@@ -152,6 +151,21 @@ typedef struct tn_scan {
     bool used;
 } tn_scan;
 
+/* A body that a step runs, kept from trip to trip: room for what it takes and gives, and the
+ * activation that fitted last. */
+typedef struct tn_body_site {
+    struct tn_body_site *next;
+    tn_region_id region;
+    uint32_t own_count, count, output_count; /* own inputs, with captures; outputs */
+    const tn_tensor **inputs;
+    tn_object **objects;       /* lent */
+    tn_type *types;            /* those that the activation is for */
+    uint32_t *cells;           /* [count] where a capture lies in the activation around */
+    const tn_value_id *values; /* [count] */
+    tn_object **made;
+    tn_activation *activation; /* NULL: none yet; held */
+} tn_body_site;
+
 /* A kernel's run and what the host functions need to know of it. `frame` and `ctx` must stay
  * together (tn_frame_of). */
 typedef struct tn_step_call {
@@ -167,6 +181,8 @@ typedef struct tn_step_call {
     const tn_type *types; /* [output_count] what inference says of dynamic outputs */
     tn_scan *scans;       /* [output_count] or NULL */
     uint64_t bodies;      /* run so far, for the budget */
+    tn_body_site *sites;
+    tn_pool *pool; /* of the step: sites live there */
 } tn_step_call;
 
 struct tn_activation {
@@ -182,6 +198,7 @@ struct tn_activation {
     bool *output_own;     /* allocated here */
     uint32_t attached;    /* steps attached so far */
     bool busy;
+    uint32_t held; /* by sites: kept however many there are */
     tn_pool pool;
 };
 
@@ -210,6 +227,8 @@ tn_status tn_evaluate(void *user, const tn_graph *graph, tn_node_id node,
 /* Runs a body: run_region's work. */
 tn_status tn_run_body(tn_step_call *call, tn_region_id region, const tn_tensor *const *in,
                       uint32_t in_count, const tn_tensor **out, uint32_t out_count);
+/* Lets go of what a step's bodies held. */
+void tn_body_sites_fini(tn_step_call *call);
 extern const tn_host tn_run_host;
 uint64_t tn_now(void); /* ns, monotonic */
 
