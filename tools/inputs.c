@@ -162,13 +162,27 @@ static int read_tensor(tool *t, const char *file, const tn_port *port, tn_tensor
     return *out ? EXIT_FINE : EXIT_BAD;
 }
 
+/* Makes a list of copies; it lives as long as the command. */
+static int make_list(tool *t, uint32_t kind, const tn_tensor *const *elements, size_t count,
+                     tn_tensor **out)
+{
+    const tn_status status = tn_value_create(kind, elements, count, out);
+    if (status)
+        return complain(t, status);
+    list_add(t, &t->values, *out);
+    return EXIT_FINE;
+}
+
+/* A sequence is its files, in order; NAME= alone an empty one. An optional is its file, or none; one
+ * of a sequence holds the sequence of all files. */
 static int read_elements(tool *t, const list *files, input *in)
 {
-    const uint32_t kind = in->port->type.kind & 15;
+    const uint32_t kind = in->port->type.kind, inner = kind >> 4;
     const tn_tensor **elements = keep_array(t, files->count, sizeof *elements);
     size_t count = 0;
-    tn_status status;
-    if (in->port->type.kind >> 4)
+    tn_tensor *sequence;
+    int code;
+    if ((inner && inner != TN_SEQUENCE) || (inner && (kind & 15) != TN_OPTIONAL))
         return bad(t, EXIT_BAD, "input '%s' is a type inside a type, which --input cannot make",
                    in->port->name);
     for (size_t k = 0; k < files->count; k++) {
@@ -179,14 +193,17 @@ static int read_elements(tool *t, const list *files, input *in)
             return EXIT_BAD;
         elements[count++] = element;
     }
-    if (kind == TN_OPTIONAL && count > 1)
+    if (inner && count) {
+        code = make_list(t, TN_SEQUENCE, elements, count, &sequence);
+        if (code)
+            return code;
+        elements[0] = sequence;
+        count = 1;
+    }
+    if ((kind & 15) == TN_OPTIONAL && count > 1)
         return bad(t, EXIT_BAD, "input '%s' is optional and takes one file, found %zu",
                    in->port->name, count);
-    status = tn_value_create(kind, elements, count, &in->tensor);
-    if (status)
-        return complain(t, status);
-    list_add(t, &t->values, in->tensor);
-    return EXIT_FINE;
+    return make_list(t, kind, elements, count, &in->tensor);
 }
 
 static int read_input(tool *t, const list *files, input *in)

@@ -272,15 +272,25 @@ static void print_axis(printer *p, int32_t axis, int64_t offset)
     p->column++;
 }
 
+/* Element k of a sequence with its number and type; what an optional holds stands for itself. */
+static void print_listed(FILE *out, const tn_tensor *value, int64_t k)
+{
+    const tn_tensor *element = tn_value_get(value, k);
+    if ((value->kind & 15) == TN_SEQUENCE) {
+        fprintf(out, "%" PRId64 ": %s[", k, tn_dtype_name(element->dtype));
+        for (int32_t axis = 0; axis < element->rank; axis++)
+            fprintf(out, "%s%" PRId64, axis ? "," : "", element->dims[axis]);
+        fputs("]\n", out);
+    }
+    print_tensor(out, element);
+}
+
 void print_tensor(FILE *out, const tn_tensor *value)
 {
     printer p = { .out = NULL, .tensor = value };
     if (tn_value_count(value) >= 0) {
-        for (int64_t k = 0; k < tn_value_count(value); k++) {
-            const tn_tensor *element = tn_value_get(value, k);
-            fprintf(out, "%" PRId64 ": ", k);
-            print_tensor(out, element);
-        }
+        for (int64_t k = 0; k < tn_value_count(value); k++)
+            print_listed(out, value, k);
         return;
     }
     p.edges = tn_count(value) > ABBREVIATE;

@@ -1,7 +1,8 @@
 /* tools/save.c: outputs into a folder: 0.npy, 1.npy … in the graph's order, and outputs.json.
  *
- * A sequence or optional becomes a folder of its elements. outputs.json says for each output its
- * name, dtype, shape and file; `stored` is the type in the file where numpy has not the output's.
+ * A sequence or optional becomes a folder of its elements: 0/0.npy, 0/1.npy … outputs.json says for
+ * each output its name and kind: of a tensor dtype, shape and file, of others dtype and elements;
+ * `stored` is the type in the file where numpy has not the output's.
  *
  * SPDX-License-Identifier: MIT */
 #include "tool.h"
@@ -57,6 +58,8 @@ static int save_value(tool *t, const char *folder, const char *file, const tn_te
     elements = json_array();
     json_object_set_new(entry, "kind",
                         json_string((value->kind & 15) == TN_OPTIONAL ? "optional" : "sequence"));
+    if (value->dtype)
+        json_object_set_new(entry, "dtype", json_string(tn_dtype_name(value->dtype)));
     json_object_set_new(entry, "elements", elements);
     for (int64_t k = 0; !code && k < count; k++) {
         json_t *element = json_object();

@@ -529,6 +529,37 @@ def compare_sets_backends_side_by_side():
     expect(tenon("compare", XNOR, "-i", "x.npy", "--seconds", "0.02", "--backends", "reference,reference+reference"), 0, "alike")
 
 
+def lists_are_given_printed_and_saved():
+    """A sequence takes a file for each element; an optional one file, or none."""
+    kinds = {"l": "sequence(tensor(float32))", "m": "optional(tensor(float32))",
+             "s": "optional(sequence(tensor(float32)))"}
+    with open("net.json", "w", encoding="utf-8") as file:
+        json.dump({"tenon": 1, "opset": 21, "inputs": [{"name": n, "type": k} for n, k in kinds.items()],
+                   "outputs": ["a", "b", "c", "n"],
+                   "nodes": [{"op": "Identity", "inputs": [n], "outputs": [o]} for n, o in zip("lms", "abc")]
+                   + [{"op": "SequenceLength", "inputs": ["l"], "outputs": ["n"]}]}, file)
+    np.save("x.npy", np.array([1, 2], np.float32))
+    np.save("y.npy", np.array([[3]], np.float32))
+    full = ("run", "net.json", "-i", "l=x.npy", "-i", "l=y.npy", "-i", "m=x.npy", "-i", "s=y.npy", "-i", "s=x.npy")
+    expect(tenon(*full, "--save", "out"), 0, "a  sequence of 2\n0: float32[2]\n[1 2]\n1: float32[1,1]\n[[3]]\n",
+           "b  optional with float32[2]\n[1 2]\n", "c  optional with sequence of 2\n0: float32[1,1]\n[[3]]\n")
+    told = {o["name"]: o for o in json.load(open("out/outputs.json", encoding="utf-8"))["outputs"]}
+    assert [told[n]["kind"] for n in "abcn"] == ["sequence", "optional", "optional", "tensor"]
+    assert [e["file"] for e in told["a"]["elements"]] == ["0/0.npy", "0/1.npy"]
+    assert told["a"]["elements"][1] | {"file": ""} == {"kind": "tensor", "dtype": "float32", "shape": [1, 1], "file": ""}
+    assert np.load("out/0/1.npy").tolist() == [[3]] and np.load("out/1/0.npy").tolist() == [1, 2]
+    assert told["c"]["elements"][0]["kind"] == "sequence" and np.load("out/2/0/1.npy").tolist() == [1, 2]
+    empty = ("run", "net.json", "-i", "l=", "-i", "m=", "-i", "s=", "--save", "none")
+    expect(tenon(*empty), 0, "a  sequence of 0\n", "b  optional, empty\n", "c  optional, empty\n")
+    told = json.load(open("none/outputs.json", encoding="utf-8"))["outputs"]
+    assert [o.get("elements") for o in told] == [[], [], [], None] and np.load("none/3.npy") == 0
+    np.save("z.npy", np.array([1], np.int64))
+    expect(tenon("run", "net.json", "-i", "l=z.npy", "-i", "m=", "-i", "s="), 1,
+           "input 'l' holds int64, but is declared to hold float32")
+    expect(tenon("run", "net.json", "-i", "l=", "-i", "m=x.npy", "-i", "m=x.npy", "-i", "s="), 1, "takes one file, found 2")
+    expect(tenon("run", "net.json", "-i", "l=", "-i", "m="), 1, "input 's'", "is not set")
+
+
 def convert_keeps_answers():
     np.save("x.npy", TRUTH_TABLE)
     for options in ((), ("--optimized",)):
