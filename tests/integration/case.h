@@ -177,7 +177,7 @@ static inline void check_case(const one_case *c)
     write_case(text, c, 0);
     tn_context *open = run_text(text, &g, &t);
     for (int k = 0, at = 2 * made; k < count_literals(c->inputs); k++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "a%d", k);
         if (c->inputs[k].dtype)
             OK(tn_context_set_input(open, name, tn_context_output(constant, (size_t)at++)));
@@ -238,7 +238,7 @@ static inline void expect_failure(const one_case *c, const char *expected)
     for (int k = 0; k < count_literals(c->inputs); k++) {
         if (!c->inputs[k].dtype)
             continue;
-        char name[8];
+        char name[16];
         one_case one = { .op = "Identity", .attributes = "", .opset = 25 };
         one.inputs[0] = one.outputs[0] = c->inputs[k];
         write_case(text, &one, 1);

@@ -499,6 +499,102 @@ Test(one_hot, of_set_9_has_no_place_for_negative_indices)
             { { "bool", "[1,2]", "[false,false]" } } });
 }
 
+/* ---- small types through the operators that were there before --------------------------------- */
+
+Test(small_types, keep_their_bits)
+{
+    CHECK(
+        { "Reshape",
+          "",
+          25,
+          { { "int2", "[5]", "[-2,-1,0,1,1]" }, { "int64", "[2]", "[5,-1]" } },
+          { { "int2", "[5,1]", "[-2,-1,0,1,1]" } } },
+        { "Reshape",
+          "\"allowzero\": 1",
+          25,
+          { { "float4e2m1", "[0,3]", "[]" }, { "int64", "[2]", "[3,0]" } },
+          { { "float4e2m1", "[3,0]", "[]" } } },
+        { "Transpose",
+          "",
+          25,
+          { { "uint2", "[2,3]", "[0,1,2,3,2,1]" } },
+          { { "uint2", "[3,2]", "[0,3,1,2,2,1]" } } },
+        { "Squeeze",
+          "",
+          25,
+          { { "uint4", "[1,3]", "[15,0,7]" }, { "int64", "[1]", "[0]" } },
+          { { "uint4", "[3]", "[15,0,7]" } } },
+        { "Unsqueeze",
+          "",
+          25,
+          { { "float8e4m3fn", "[2]", "[1.5,-448]" }, { "int64", "[1]", "[-1]" } },
+          { { "float8e4m3fn", "[2,1]", "[1.5,-448]" } } },
+        { "Flatten",
+          "\"axis\": 0",
+          25,
+          { { "float8e8m0", "[3]", "[1,2,0.5]" } },
+          { { "float8e8m0", "[1,3]", "[1,2,0.5]" } } },
+        { "Identity",
+          "",
+          25,
+          { { "float8e5m2", "[1]", "[\"Infinity\"]" } },
+          { { "float8e5m2", "[1]", "[\"Infinity\"]" } } },
+        { "Pad",
+          "\"mode\": \"wrap\"",
+          25,
+          { { "int4", "[3]", "[-8,1,7]" },
+            { "int64", "[2]", "[4,2]" },
+            { NULL, NULL, NULL },
+            { "int64", "[1]", "[-1]" } },
+          { { "int4", "[9]", "[7,-8,1,7,-8,1,7,-8,1]" } } },
+        { "Shape",
+          "\"start\": -1",
+          25,
+          { { "int2", "[2,3]", "[0,1,0,1,0,1]" } },
+          { { "int64", "[1]", "[3]" } } },
+        { "Size", "", 25, { { "uint4", "[2,3]", "[0,1,0,1,0,1]" } }, { { "int64", "[]", "[6]" } } },
+        { "Size", "", 1, { { "string", "[0,3]", "[]" } }, { { "int64", "[]", "[0]" } } });
+}
+
+Test(constants, of_every_attribute)
+{
+    CHECK(
+        { "Constant", "\"value_float\": 1.5", 25, { { 0 } }, { { "float32", "[]", "[1.5]" } } },
+        { "Constant",
+          "\"value_floats\": [1.5, 2]",
+          25,
+          { { 0 } },
+          { { "float32", "[2]", "[1.5,2]" } } },
+        { "Constant", "\"value_int\": -3", 13, { { 0 } }, { { "int64", "[]", "[-3]" } } },
+        { "Constant", "\"value_ints\": []", 25, { { 0 } }, { { "int64", "[0]", "[]" } } },
+        { "Constant", "\"value_string\": \"a\"", 25, { { 0 } }, { { "string", "[]", "[\"a\"]" } } },
+        { "Constant",
+          "\"value_strings\": [\"a\", \"\"]",
+          25,
+          { { 0 } },
+          { { "string", "[2]", "[\"a\",\"\"]" } } },
+        { "Constant",
+          "\"value\": {\"tensor\": {\"dtype\": \"int2\", \"shape\": [3], \"data\": [1, -2, -1]}}",
+          25,
+          { { 0 } },
+          { { "int2", "[3]", "[1,-2,-1]" } } },
+        { "ConstantOfShape",
+          "\"value\": {\"tensor\": {\"dtype\": \"float4e2m1\", \"shape\": [1], \"data\": [-6]}}",
+          25,
+          { { "int64", "[1]", "[3]" } },
+          { { "float4e2m1", "[3]", "[-6,-6,-6]" } } },
+        { "ConstantOfShape",
+          "\"value\": {\"tensor\": {\"dtype\": \"uint2\", \"shape\": [1], \"data\": [3]}}",
+          25,
+          { { "int64", "[1]", "[5]" } },
+          { { "uint2", "[5]", "[3,3,3,3,3]" } } },
+        { "ConstantOfShape",
+          "\"value\": {\"tensor\": {\"dtype\": \"float8e5m2fnuz\", \"shape\": [1], \"data\": [2]}}",
+          25,
+          { { "int64", "[0]", "[]" } },
+          { { "float8e5m2fnuz", "[]", "[2]" } } });
+}
+
 /* ---- shapes with symbols ---------------------------------------------------------------------- */
 
 static void expect_shape(const char *inputs, const char *constants, const char *nodes,
