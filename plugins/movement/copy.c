@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "movement.h"
 
-enum { TILE = 32 };
+enum { TILE = 64 };
 
 /* ---- rows ------------------------------------------------------------------------------- */
 
@@ -147,21 +147,53 @@ static int make_tiles(move_box *box)
 
 typedef struct move_job {
     move_box box;
-    int64_t step;  /* rows of the last but one axis in a piece: 1, or TILE */
+    int64_t step;  /* rows of the last but one axis in a piece: 1, or TILE at least */
     int64_t steps; /* pieces along that axis */
 } move_job;
 
-/* A tile: step rows of the last but one axis against the whole last one, TILE columns at a time. */
+/* A tile of `rows` by n elements, read along the source and written along the destination: it is
+ * turned round in a small buffer, so that no line of cache is asked for twice, however far apart
+ * rows and columns are. */
+#define TURN(name, type)                                                                           \
+    static void name(char *to, int64_t to_step, const char *from, int64_t from_step, int64_t rows, \
+                     int64_t n)                                                                    \
+    {                                                                                              \
+        type buffer[TILE * TILE];                                                                  \
+        for (int64_t column = 0; column < n; column++) {                                           \
+            const type *in = (const type *)from + column * from_step;                              \
+            for (int64_t row = 0; row < rows; row++)                                               \
+                buffer[row * n + column] = in[row];                                                \
+        }                                                                                          \
+        if (to_step == n) {                                                                        \
+            memcpy(to, buffer, (size_t)(rows * n) * sizeof(type));                                 \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t row = 0; row < rows; row++)                                                   \
+            memcpy((type *)to + row * to_step, buffer + row * n, (size_t)n * sizeof(type));        \
+    }
+TURN(turn_1, move_1)
+TURN(turn_2, move_2)
+TURN(turn_4, move_4)
+TURN(turn_8, move_8)
+TURN(turn_16, move_16)
+
+/* Rows of the last but one axis against the whole last one, TILE columns at a time. */
 static void copy_tile(const move_box *box, const char *from, char *to, int64_t rows)
 {
     const int32_t last = box->rank - 1;
     const int64_t columns = box->dims[last], step = (int64_t)box->width;
+    const int64_t to_step = box->to_strides[last - 1], from_step = box->from_strides[last];
     for (int64_t column = 0; column < columns; column += TILE) {
         const int64_t n = columns - column < TILE ? columns - column : TILE;
-        for (int64_t row = 0; row < rows; row++)
-            copy_row(box->width, to + (row * box->to_strides[last - 1] + column) * step, 1,
-                     from + (row + column * box->from_strides[last]) * step,
-                     box->from_strides[last], n);
+        char *out = to + column * step;
+        const char *in = from + column * from_step * step;
+        switch (box->width) {
+        case 1: turn_1(out, to_step, in, from_step, rows, n); break;
+        case 2: turn_2(out, to_step, in, from_step, rows, n); break;
+        case 4: turn_4(out, to_step, in, from_step, rows, n); break;
+        case 8: turn_8(out, to_step, in, from_step, rows, n); break;
+        default: turn_16(out, to_step, in, from_step, rows, n); break;
+        }
     }
 }
 
@@ -197,8 +229,8 @@ tn_status move_run(tn_call *call, const move_box *box)
     const int32_t last = job.box.rank - 1;
     if (tn_extent(job.box.dims, 0, job.box.rank) == 0)
         return TN_OK;
-    if (make_tiles(&job.box))
-        job.step = TILE;
+    if (make_tiles(&job.box)) /* few columns: as many more rows */
+        job.step = job.box.dims[last] < TILE ? TILE * TILE / job.box.dims[last] : TILE;
     job.steps = (job.box.dims[last - 1] + job.step - 1) / job.step;
     const int64_t pieces = tn_extent(job.box.dims, 0, last - 1) * job.steps;
     const int64_t bytes = job.box.dims[last] * job.step * (int64_t)job.box.width;

@@ -196,19 +196,23 @@ static tn_status outside(const element_job *job, int64_t i)
                    (long long)job->extent);
 }
 
-/* Elements [begin, end) of the output, all with the same number in front of the axis. */
+/* Elements [begin, end) of the output, all with the same number in front of the axis. What the loop
+ * needs of the job is copied first: its stores may alias anything. */
 #define GATHER(name, type)                                                                         \
     static int64_t name(const element_job *job, int64_t base, int64_t begin, int64_t end)          \
     {                                                                                              \
         const type *from = (const type *)job->data->data + base;                                   \
         type *to = (type *)job->out->data;                                                         \
-        int64_t column = begin % job->inner;                                                       \
+        const tn_tensor indices = *job->indices;                                                   \
+        const int64_t extent = job->extent, inner = job->inner, own_inner = job->own_inner;        \
+        const int same = job->same_inner;                                                          \
+        int64_t column = begin % inner;                                                            \
         for (int64_t i = begin; i < end; i++) {                                                    \
-            const int64_t at = move_wrap(move_index(job->indices, i), job->extent);                \
+            const int64_t at = move_wrap(move_index(&indices, i), extent);                         \
             if (at < 0)                                                                            \
                 return i;                                                                          \
-            to[i] = from[at * job->own_inner + inner_of(job, column)];                             \
-            column = column + 1 == job->inner ? 0 : column + 1;                                    \
+            to[i] = from[at * own_inner + (same ? column : inner_of(job, column))];                \
+            column = column + 1 == inner ? 0 : column + 1;                                         \
         }                                                                                          \
         return -1;                                                                                 \
     }
@@ -258,13 +262,17 @@ static tn_status run_gather(tn_run *ctx, const void *state, void *slot)
     {                                                                                              \
         type *to = (type *)job->out->data + base_of(job, outer);                                   \
         const type *from = (const type *)job->updates->data;                                       \
-        for (int64_t j = 0; j < job->count; j++) {                                                 \
-            const int64_t row = (outer * job->count + j) * job->inner;                             \
+        const tn_tensor indices = *job->indices;                                                   \
+        const int64_t extent = job->extent, inner = job->inner, own_inner = job->own_inner;        \
+        const int64_t count = job->count;                                                          \
+        const int same = job->same_inner;                                                          \
+        for (int64_t j = 0; j < count; j++) {                                                      \
+            const int64_t row = (outer * count + j) * inner;                                       \
             for (int64_t column = first; column < last; column++) {                                \
-                const int64_t at = move_wrap(move_index(job->indices, row + column), job->extent); \
+                const int64_t at = move_wrap(move_index(&indices, row + column), extent);          \
                 if (at < 0)                                                                        \
                     return row + column;                                                           \
-                to[at * job->own_inner + inner_of(job, column)] = from[row + column];              \
+                to[at * own_inner + (same ? column : inner_of(job, column))] = from[row + column]; \
             }                                                                                      \
         }                                                                                          \
         return -1;                                                                                 \
