@@ -1,5 +1,5 @@
-/* plugins/conv/plugin.c: the entry of the plugin `conv`: Conv and ConvTranspose of ai.onnx, with
- * their reference kernels.
+/* plugins/conv/plugin.c: the entry of the plugin `conv`: Conv, ConvTranspose and CausalConvWithState of
+ * ai.onnx, with their reference kernels.
  *
  * SPDX-License-Identifier: MIT */
 #include "conv.h"
@@ -8,7 +8,8 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(conv_register(registrar));
-    return conv_transpose_register(registrar);
+    TN_TRY(conv_transpose_register(registrar));
+    return causal_conv_register(registrar);
 }
 
 TN_PLUGIN(conv, .version = "1.0", .licence = "MIT",

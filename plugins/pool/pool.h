@@ -62,6 +62,7 @@ static inline double pool_root(double x, double p)
 }
 
 tn_status max_pool_register(tn_registrar *registrar);
+tn_status max_unpool_register(tn_registrar *registrar);
 tn_status average_pool_register(tn_registrar *registrar);
 /* Set 1's LpPool and GlobalLpPool (power_old.c); `attributes` with a float p. */
 tn_status pool_power_upgrade(tn_rewrite *ctx, tn_node_id node);
