@@ -247,7 +247,7 @@ static void fill_panel(const job *j, const tile *t, int64_t (*origins)[TN_MAX_RA
         const int64_t channel = t->n * j->x->dims[1] + t->row / j->rows * channels + rest;
         for (int64_t c = 0; c < t->columns; c++)
             row[c] = see(j, channel, tap, origins[c]);
-        for (int64_t c = t->columns; c % 8; c++)
+        for (int64_t c = t->columns; c % 4; c++)
             row[c] = 0.0;
     }
 }
@@ -271,7 +271,7 @@ static void store_row(const job *j, const tile *t, int64_t m, double *sums)
 
 static void compute_tile(const job *j, const tile *t)
 {
-    double sums[HIGH * WIDE], panel[DEEP * WIDE], weights[DEEP];
+    double sums[HIGH * WIDE] = { 0 }, panel[DEEP * WIDE], weights[ROWS * DEEP] = { 0 };
     int64_t origins[WIDE][TN_MAX_RANK];
     find_origins(j, t, origins);
     for (int64_t r = 0; r < t->rows; r++)
@@ -281,11 +281,11 @@ static void compute_tile(const job *j, const tile *t)
         const int64_t depth = j->depth - k < DEEP ? j->depth - k : DEEP;
         fill_panel(j, t, origins, k, depth, panel);
         for (int64_t r = 0; r < t->rows; r++) {
-            const double zero = of_channel(j->w_zero, 0.0, t->row + r);
-            load_doubles(j->w->dtype, j->w->data, (t->row + r) * j->depth + k, depth, weights);
-            for (int64_t d = 0; d < depth; d++)
-                weights[d] -= zero;
-            product_row(sums + r * WIDE, weights, panel, depth, t->columns);
+            const int64_t m = t->row + r;
+            product_load(j->w, m * j->depth + k, depth, of_channel(j->w_zero, 0.0, m), weights,
+                         r % ROWS);
+            if (r % ROWS == ROWS - 1 || r == t->rows - 1) /* rows beyond are not stored */
+                product_rows(sums + (r - r % ROWS) * WIDE, weights, panel, depth, t->columns);
         }
     }
     for (int64_t r = 0; r < t->rows; r++)

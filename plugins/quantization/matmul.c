@@ -219,7 +219,7 @@ static place place_of(const job *j, int64_t k)
     return p;
 }
 
-/* Rows k … k + depth of B less their zero points; columns that fill up a multiple of 8 are 0. */
+/* Rows k … k + depth of B less their zero points; columns that fill up a multiple of 4 are 0. */
 static void fill_panel(const job *j, const place *p, int64_t k, int64_t depth, int64_t column,
                        int64_t columns, double *panel)
 {
@@ -232,7 +232,7 @@ static void fill_panel(const job *j, const place *p, int64_t k, int64_t depth, i
                      columns, row);
         for (int64_t c = 0; c < columns; c++)
             row[c] -= zero[c];
-        for (int64_t c = columns; c % 8; c++)
+        for (int64_t c = columns; c % 4; c++)
             row[c] = 0.0;
     }
 }
@@ -258,7 +258,7 @@ static void store_row(const job *j, const place *p, int64_t row, int64_t column,
 
 static void compute_tile(const job *j, const place *p, int64_t row, int64_t column)
 {
-    double sums[HIGH * WIDE] = { 0 }, panel[DEEP * WIDE], a[DEEP];
+    double sums[HIGH * WIDE] = { 0 }, panel[DEEP * WIDE], a[ROWS * DEEP] = { 0 };
     const int64_t rows = j->rows - row < HIGH ? j->rows - row : HIGH;
     const int64_t columns = j->columns - column < WIDE ? j->columns - column : WIDE;
     for (int64_t k = 0; k < j->depth; k += DEEP) {
@@ -266,11 +266,9 @@ static void compute_tile(const job *j, const place *p, int64_t row, int64_t colu
         fill_panel(j, p, k, depth, column, columns, panel);
         for (int64_t r = 0; r < rows; r++) {
             const double zero = line_value(&j->a.zero, p->a_zero, row + r);
-            load_doubles(j->a.tensor->dtype, j->a.tensor->data, p->a + (row + r) * j->depth + k,
-                         depth, a);
-            for (int64_t d = 0; d < depth; d++)
-                a[d] -= zero;
-            product_row(sums + r * WIDE, a, panel, depth, columns);
+            product_load(j->a.tensor, p->a + (row + r) * j->depth + k, depth, zero, a, r % ROWS);
+            if (r % ROWS == ROWS - 1 || r == rows - 1) /* rows beyond are computed, not stored */
+                product_rows(sums + (r - r % ROWS) * WIDE, a, panel, depth, columns);
         }
     }
     for (int64_t r = 0; r < rows; r++)

@@ -76,13 +76,17 @@ double quant_round(uint32_t dtype, double value);
 
 /* ---- product.c: rows times a panel ---------------------------------------------------------- */
 
-enum { WIDE = 64, HIGH = 16, DEEP = 64 }; /* columns, rows and depth of a tile */
+/* Columns, rows and depth of a tile; rows are taken four at a time. */
+enum { WIDE = 64, HIGH = 16, DEEP = 64, ROWS = 4 };
 
-/* sums[c] += sum over k < depth of a[k] * panel[k * WIDE + c], for c below columns rounded up to a
- * multiple of 8. Doubles hold products of 8-bit integers and their sums exactly: a sum would need
- * 2^37 terms to leave 53 bits. */
-void product_row(double *sums, const double *a, const double *panel, int64_t depth,
-                 int64_t columns);
+/* sums[r * WIDE + c] += sum over k < depth of a[k * ROWS + r] * panel[k * WIDE + c], for all four
+ * rows r and c below columns rounded up to a multiple of 4. Doubles hold products of 8-bit integers
+ * and their sums exactly: a sum would need 2^37 terms to leave 53 bits. */
+void product_rows(double *sums, const double *a, const double *panel, int64_t depth,
+                  int64_t columns);
+/* Elements [first, first + n) less `zero` as row r of the four; n is at most DEEP. */
+void product_load(const tn_tensor *tensor, int64_t first, int64_t n, double zero, double *a,
+                  int64_t r);
 
 /* ---- window.c: the attributes of a convolution ---------------------------------------------- */
 
