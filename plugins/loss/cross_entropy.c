@@ -131,6 +131,7 @@ tn_status cross_entropy_register(tn_registrar *registrar)
         .traits = TN_MAY_FAIL,
         .infer = infer,
         .cost = loss_cost,
+        .samplewise = loss_samplewise,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "SoftmaxCrossEntropyLoss",

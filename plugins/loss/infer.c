@@ -104,6 +104,17 @@ tn_status loss_infer(tn_infer *ctx, const char *const *names)
     return TN_OK;
 }
 
+tn_status loss_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+{
+    if (loss_reduction(ctx->node) != REDUCE_NONE)
+        return TN_NO_MATCH;
+    for (uint32_t k = 0; k < ctx->input_count; k++)
+        input_axes[k] = k == WEIGHT ? -1 : 0;
+    for (uint32_t k = 0; k < ctx->output_count; k++)
+        output_axes[k] = 0;
+    return TN_OK;
+}
+
 tn_status loss_cost(tn_infer *ctx, tn_cost *out)
 {
     const tn_type *scores = ctx->inputs[SCORES];

@@ -67,6 +67,7 @@ tn_status likelihood_register(tn_registrar *registrar)
         .traits = TN_MAY_FAIL,
         .infer = infer,
         .cost = loss_cost,
+        .samplewise = loss_samplewise,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "NegativeLogLikelihoodLoss",

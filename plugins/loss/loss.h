@@ -16,6 +16,8 @@ typedef enum reduction { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN } reduction;
 /* Checks scores, targets, weights and the attribute; sets output 0. `names` are the inputs'. */
 tn_status loss_infer(tn_infer *ctx, const char *const *names);
 reduction loss_reduction(const tn_node_view *node);
+/* Samples do not touch each other unless they are reduced. */
+tn_status loss_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
 /* ops: one for each score. */
 tn_status loss_cost(tn_infer *ctx, tn_cost *out);
 

@@ -143,6 +143,29 @@ static tn_status cost(tn_infer *ctx, tn_cost *out)
     return TN_OK;
 }
 
+/* Scales and zero points of rows lie along axis 0, too, when that is the rows' or the stack's. */
+static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
+{
+    const places *at = ctx->call.user;
+    const tn_type *a = type_at(ctx, at->a), *b = type_at(ctx, at->b);
+    if (a->rank < 2 || b->rank < 1 || b->rank > 2)
+        return TN_NO_MATCH;
+    for (uint32_t k = 0; k < ctx->input_count; k++)
+        input_axes[k] = k == (uint32_t)at->a ? 0 : -1;
+    for (int side = 0; side < 2; side++) {
+        const int k = side ? at->a_scale : at->a_zero;
+        const tn_type *table = type_at(ctx, k);
+        if (table && table->rank < 0)
+            return TN_NO_MATCH;
+        if (table && !quant_is_single(table) && table->rank == 1 && a->rank > 2)
+            continue; /* rows inside each of the stack */
+        if (table && !quant_is_single(table))
+            input_axes[k] = table->dims[0] == 1 ? -1 : 0;
+    }
+    output_axes[0] = 0;
+    return TN_OK;
+}
+
 /* ---- kernel ----------------------------------------------------------------------------- */
 
 /* A scale or zero point: element (batch index…, line) stands at its strides' sum. */
@@ -376,6 +399,7 @@ tn_status matmul_register(tn_registrar *registrar)
         .output_count = 1,
         .infer = infer,
         .cost = cost,
+        .samplewise = samplewise,
         .user = (void *)&integer,
     };
     const tn_operator_def linear_op = {
@@ -390,6 +414,7 @@ tn_status matmul_register(tn_registrar *registrar)
         .output_count = 1,
         .infer = infer,
         .cost = cost,
+        .samplewise = samplewise,
         .user = (void *)&linear,
     };
     TN_TRY(add(registrar, &integer_op));

@@ -199,7 +199,8 @@ static tn_status measure(tn_measure *ctx, void *state)
     (void)state;
     for (int32_t axis = 0; axis < y->rank - 1; axis++)
         for (int odd = 0; odd <= halved; odd++) {
-            const int64_t length = halved ? 2 * (y->dims[axis] - 1) + odd : y->dims[axis];
+            const int64_t extent = tn_dim_known(y->dims[axis]) ? y->dims[axis] : 0;
+            const int64_t length = halved ? 2 * (extent - 1) + odd : extent;
             const size_t needed = signal_scratch(length, p->threads);
             if ((only >= 0 && axis != only) || length < 1)
                 continue;
@@ -227,6 +228,10 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
               .inverse = tn_attr_int(ctx->node, "inverse", 0) != 0,
               .onesided = tn_attr_int(ctx->node, "onesided", 0) != 0 };
     (void)state, (void)slot;
+    if (axis < 0 || axis >= last) /* inference knows no number that low */
+        return tn_fail(ctx, TN_ERR_VALUE, "axis is outside [%d, %d)", -(int)x->rank, (int)last);
+    if (y->rank != x->rank)
+        return tn_fail(ctx, TN_ERR_VALUE, "dft_length is no length: expected 1 to 2^48");
     if (tn_count(y) == 0)
         return TN_OK;
     j.x_extent = x->dims[axis];

@@ -76,6 +76,9 @@ static tn_status read_scale(tn_run *ctx, scale *s)
 static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     tn_tensor *out = ctx->outputs[0];
+    if (out->rank != 2) /* inference knows no number that low */
+        return tn_fail(ctx, TN_ERR_VALUE,
+                       "num_mel_bins or dft_length is no length: expected 1 to 2^48");
     const int64_t rows = out->dims[0], bins = out->dims[1];
     scale s = { 0 };
     (void)state, (void)slot;

@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 
+/* No memory holds more, and what is computed from two such numbers fits a dimension. */
+#define LARGEST (INT64_C(1) << 48)
+
 tn_dim signal_scalar(tn_infer *ctx, uint32_t k, const char *name, int64_t least)
 {
     const tn_host *host = ctx->call.host;
@@ -20,6 +23,11 @@ tn_dim signal_scalar(tn_infer *ctx, uint32_t k, const char *name, int64_t least)
     }
     if (!type || host->input_elements(&ctx->call, k, &value, 1) != 1)
         return TN_DIM_UNKNOWN;
+    if (tn_dim_known(value) && value > LARGEST) {
+        host->complain(&ctx->call, TN_ERR_LIMIT, TN_WHERE_INPUT, k, NULL,
+                       "%s is %" PRId64 ": expected at most %" PRId64, name, value, LARGEST);
+        return TN_DIM_UNKNOWN;
+    }
     if (tn_dim_known(value) && value < least) {
         host->complain(&ctx->call, TN_ERR_VALUE, TN_WHERE_INPUT, k, NULL,
                        "%s is %" PRId64 ": expected at least %" PRId64, name, value, least);

@@ -145,7 +145,8 @@ static tn_status chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 static tn_status measure(tn_measure *ctx, void *state)
 {
     const int onesided = tn_attr_int(ctx->problem->node, "onesided", 1) != 0;
-    const int64_t bins = ctx->problem->outputs[0]->dims[2];
+    const tn_type *y = ctx->problem->outputs[0];
+    const int64_t bins = y->rank == 4 && tn_dim_known(y->dims[2]) ? y->dims[2] : 0;
     size_t *bytes = &ctx->alternatives[0].scratch_bytes;
     (void)state;
     for (int odd = 0; odd <= onesided; odd++) {
@@ -166,6 +167,9 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     const int onesided = tn_attr_int(ctx->node, "onesided", 1) != 0;
     job j = { .x = x, .window = signal_input(ctx, WINDOW), .y = ctx->outputs[0] };
     (void)state, (void)slot;
+    if (j.y->rank != 4) /* inference knows no number that low */
+        return tn_fail(ctx, TN_ERR_VALUE,
+                       "frame_step or frame_length is no length: expected 1 to 2^48");
     if (tn_count(j.y) == 0)
         return TN_OK;
     j.step = tn_get_int(step->dtype, step->data, 0);

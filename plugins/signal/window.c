@@ -26,6 +26,8 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 {
     const shape *row = ctx->call.user;
     tn_tensor *out = ctx->outputs[0];
+    if (out->rank != 1) /* inference knows no number that low */
+        return tn_fail(ctx, TN_ERR_VALUE, "size is no length: expected 1 to 2^48");
     const int64_t size = out->dims[0];
     const int64_t circle = tn_attr_int(ctx->node, "periodic", 1) ? size : size - 1;
     double v[BLOCK];

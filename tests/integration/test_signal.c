@@ -302,6 +302,34 @@ Test(dft, says_what_does_not_fit)
         DFT_OF("[4, 1]", "'l': {'dtype': 'int32', 'shape': [2], 'data': [4, 4]}", "'x', 'l'", ""));
 }
 
+/* Numbers at the ends of int64, which inference takes for something else or refuses. */
+Test(signal, survives_hostile_numbers)
+{
+    refuses(TN_ERR_LIMIT, "dft_length is 4611686018427387904: expected at most 281474976710656",
+            DFT_OF("[4, 1]",
+                   "'l': {'dtype': 'int64', 'shape': [], 'data': ['4611686018427387904']}",
+                   "'x', 'l'", "'onesided': 1"));
+    refuses(TN_ERR_VALUE, "dft_length is no length: expected 1 to 2^48",
+            DFT("20", "",
+                "'x': {'dtype': 'float32', 'shape': [1, 1], 'data': [0]},"
+                "'l': {'dtype': 'int64', 'shape': [], 'data': ['-9223372036854775808']}",
+                "'x', 'l'", ""));
+    refuses(TN_ERR_VALUE, "axis is outside [-2, 1)",
+            DFT("20", "",
+                "'x': {'dtype': 'float32', 'shape': [1, 1], 'data': [0]},"
+                "'a': {'dtype': 'int64', 'shape': [], 'data': ['-9223372036854775808']}",
+                "'x', '', 'a'", ""));
+    refuses(TN_ERR_VALUE, "size is no length: expected 1 to 2^48",
+            GRAPH("17", "", "'y'",
+                  "'n': {'dtype': 'int64', 'shape': [], 'data': ['-4611686018427387909']}",
+                  "{'op': 'HannWindow', 'inputs': ['n'], 'outputs': ['y']}"));
+    refuses(TN_ERR_VALUE, "frame_step or frame_length is no length: expected 1 to 2^48",
+            GRAPH("17", "", "'y'",
+                  "'x': {'dtype': 'float32', 'shape': [1, 4, 1], 'data': [1, 2, 3, 4]},"
+                  "'s': {'dtype': 'int64', 'shape': [], 'data': ['-9223372036854775808']}",
+                  "{'op': 'STFT', 'inputs': ['x', 's', '', 's'], 'outputs': ['y']}"));
+}
+
 /* ---- STFT ------------------------------------------------------------------------------------------------ */
 
 typedef struct frames {
