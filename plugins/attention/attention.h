@@ -61,11 +61,11 @@ void attn_add_scaled(const attn_rows *rows, int64_t first, double factor, double
 /* Softmax of `count` scores in place. */
 void attn_softmax(double *scores, int64_t count);
 
-/* Scratch of `doubles` numbers for each thread, in whole lines of the cache. */
+/* Scratch of `doubles` numbers for each thread, in whole lines of the cache; never none. */
 tn_status attn_scratch(tn_measure *ctx, double doubles);
 static inline int64_t attn_scratch_step(int64_t doubles)
 {
-    return (doubles + 7) / 8 * 8;
+    return (doubles / 8 + 1) * 8;
 }
 
 static inline const tn_tensor *attn_operand(const tn_run *ctx, uint32_t k)

@@ -220,7 +220,8 @@ static tn_status run_rows(void *user, int64_t begin, int64_t end, uint32_t threa
     for (int64_t row = begin; row < end; row++) {
         float *out = (float *)j->y->data + row * j->width;
         int64_t before = 0;
-        memset(out, 0, (size_t)j->width * sizeof *out);
+        if (j->width)
+            memset(out, 0, (size_t)j->width * sizeof *out);
         for (int64_t n = 1; n <= longest; n++) {
             if (n >= shortest)
                 count_grams(j, row, n, before, out);

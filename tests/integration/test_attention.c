@@ -198,3 +198,25 @@ Test(flex, a_body_changes_the_probabilities)
     };
     EACH(cases, run_case(&cases[k], check_numbers));
 }
+
+Test(attention, shapes_follow_with_symbols)
+{
+    static const char *const shapes[] = { "[B,4,L,6]", "[B,2,S+P,5]", "[B,2,S+P,6]",
+                                          "[B,4,L,S+P]" };
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": ["
+        " {\"name\": \"q\", \"dtype\": \"float32\", \"shape\": [\"B\", 4, \"L\", 5]},"
+        " {\"name\": \"k\", \"dtype\": \"float32\", \"shape\": [\"B\", 2, \"S\", 5]},"
+        " {\"name\": \"v\", \"dtype\": \"float32\", \"shape\": [\"B\", 2, \"S\", 6]},"
+        " {\"name\": \"pk\", \"dtype\": \"float32\", \"shape\": [\"B\", 2, \"P\", 5]},"
+        " {\"name\": \"pv\", \"dtype\": \"float32\", \"shape\": [\"B\", 2, \"P\", 6]}],"
+        " \"outputs\": [\"y\", \"a\", \"b\", \"c\"], \"nodes\": [{\"op\": \"Attention\","
+        " \"inputs\": [\"q\", \"k\", \"v\", \"\", \"pk\", \"pv\"],"
+        " \"outputs\": [\"y\", \"a\", \"b\", \"c\"]}]}");
+    tn_session *session = make_session(&f, "reference", "none", 1, 0);
+    for (size_t k = 0; k < 4; k++)
+        cr_expect_str_eq(tn_session_output(session, k)->shape, shapes[k], "output %zu: %s", k,
+                         tn_session_output(session, k)->shape);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
