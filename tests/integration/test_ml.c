@@ -126,9 +126,9 @@ Test(linear_models, sums_and_transforms)
     " \"nodes_modes\": {\"strings\": [\"BRANCH_LEQ\",\"LEAF\",\"BRANCH_GT\",\"LEAF\",\"LEAF\",\"LEAF\"]}"
 #define TARGETS(ids)                                                                               \
     NODES                                                                                          \
-        ", \"target_treeids\": {\"ints\": [1,0,0,0]}, \"target_nodeids\": {\"ints\": [0,4,3,1]},"  \
-        " \"target_ids\": {\"ints\": [" ids "]}, \"target_weights\": {\"floats\": [1,30,20,10]},"  \
-        " \"n_targets\": {\"int\": 2}"
+    ", \"target_treeids\": {\"ints\": [1,0,0,0]}, \"target_nodeids\": {\"ints\": [0,4,3,1]},"      \
+    " \"target_ids\": {\"ints\": [" ids "]}, \"target_weights\": {\"floats\": [1,30,20,10]},"      \
+    " \"n_targets\": {\"int\": 2}"
 #define CLASSES(ids, weights)                                                                      \
     NODES ", \"class_treeids\": {\"ints\": [1,0,0,0]}, \"class_nodeids\": {\"ints\": [0,4,3,1]},"  \
           " \"class_ids\": {\"ints\": [" ids "]}, \"class_weights\": {\"floats\": [" weights "]}," \
