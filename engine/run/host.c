@@ -245,8 +245,7 @@ static tn_status seq_insert(tn_call *call, uint32_t k, int64_t at, const tn_tens
 static tn_status seq_erase(tn_call *call, uint32_t k, int64_t at)
 {
     TN_TRY(check_list(call, k, at, 0));
-    tn_object_erase(room(call)->made[k], at);
-    return TN_OK;
+    return pass_on(call, tn_object_erase(room(call)->made[k], at));
 }
 
 static const tn_tensor *opt_get(tn_call *call, const tn_tensor *optional)

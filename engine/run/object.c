@@ -74,7 +74,7 @@ static tn_status copy_list(const tn_tensor *list, tn_object **out)
     TN_TRY(tn_object_list(list->kind, list->dtype, &made));
     for (uint32_t k = 0; from && k < from->count; k++) {
         tn_object *item = NULL;
-        tn_status status = tn_object_copy(&from->items[k]->tensor, &item);
+        tn_status status = tn_object_copy(tn_value_get(list, k), &item);
         if (status == TN_OK)
             status = tn_object_insert(made, made->count, item);
         if (status != TN_OK) {
@@ -155,28 +155,95 @@ tn_status tn_object_list(uint32_t kind, uint32_t dtype, tn_object **out)
     return TN_OK;
 }
 
+/* ---- elements of lists -------------------------------------------------------------------------- */
+
+/* Elements, shared by lists that differ at their ends only: each sees as many as it counts, and one
+ * that counts all may append in place. So a loop that carries a sequence, which it holds itself
+ * while its body makes the next one, does not copy it in each trip. */
+struct tn_items {
+    uint32_t refs, used, capacity;
+    tn_object *items[];
+};
+
+static void items_unref(struct tn_items *block)
+{
+    if (!block || --block->refs)
+        return;
+    for (uint32_t k = 0; k < block->used; k++)
+        tn_object_unref(block->items[k]);
+    tn_free(block);
+}
+
+/* What stands behind the end of the only list is nobody's. */
+static void trim(struct tn_items *block, uint32_t count)
+{
+    while (block->used > count)
+        tn_object_unref(block->items[--block->used]);
+}
+
+/* A block of the list's own, with room for `room` elements; those it counts are there. */
+static bool own_items(tn_object *list, uint32_t room)
+{
+    struct tn_items *old = list->list;
+    const bool sole = old && old->refs == 1;
+    const uint32_t capacity = room < 4 ? 4 : room < UINT32_MAX / 2 ? room * 2 : room;
+    size_t bytes;
+    if (sole)
+        trim(old, list->count);
+    if (sole && old->capacity >= room)
+        return true;
+    if (!tn_size_mul(capacity, sizeof *old->items, &bytes) ||
+        !tn_size_add(bytes, sizeof *old, &bytes))
+        return false;
+    struct tn_items *made = tn_alloc(1, bytes);
+    if (!made)
+        return false;
+    *made = (struct tn_items){ .refs = 1, .used = list->count, .capacity = capacity };
+    for (uint32_t k = 0; k < list->count; k++)
+        made->items[k] = sole ? old->items[k] : tn_object_ref(old->items[k]);
+    if (sole)
+        old->used = 0; /* they moved */
+    items_unref(old);
+    list->list = made;
+    return true;
+}
+
 tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item)
 {
     assert(at >= 0 && at <= list->count);
-    if (!TN_GROW(list)) {
+    struct tn_items *block = list->list;
+    const bool append = block && at == list->count && block->used == list->count &&
+                        block->used < block->capacity;
+    if (list->count == UINT32_MAX || (!append && !own_items(list, list->count + 1))) {
         tn_object_unref(item);
         return tn_raise_memory();
     }
-    memmove(list->items + at + 1, list->items + at,
-            (list->count - (size_t)at) * sizeof *list->items);
-    list->items[at] = item;
-    list->count++;
+    block = list->list;
+    memmove(block->items + at + 1, block->items + at,
+            (list->count - (size_t)at) * sizeof *block->items);
+    block->items[at] = item;
+    block->used = ++list->count;
     return TN_OK;
 }
 
-void tn_object_erase(tn_object *list, int64_t at)
+tn_status tn_object_erase(tn_object *list, int64_t at)
 {
     assert(at >= 0 && at < list->count);
-    tn_object_unref(list->items[at]);
-    list->count--;
-    memmove(list->items + at, list->items + at + 1,
-            (list->count - (size_t)at) * sizeof *list->items);
+    if (at == list->count - 1 && list->list->refs > 1) {
+        list->count--; /* the others still see it */
+        return TN_OK;
+    }
+    if (!own_items(list, list->count))
+        return tn_raise_memory();
+    struct tn_items *block = list->list;
+    tn_object_unref(block->items[at]);
+    block->used = --list->count;
+    memmove(block->items + at, block->items + at + 1,
+            (list->count - (size_t)at) * sizeof *block->items);
+    return TN_OK;
 }
+
+/* ---- references --------------------------------------------------------------------------------- */
 
 tn_object *tn_object_ref(tn_object *object)
 {
@@ -188,10 +255,8 @@ void tn_object_unref(tn_object *object)
 {
     if (!object || --object->refs)
         return;
-    for (uint32_t k = 0; k < object->count; k++)
-        tn_object_unref(object->items[k]);
+    items_unref(object->list);
     tn_object_unref(object->base);
-    tn_free(object->items);
     object->magic = 0;
     tn_free(object);
 }
@@ -213,13 +278,10 @@ tn_status tn_object_own(tn_object *list, tn_object **out)
         return TN_OK;
     }
     TN_TRY(tn_object_list(list->tensor.kind, list->tensor.dtype, &made));
-    for (uint32_t k = 0; k < list->count; k++) {
-        const tn_status status = tn_object_insert(made, k, tn_object_ref(list->items[k]));
-        if (status != TN_OK) {
-            tn_object_unref(made);
-            return status;
-        }
-    }
+    made->list = list->list;
+    made->count = list->count;
+    if (made->list)
+        made->list->refs++;
     tn_object_unref(list);
     *out = made;
     return TN_OK;
@@ -237,7 +299,7 @@ int64_t tn_value_count(const tn_tensor *value)
 const tn_tensor *tn_value_get(const tn_tensor *value, int64_t k)
 {
     return k >= 0 && k < tn_value_count(value)
-               ? &((const tn_object *)value->object)->items[k]->tensor
+               ? &((const tn_object *)value->object)->list->items[k]->tensor
                : NULL;
 }
 

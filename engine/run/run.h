@@ -53,9 +53,9 @@ typedef struct tn_object {
     uint32_t magic, refs;
     tn_tensor tensor; /* dims point into this object; .object is this for sequences and optionals */
     int64_t dims[TN_MAX_RANK];
-    struct tn_object *base;   /* whose memory this shows; NULL: its own, or lent */
-    struct tn_object **items; /* of a sequence; of an optional: at most one */
-    uint32_t count, capacity;
+    struct tn_object *base; /* whose memory this shows; NULL: its own, or lent */
+    struct tn_items *list;  /* of a sequence; of an optional: at most one; NULL: empty */
+    uint32_t count;
 } tn_object;
 #define TN_OBJECT_MAGIC 0x6a626f74u
 
@@ -73,12 +73,13 @@ void tn_copy_elements(uint32_t dtype, void *to, size_t to_index, const void *fro
 tn_status tn_object_list(uint32_t kind, uint32_t dtype,
                          tn_object **out); /* an empty sequence or optional */
 tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item); /* takes the item */
-void tn_object_erase(tn_object *list, int64_t at);
+tn_status tn_object_erase(tn_object *list, int64_t at);
 tn_object *tn_object_ref(tn_object *object);
 void tn_object_unref(tn_object *object);
 /* The object that a tensor given out by us is part of. */
 tn_object *tn_object_of(const tn_tensor *tensor);
-/* A list of its own: the same when nobody else holds it, else a copy. Takes and gives a reference. */
+/* A list of its own: the same when nobody else holds it, else one that shares its elements until
+ * they part. Takes and gives a reference. */
 tn_status tn_object_own(tn_object *list, tn_object **out);
 
 /* ---- session --------------------------------------------------------------------------------------- */

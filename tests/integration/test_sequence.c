@@ -359,6 +359,40 @@ Test(sequence, a_bare_value_is_there)
     }
 }
 
+/* Lists that come from one another share their elements, and must not see each other's changes. */
+Test(sequence, lists_of_one_origin_part)
+{
+    tn_tensor *list = stairs(2);
+    static const int64_t three[] = { 3 }, four[] = { 4 };
+    BOTH_WAYS(
+        r,
+        GRAPH(
+            "'inputs': [" LIST
+            ", " IN("x", "float32", "[3]") ", " IN("z", "float32", "[4]") "], 'outputs': ['a', 'b', 'c', 'd', 'e', 'f'], 'constants': {" INDEX("zero", "[0]") "}, 'nodes': [" NODE(
+                "SequenceInsert", "'l', 'x'",
+                "'a'") ", " NODE("SequenceInsert", "'l', 'z'",
+                                 "'b'") ", " NODE("SequenceErase", "'a'",
+                                                  "'c'") ", " NODE("SequenceInsert", "'c', 'z'",
+                                                                   "'d'") ", " NODE("SequenceInsert",
+                                                                                    "'a', 'z', 'zero'",
+                                                                                    "'e'") ", " NODE("SequenceErase",
+                                                                                                     "'a', 'zero'",
+                                                                                                     "'f'") "]"))
+    {
+        static const int64_t expected[] = { 123, 124, 12, 124, 4123, 23 };
+        OK(tn_context_set_input(r.context, "l", list));
+        set(&r, "x", TN_FLOAT32, 1, three, numbers);
+        set(&r, "z", TN_FLOAT32, 1, four, numbers);
+        for (int turn = 0; turn < 2; turn++) {
+            go(&r);
+            for (size_t k = 0; k < 6; k++)
+                cr_expect_eq(lengths_of(out(&r, k)), expected[k], "list %zu is %d", k,
+                             (int)lengths_of(out(&r, k)));
+        }
+    }
+    tn_value_destroy(list);
+}
+
 Test(sequence, identity_passes_any_kind)
 {
     tn_tensor *list = stairs(2);
