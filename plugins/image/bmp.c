@@ -99,11 +99,21 @@ static uint8_t masked(uint32_t value, uint32_t mask)
     return (uint8_t)(((uint64_t)value * 510 + mask) / (2 * (uint64_t)mask));
 }
 
+static size_t stride_of(const bitmap *b)
+{
+    return ((size_t)b->width * b->bits + 31) / 32 * 4;
+}
+
+/* Whether the file has the rows that its header tells of: asked before there is room for them. */
+static int has_rows(const bitmap *b)
+{
+    return b->width > 0 && b->pixels <= b->out->count &&
+           (b->out->count - b->pixels) / stride_of(b) >= (size_t)b->height;
+}
+
 static tn_status read_rows(const bitmap *b)
 {
-    const size_t stride = ((size_t)b->width * b->bits + 31) / 32 * 4;
-    if (b->pixels > b->out->count || (b->out->count - b->pixels) / stride < (size_t)b->height)
-        return TN_NO_MATCH;
+    const size_t stride = stride_of(b);
     for (int64_t row = 0; row < b->height; row++)
         for (int64_t column = 0; column < b->width; column++) {
             const size_t bit = (size_t)column * b->bits;
@@ -162,6 +172,9 @@ tn_status image_decode_bmp(image *i)
     bitmap b = { .out = i };
     if (!read_header(&b))
         return TN_NO_MATCH;
+    const int runs = b.method == RUNS_OF_8 || b.method == RUNS_OF_4;
+    if (!runs && !has_rows(&b))
+        return TN_NO_MATCH;
     TN_TRY(image_make(i, b.height, b.width));
-    return b.method == RUNS_OF_8 || b.method == RUNS_OF_4 ? read_runs(&b) : read_rows(&b);
+    return runs ? read_runs(&b) : read_rows(&b);
 }

@@ -65,7 +65,9 @@ tn_status image_decode_pnm(image *i)
     const int64_t width = read_number(&r), height = read_number(&r);
     const int64_t most = bits ? 1 : read_number(&r);
     int bit = 0;
-    if (most < 1 || most > 65535)
+    if (most < 1 || most > 65535 || width < 1)
+        return TN_NO_MATCH;
+    if (height > (int64_t)i->count * 8 / width) /* not even a bit for each pixel */
         return TN_NO_MATCH;
     r.at += r.at < r.end; /* one blank before raw samples */
     TN_TRY(image_make(i, height, width));
