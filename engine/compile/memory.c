@@ -109,7 +109,8 @@ static bool same_extents(const tn_type *a, const tn_type *b)
     return a->rank == b->rank && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
-/* A sum in place reads each input once more than it seems when the same value is there twice. */
+/* The same value as another input. A sum in place would add to itself; and a kernel that may write
+ * over what it reads does so before the epilogue's operands are read. */
 static bool reads_twice(const tn_plan_step *step, uint32_t k)
 {
     for (uint32_t j = 0; j < step->input_count; j++)
@@ -136,7 +137,7 @@ static uint32_t take_over(tn_plan *plan, uint32_t s, uint32_t k)
     for (uint32_t j = 0; j < step->problem.input_count; j++) {
         if (alias->input != TN_NONE && alias->input != j)
             continue;
-        if (can_take(plan, s, out, j) &&
+        if (can_take(plan, s, out, j) && !(step->problem.step_count && reads_twice(step, j)) &&
             (alias->input == j || same_extents(plan->values[step->inputs[j]].type, out->type)))
             return j;
     }

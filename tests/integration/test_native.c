@@ -432,6 +432,30 @@ Test(native_elements, pairs_with_every_kind_of_broadcasting)
         }
 }
 
+Test(native_elements, a_value_that_is_also_an_operand_of_the_epilogue_is_not_written_over)
+{
+    static const char *const nodes[] = {
+        "{\"op\": \"Sigmoid\", \"inputs\": [\"t\"], \"outputs\": [\"s\"]}, "
+        "{\"op\": \"Mul\", \"inputs\": [\"t\", \"s\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Conv\", \"inputs\": [\"t\", \"w\"], \"outputs\": [\"s\"]}, "
+        "{\"op\": \"Add\", \"inputs\": [\"s\", \"t\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Softmax\", \"inputs\": [\"t\"], \"outputs\": [\"s\"]}, "
+        "{\"op\": \"Mul\", \"inputs\": [\"s\", \"t\"], \"outputs\": [\"y\"]}",
+    };
+    for (size_t k = 0; k < sizeof nodes / sizeof *nodes; k++) {
+        char json[1024];
+        snprintf(json, sizeof json,
+                 "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": "
+                 "\"float32\", \"shape\": [1, 40, 6, 6]}], \"outputs\": [\"y\"], \"constants\": "
+                 "{\"w\": {\"dtype\": \"float32\", \"shape\": [40, 40, 1, 1], \"random\": "
+                 "{\"distribution\": \"uniform\", \"low\": -1}}}, \"nodes\": [{\"op\": "
+                 "\"MaxPool\", \"inputs\": [\"x\"], \"outputs\": [\"t\"], \"attributes\": "
+                 "{\"kernel_shape\": [1, 1]}}, %s]}",
+                 nodes[k]);
+        check_all(json, 80, "MaxPool");
+    }
+}
+
 Test(native_pool, windows_and_whole_planes)
 {
     check_node("MaxPool", "\"kernel_shape\": [3, 3], \"strides\": [2, 2], \"pads\": [1, 1, 1, 1]",
