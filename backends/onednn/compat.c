@@ -98,8 +98,6 @@ dnnl_status_t onednn_post_sum(dnnl_post_ops_t ops)
 /* 3.x gave functions whose parameters were fixed in 2.x a parameter. */
 static void eltwise_parameters(dnnl_alg_kind_t alg, float *alpha, float *beta)
 {
-    if (alg == dnnl_eltwise_soft_relu)
-        *alpha = 1.0f;
     if (alg == dnnl_eltwise_hardswish) {
         *alpha = 1.0f / 6.0f;
         *beta = 0.5f;

@@ -84,7 +84,6 @@ static const function_row functions[] = {
     { "Elu", dnnl_eltwise_elu, "alpha", 1.0f, 0.0f },
     { "Sigmoid", dnnl_eltwise_logistic, NULL, 0.0f, 0.0f },
     { "Tanh", dnnl_eltwise_tanh, NULL, 0.0f, 0.0f },
-    { "Softplus", dnnl_eltwise_soft_relu, NULL, 1.0f, 0.0f },
     { "HardSwish", dnnl_eltwise_hardswish, NULL, 0.0f, 0.0f },
     { "Mish", dnnl_eltwise_mish, NULL, 0.0f, 0.0f },
     { "Swish", dnnl_eltwise_swish, "alpha", 1.0f, 0.0f },

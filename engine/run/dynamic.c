@@ -73,9 +73,14 @@ static tn_status make_outputs(alone *w, tn_tensor **outputs)
         outputs[k] = tn_pool_alloc(&w->pool, sizeof *outputs[k]);
         if (!outputs[k])
             return tn_raise_memory();
-        *outputs[k] = (tn_tensor){
-            .size = sizeof *outputs[k], .kind = type->kind, .dtype = type->dtype, .rank = -1
-        };
+        /* Extents of 0 for a kernel that looks all the same: it then finds nothing to do. */
+        *outputs[k] = (tn_tensor){ .size = sizeof *outputs[k],
+                                   .kind = type->kind,
+                                   .dtype = type->dtype,
+                                   .rank = -1,
+                                   .dims = tn_pool_alloc(&w->pool, TN_MAX_RANK * sizeof(int64_t)) };
+        if (!outputs[k]->dims)
+            return tn_raise_memory();
     }
     return TN_OK;
 }
