@@ -90,6 +90,12 @@ static bool lies_inside(int file, const char *path, const char *folder)
     return inside;
 }
 
+static bool has_other_names(int file)
+{
+    struct stat info;
+    return !fstat(file, &info) && S_ISREG(info.st_mode) && info.st_nlink > 1;
+}
+
 tn_status tn_file_map_inside(const char *folder, const char *relative, tn_buffer **out)
 {
     if (!*relative || *relative == '/' || climbs(relative))
@@ -103,6 +109,10 @@ tn_status tn_file_map_inside(const char *folder, const char *relative, tn_buffer
         status = raise_system("open", path);
     else if (!lies_inside(file, path, folder))
         status = tn_raise(TN_ERR_IO, "'%s' leads outside the graph's folder", relative);
+    else if (has_other_names(file))
+        status = tn_raise(
+            TN_ERR_IO, "'%s' is a hard link: another name of it may lie outside the graph's folder",
+            relative);
     else
         status = map_open_file(file, path, out);
     if (file >= 0)

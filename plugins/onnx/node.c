@@ -76,7 +76,7 @@ static tn_status read_graphs(reader *r, const place *at, scope *s, const wire_sp
                              .what = single ? "g" : "graphs",
                              .index = single ? NO_INDEX : out->count };
         proto_graph graph;
-        scope inner = { .up = s };
+        scope inner = { .up = s, .depth = s->depth + 1 };
         if (single)
             bytes = *single;
         else
@@ -84,6 +84,8 @@ static tn_status read_graphs(reader *r, const place *at, scope *s, const wire_sp
         if (!bytes.bytes)
             return reader_fail(r, &here, TN_ERR_ATTRIBUTE,
                                "the attribute is a graph, but has none");
+        if (inner.depth > NESTING_LIMIT)
+            return reader_fail(r, &here, TN_ERR_LIMIT, "graphs nest deeper than %d", NESTING_LIMIT);
         TN_TRY(reader_open(r, &here, &proto_graph_message, bytes, &graph));
         TN_TRY(
             reader_settle(r, &here, r->ctx->api->add_region(r->graph, s->region, &inner.region)));
@@ -270,7 +272,18 @@ static tn_status read_node_metadata(reader *r, const place *at, wire_list list, 
     return TN_OK;
 }
 
-/* The type of what a reference will be is said by its function's caller; the file says it, too. */
+/* Whether the function itself says the type of that attribute, by a default. */
+static bool is_typed_parameter(const reader *r, wire_span name)
+{
+    const tn_attribute *parameters;
+    const uint32_t count = r->ctx->api->function_attributes(r->graph, &parameters);
+    for (uint32_t k = 0; k < count; k++)
+        if (parameters[k].type && wire_is(name, parameters[k].name))
+            return true;
+    return false;
+}
+
+/* The type of what a reference will be is its caller's to say; the file says it, too. */
 static tn_status keep_reference_types(reader *r, const place *at, wire_list list, tn_node_id node)
 {
     wire_span bytes;
@@ -278,7 +291,8 @@ static tn_status keep_reference_types(reader *r, const place *at, wire_list list
         proto_attribute a;
         char key[128], number[16];
         TN_TRY(reader_open(r, at, &proto_attribute_message, bytes, &a));
-        if (!a.ref.count || a.type <= 0 || a.type > TN_ATTR_TYPES || a.name.count > 90)
+        if (!a.ref.count || a.type <= 0 || a.type > TN_ATTR_TYPES || a.name.count > 90 ||
+            is_typed_parameter(r, a.ref))
             continue;
         snprintf(key, sizeof key, KEY_REFERENCE "%.*s", (int)a.name.count,
                  (const char *)a.name.bytes);

@@ -14,6 +14,7 @@
 enum {
     NEWEST_IR = 14,
     OLDEST_IR = 3,
+    NESTING_LIMIT = 64,   /* of graphs, as tn_limits has it by default */
     DENSE_LIMIT = 1 << 28 /* bytes that sparse tensors of a model may become */
 };
 
@@ -96,6 +97,7 @@ typedef struct name_entry {
 typedef struct scope {
     const struct scope *up;
     tn_region_id region;
+    uint32_t depth;
     name_entry *entries;
     size_t count, capacity;
 } scope;

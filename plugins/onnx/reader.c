@@ -27,12 +27,15 @@ static void add(line *l, const char *format, ...)
         l->count = sizeof l->text - 1;
 }
 
-static void add_place(line *l, const place *at)
+/* Of a deep place the inner part tells most. */
+static void add_place(line *l, const place *at, int levels)
 {
     if (!at)
         return;
-    if (at->up) {
-        add_place(l, at->up);
+    if (at->up && !levels)
+        add(l, "….");
+    if (at->up && levels) {
+        add_place(l, at->up, levels - 1);
         add(l, ".");
     }
     add(l, "%s", at->what);
@@ -54,7 +57,7 @@ tn_status reader_fail(reader *r, const place *at, tn_status status, const char *
     if (vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
     va_end(args);
-    add_place(&l, at);
+    add_place(&l, at, 8);
     return tn_fail(r->ctx, status, "%s%s%s", l.text, l.count ? ": " : "", text);
 }
 

@@ -83,7 +83,7 @@ static tn_status note_value(writer *w, survey *s, tn_value_id value)
         s->constants = more;
         s->capacity = capacity;
     }
-    s->constants[s->count] = (placed){ view->region, value, s->count, SIZE_MAX };
+    s->constants[s->count] = (placed){ view->region, value, value & (SLOTS - 1), SIZE_MAX };
     s->count++;
     return TN_OK;
 }

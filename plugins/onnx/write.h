@@ -9,7 +9,7 @@
 
 #include "emit.h"
 
-/* A constant and where it is declared, in the order of first use. */
+/* A constant and where it is declared, in the order in which values were made. */
 typedef struct placed {
     tn_region_id region;
     tn_value_id value;
