@@ -51,13 +51,25 @@ static tn_status copy_texts(const tn_text *texts, size_t count, tn_buffer **out)
     return TN_OK;
 }
 
-static tn_status copy_data(const tn_tensor *tensor, size_t bytes, tn_buffer **out)
+/* From a mapping: what was copied leaves memory at once, so that there are never two of a weight. */
+static void move_bytes(char *to, const char *from, size_t bytes, tn_buffer *source)
+{
+    enum { PIECE = 4 << 20 };
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        const size_t count = bytes - at < PIECE ? bytes - at : PIECE;
+        memcpy(to + at, from + at, count);
+        if (source)
+            tn_buffer_forget(source, from + at, count);
+    }
+}
+
+static tn_status copy_data(const tn_tensor *tensor, size_t bytes, tn_buffer *source,
+                           tn_buffer **out)
 {
     if (tensor->dtype == TN_STRING)
         return copy_texts(tensor->data, bytes / sizeof(tn_text), out);
     TN_TRY(tn_buffer_create(bytes, out));
-    if (bytes)
-        memcpy(tn_buffer_bytes(*out), tensor->data, bytes);
+    move_bytes(tn_buffer_bytes(*out), tensor->data, bytes, source);
     return TN_OK;
 }
 
@@ -93,7 +105,7 @@ tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_cons
     if (shared) {
         constant->buffer = tn_buffer_ref(buffer);
     } else { /* also a mapped one that no kernel could read where it lies */
-        tn_status status = copy_data(tensor, bytes, &constant->buffer);
+        tn_status status = copy_data(tensor, bytes, bytes ? buffer : NULL, &constant->buffer);
         if (status != TN_OK) {
             tn_free(counted);
             return status;
