@@ -1,0 +1,20 @@
+/* plugins/recognition/plugin.c: the entry of the plugin `recognition`: passes that find an operator
+ * where it was written out as several.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "recognition.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    TN_TRY(recognize_swish_register(registrar));
+    TN_TRY(recognize_gelu_register(registrar));
+    TN_TRY(recognize_hard_swish_register(registrar));
+    TN_TRY(recognize_hard_sigmoid_register(registrar));
+    TN_TRY(recognize_mish_register(registrar));
+    TN_TRY(recognize_softplus_register(registrar));
+    return recognize_normalization_register(registrar);
+}
+
+TN_PLUGIN(recognition, .version = "1.0", .licence = "MIT",
+          .description = "Passes that find operators written out as several", .load = load);

@@ -1,0 +1,80 @@
+/* plugins/recognition/recognition.h: what the passes of this plugin share: finding an operator that
+ * was written out as several, and putting it in their place.
+ *
+ * A pass starts at the rarest node of its pattern, walks down through only readers and up through
+ * makers, and takes the nodes that it means to replace. At the end nothing may read the inside of
+ * what was taken. Whatever side of a commutative operator an operand is on, it is found.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef RECOGNITION_H
+#define RECOGNITION_H
+
+#include "tenon/kernel.h"
+
+enum { PATTERN_NODES = 24, WHY_BYTES = 400 };
+
+/* What was found so far. */
+typedef struct pattern {
+    tn_rewrite *ctx;
+    const char *wanted; /* the operator, static */
+    tn_node_id root;
+    tn_region_id region;
+    tn_node_id nodes[PATTERN_NODES]; /* taken: to be replaced */
+    uint32_t count;
+    tn_value_id y;       /* what the new node is to make */
+    int32_t scalar_rank; /* highest rank of a scalar that was used */
+    char why[WHY_BYTES];
+} pattern;
+
+/* Begins at a node, which is taken; y is its output. 0: the node has no input or no output. */
+int pattern_begin(pattern *p, tn_rewrite *ctx, tn_node_id root, const char *wanted);
+/* Says why not; answers 0. */
+int pattern_refuse(pattern *p, const char *format, ...) TN_PRINTF(2, 3);
+/* TN_NO_MATCH, with what pattern_refuse said if anything. */
+tn_status pattern_miss(pattern *p);
+
+const tn_node_view *pattern_node(const pattern *p, tn_node_id node);
+const tn_value_view *pattern_value(const pattern *p, tn_value_id value);
+/* Whether a node is the ai.onnx operator `op`. */
+int pattern_is(const pattern *p, tn_node_id node, const char *op);
+/* The node that makes a value, if it stands in the root's region and is an `op`; else TN_NONE. */
+tn_node_id pattern_maker(const pattern *p, tn_value_id value, const char *op);
+/* The only reader of a value, if it is an `op` in the root's region, else TN_NONE; and why, if an
+ * `op` is among the readers. */
+tn_node_id pattern_reader(pattern *p, tn_value_id value, const char *op);
+/* The other input of a node of two; TN_NONE where `value` is neither or both. `first`: whether
+ * `value` is input 0. */
+tn_value_id pattern_other(const pattern *p, tn_node_id node, tn_value_id value, int *first);
+/* A constant of one element that no run replaces. */
+int pattern_scalar(pattern *p, tn_value_id value, double *out);
+/* Equal but for the rounding of the type. */
+int pattern_near(uint32_t dtype, double found, double expected);
+/* Takes a node; 0 when there are too many. Nodes may be taken twice. */
+int pattern_take(pattern *p, tn_node_id node);
+/* Follows y to its only reader `node`, which is taken. */
+int pattern_follow(pattern *p, tn_node_id node);
+/* Multiplies *scale with the constants that y is multiplied with or divided by from here on, as
+ * long as there are such; y moves on. */
+void pattern_follow_scale(pattern *p, double *scale);
+
+/* `value` as c[0] + c[1] x + c[2] x^2 + c[3] x^3; its nodes are taken. 0: it is none. */
+int pattern_polynomial(pattern *p, tn_value_id value, tn_value_id x, double c[4]);
+/* What is left of a value when sums with constants and products with constants are taken off. */
+tn_value_id pattern_leaf(pattern *p, tn_value_id value);
+
+/* A number as the float that an attribute keeps, if that loses nothing that the type has. */
+int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
+
+/* Puts one node in the place of those taken: it makes what reads y. Attributes as for a node. */
+tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
+                          const tn_attribute *attributes, uint32_t attribute_count);
+
+tn_status recognize_gelu_register(tn_registrar *registrar);
+tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
+tn_status recognize_hard_swish_register(tn_registrar *registrar);
+tn_status recognize_mish_register(tn_registrar *registrar);
+tn_status recognize_normalization_register(tn_registrar *registrar);
+tn_status recognize_softplus_register(tn_registrar *registrar);
+tn_status recognize_swish_register(tn_registrar *registrar);
+
+#endif
