@@ -7,6 +7,10 @@
 #include "tenon/kernel.h"
 
 tn_status fold_batch_norm_register(tn_registrar *registrar);
+tn_status fold_pad_register(tn_registrar *registrar);
+tn_status fold_scale_register(tn_registrar *registrar);
+tn_status fold_shift_register(tn_registrar *registrar);
+tn_status fold_transpose_register(tn_registrar *registrar);
 
 /* ---- linear nodes (linear.c) -------------------------------------------------------------- */
 
@@ -28,6 +32,7 @@ typedef struct linear {
     int out_first;      /* a counts output channels */
     int is_matrix;      /* Gemm, MatMul: channels lie on axis 1 only in rank 2 */
     int turned;         /* Gemm with transA: channels of the input are rows of the answer */
+    int any_rank;       /* MatMul of more than matrices: no bias, channels on the last axis */
     int borders;        /* some sums leave inputs out: padding, or a ConvTranspose */
 } linear;
 
@@ -50,5 +55,31 @@ int fusion_is_single(tn_rewrite *ctx, tn_value_id value, tn_node_id reader, cons
 /* Adds a constant named "name/by", or as the graph likes where that is taken. */
 tn_status fusion_add_constant(tn_rewrite *ctx, tn_region_id region, const tn_tensor *tensor,
                               const char *name, const char *by, tn_value_id *out);
+
+/* ---- maps of channels (affine.c) ------------------------------------------------------------- */
+
+/* A node that is y = factor*x + shift for each channel. */
+typedef struct affine affine;
+struct affine {
+    tn_node_id id;
+    const char *what;       /* the operator, static */
+    const char *not_finite; /* what to say then, static */
+    char name[96];
+    tn_value_id x, y;
+    int64_t channels;
+    double *factor, *shift; /* [channels]; freed by affine_fold */
+    char why[WHY_BYTES];
+    /* Fills channels, factor and shift, given the linear node that it is to go into. */
+    tn_status (*read)(tn_rewrite *ctx, affine *map, const linear *partner, int before);
+};
+
+/* Why not; answers TN_NO_MATCH. */
+tn_status affine_refuse(affine *map, const char *format, ...) TN_PRINTF(2, 3);
+tn_status affine_allocate(tn_rewrite *ctx, affine *map, int64_t channels);
+/* Folds it into the linear node that makes x, else into the one that reads y. */
+tn_status affine_fold(tn_rewrite *ctx, affine *map);
+
+/* The match of fold_scale and fold_shift: a node of two inputs, one of them constant. */
+tn_status affine_match_binary(tn_rewrite *ctx, tn_node_id node);
 
 #endif

@@ -134,10 +134,11 @@ static tn_status read_matmul(tn_rewrite *ctx, const tn_node_view *view, linear *
                              char why[WHY_BYTES])
 {
     const tn_value_view *a = ctx->api->value(ctx->graph, view->inputs[0]);
-    if (out->weights->rank != 2 || a->type->rank != 2) {
+    if (out->weights->rank != 2 || a->type->rank < 2) {
         snprintf(why, WHY_BYTES, "MatMul's inputs are not both known to be matrices");
         return TN_NO_MATCH;
     }
+    out->any_rank = a->type->rank != 2;
     out->is_matrix = 1;
     out->outs = out->b;
     out->ins = out->a;

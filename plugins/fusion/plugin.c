@@ -6,7 +6,11 @@
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
-    return fold_batch_norm_register(registrar);
+    TN_TRY(fold_batch_norm_register(registrar));
+    TN_TRY(fold_scale_register(registrar));
+    TN_TRY(fold_shift_register(registrar));
+    TN_TRY(fold_pad_register(registrar));
+    return fold_transpose_register(registrar);
 }
 
 TN_PLUGIN(fusion, .version = "1.0", .licence = "MIT",
