@@ -192,13 +192,19 @@ static void set_input(tn_graph *graph, tn_node *node, uint32_t k, tn_value_id va
     add_node_use(graph, node, k); /* room was made */
 }
 
+static tn_status touch_changed(tn_graph *graph, tn_node *node)
+{
+    node->changed_in = graph->open ? graph->transaction : 0;
+    return tn_touch(graph, node);
+}
+
 tn_status tn_change_input(tn_graph *graph, tn_node *node, uint32_t k, tn_value_id value)
 {
     const tn_value_id old = node->inputs[k];
     if (old == value)
         return TN_OK;
     TN_TRY(ready(graph));
-    TN_TRY(tn_touch(graph, node));
+    TN_TRY(touch_changed(graph, node));
     TN_TRY(touch_producer(graph, value));
     if (value != TN_NONE && !TN_GROW(&tn_value_of(graph, value)->uses))
         return tn_raise_memory();
@@ -211,7 +217,7 @@ tn_status tn_change_append_input(tn_graph *graph, tn_node *node, tn_value_id val
 {
     const uint32_t k = node->view.input_count;
     TN_TRY(ready(graph));
-    TN_TRY(tn_touch(graph, node));
+    TN_TRY(touch_changed(graph, node));
     TN_TRY(touch_producer(graph, value));
     if (k == node->input_capacity) {
         const uint32_t wanted = k < 4 ? 8 : k * 2;
@@ -243,7 +249,7 @@ tn_status tn_change_attributes(tn_graph *graph, tn_node *node, tn_attribute_list
 {
     tn_status status = ready(graph);
     if (status == TN_OK)
-        status = tn_touch(graph, node);
+        status = touch_changed(graph, node);
     if (status != TN_OK) {
         tn_attribute_list_destroy(list);
         return status;
@@ -258,7 +264,7 @@ tn_status tn_change_operator(tn_graph *graph, tn_node *node, const char *domain,
                              const char *overload)
 {
     TN_TRY(ready(graph));
-    TN_TRY(tn_touch(graph, node));
+    TN_TRY(touch_changed(graph, node));
     tn_node_view *view = &node->view;
     tn_journal_add(graph, &(tn_record){ RECORD_OPERATOR, .object = node, .old = view->domain,
                                         .old_too = view->op, .old_three = view->overload });

@@ -25,10 +25,11 @@ tn_status tn_graph_set_input(tn_graph *graph, tn_node_id id, uint32_t input, tn_
 
 /* ---- replacement ------------------------------------------------------------------------- */
 
+/* Names may hold blanks: a list of them has one on each line. */
 static bool has_name(const char *names, const char *name, size_t count)
 {
-    for (const char *at = names; *at; at += strcspn(at, " "), at += *at == ' ')
-        if (strcspn(at, " ") == count && !memcmp(at, name, count))
+    for (const char *at = names; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strcspn(at, "\n") == count && !memcmp(at, name, count))
             return true;
     return false;
 }
@@ -37,12 +38,12 @@ tn_status tn_join_names(tn_graph *graph, const char *names, const char *more, co
 {
     tn_builder text = { 0 };
     tn_add(&text, "%s", names);
-    for (const char *at = more; *at; at += strcspn(at, " "), at += *at == ' ') {
-        const size_t count = strcspn(at, " ");
+    for (const char *at = more; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        const size_t count = strcspn(at, "\n");
         if (text.count > TRACE_BYTES || has_name(tn_builder_text(&text), at, count))
             continue;
         if (text.count)
-            tn_add(&text, " ");
+            tn_add(&text, "\n");
         tn_add_bytes(&text, at, count);
     }
     tn_status status = text.failed ? tn_raise_memory()
@@ -51,15 +52,22 @@ tn_status tn_join_names(tn_graph *graph, const char *names, const char *more, co
     return status;
 }
 
-/* A node that a rewrite made stands for those whose outputs it takes over. */
+/* A node that a rewrite made, or gave other inputs or attributes, stands for those whose outputs it
+ * takes over. One that it left as it was only has more readers. */
 static tn_status record_trace(tn_graph *graph, const tn_value *old, const tn_value *now)
 {
     const tn_node *from = tn_find_node(graph, old->view.producer);
     tn_node *to = tn_find_node(graph, now->view.producer);
     const char *trace;
-    if (!from || !to || from == to || !graph->open || to->made_in != graph->transaction)
+    if (!from || !to || from == to || !graph->open)
         return TN_OK;
-    TN_TRY(tn_join_names(graph, to->trace, tn_trace_of(from), &trace));
+    if (to->made_in == graph->transaction)
+        trace = to->trace;
+    else if (to->changed_in == graph->transaction)
+        trace = tn_trace_of(to);
+    else
+        return TN_OK;
+    TN_TRY(tn_join_names(graph, trace, tn_trace_of(from), &trace));
     return trace == to->trace ? TN_OK : tn_change_trace(graph, to, trace);
 }
 
@@ -77,6 +85,15 @@ static tn_status replace_all(tn_graph *graph, tn_value *old, tn_value *now)
         TN_TRY(tn_change_region_output(graph, use.owner, use.index, now));
     }
     return record_trace(graph, old, now);
+}
+
+tn_status tn_graph_set_trace(tn_graph *graph, tn_node_id id, const char *names)
+{
+    tn_node *node;
+    TN_TRY(tn_need_node(graph, id, &node));
+    TN_TRY(tn_join_names(graph, "", names, &names));
+    uint32_t mark = tn_edit_begin(graph);
+    return tn_edit_end(graph, mark, tn_change_trace(graph, node, names));
 }
 
 tn_status tn_graph_replace(tn_graph *graph, tn_value_id old_id, tn_value_id new_id)

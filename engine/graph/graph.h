@@ -66,8 +66,18 @@ tn_constant *tn_graph_constant(const tn_graph *graph, tn_value_id value); /* NUL
  * next edit. */
 tn_status tn_graph_captures(tn_graph *graph, tn_node_id node, const tn_value_id **out,
                             uint32_t *count);
-/* "user's nodes" this one comes from: names joined by a space; "" when it is the user's own. */
+/* The user's nodes that this one comes from, through all passes: names, one to a line; "" when it is
+ * the user's own. */
 const char *tn_graph_trace(const tn_graph *graph, tn_node_id node);
+tn_status tn_graph_set_trace(tn_graph *graph, tn_node_id node, const char *names);
+/* The next of a trace's names: its first byte, and how many; false after the last. */
+static inline bool tn_trace_next(const char **rest, const char **name, size_t *count)
+{
+    *name = *rest;
+    *count = strcspn(*rest, "\n");
+    *rest += *count + ((*rest)[*count] != 0);
+    return *count > 0;
+}
 /* Whether a caller of this function must give its attribute k. */
 bool tn_graph_function_attribute_required(const tn_graph *function, uint32_t k);
 

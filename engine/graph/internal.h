@@ -144,7 +144,7 @@ typedef struct tn_node {
     uint32_t old_version;
     uint32_t saved_in; /* transaction; see graph->transaction */
     tn_node_id next_saved;
-    uint32_t made_in, touched_in; /* transactions */
+    uint32_t made_in, touched_in, changed_in; /* transactions */
     struct {
         tn_value_id *items;
         uint32_t count, capacity;
@@ -404,9 +404,9 @@ tn_status tn_erase_node(tn_graph *graph, tn_node *node); /* with outputs and bod
 tn_status tn_erase_region(tn_graph *graph, tn_region_id region);
 /* The graph attributes in `list` name regions that wait for an owner: `node` becomes it. */
 tn_status tn_claim_regions(tn_graph *graph, tn_node *node, const tn_attribute *attribute);
-/* Where a node comes from: joins lists of names, each name once; interned. */
+/* Where a node comes from: joins lists of names, one to a line, each once; interned. */
 tn_status tn_join_names(tn_graph *graph, const char *names, const char *more, const char **out);
-/* What to write as the trace of something that comes from this node. */
+/* What to write as the trace of something that comes from this node: names, each on a line. */
 static inline const char *tn_trace_of(const tn_node *node)
 {
     return *node->trace ? node->trace : node->view.name;

@@ -143,6 +143,8 @@ static void add_bodies(const tn_graph *graph, tn_builder *out, const tn_node *no
 static void add_node(const tn_graph *graph, tn_builder *out, const tn_node *node, uint32_t depth)
 {
     const tn_node_view *view = &node->view;
+    const char *rest = node->trace, *name;
+    size_t count;
     indent(out, depth);
     for (uint32_t k = 0; k < view->output_count; k++) {
         tn_add(out, k ? ", " : "");
@@ -160,8 +162,10 @@ static void add_node(const tn_graph *graph, tn_builder *out, const tn_node *node
     for (uint32_t k = 0; k < view->attribute_count; k++)
         if (!node->attributes->slots[k].is_default)
             add_attribute(graph, out, &view->attributes[k]);
-    if (*node->trace)
-        tn_add(out, " <- %s", node->trace);
+    while (tn_trace_next(&rest, &name, &count)) {
+        tn_add(out, "%s", name == node->trace ? " <- " : " ");
+        tn_add_bytes(out, name, count);
+    }
     tn_add(out, "\n");
     add_bodies(graph, out, node, depth + 1);
 }

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { NAME, OP, DOMAIN, OVERLOAD, INPUTS, OUTPUTS, ATTRIBUTES, DOC, METADATA, NODE_KEYS };
+enum { NAME, OP, DOMAIN, OVERLOAD, INPUTS, OUTPUTS, ATTRIBUTES, DOC, METADATA, TRACE, NODE_KEYS };
 static const tn_key node_keys[NODE_KEYS] = {
     { "name", TN_J_STRING, false, "a name" },
     { "op", TN_J_STRING, true, "the operator's name, such as \"Conv\"" },
@@ -16,6 +16,7 @@ static const tn_key node_keys[NODE_KEYS] = {
     { "attributes", TN_J_OBJECT, false, "an object such as {\"axis\": 1}" },
     { "doc", TN_J_STRING, false, "a text" },
     { "metadata", TN_J_OBJECT, false, "an object of texts" },
+    { "trace", TN_J_ARRAY, false, "a list of names of nodes" },
 };
 
 static const char *text_of(const json_t *value)
@@ -125,6 +126,33 @@ static tn_status read_attributes(tn_reader *r, const tn_place *at, const tn_scop
     return TN_OK;
 }
 
+/* The names, one to a line, as the graph keeps them. Such nodes need not be there any more. */
+static void read_trace(tn_reader *r, const tn_place *at, const json_t *list, tn_builder *out)
+{
+    for (size_t k = 0; k < json_array_size(list); k++) {
+        const json_t *name = json_array_get(list, k);
+        const tn_place here = { .up = at, .index = k };
+        if (!json_is_string(name) || !json_string_length(name) ||
+            strchr(json_string_value(name), '\n'))
+            tn_json_complain(r, &here, TN_ERR_FORMAT, "",
+                             "trace %zu is %s: expected the name of a node", k,
+                             tn_json_found(r, name));
+        else
+            tn_add(out, "%s%s", out->count ? "\n" : "", json_string_value(name));
+    }
+}
+
+static tn_status keep_trace(tn_reader *r, const tn_scope *scope, tn_node_id node, tn_builder *trace)
+{
+    tn_status status = TN_OK;
+    if (trace->failed)
+        status = tn_raise_memory();
+    else if (r->errors == 0 && node != TN_NONE && trace->count)
+        status = tn_graph_set_trace(scope->graph, node, tn_builder_text(trace));
+    tn_builder_fini(trace);
+    return status;
+}
+
 static tn_status add_node(tn_reader *r, const tn_place *at, const tn_scope *scope,
                           tn_node_desc *desc, tn_node_id *out)
 {
@@ -158,7 +186,8 @@ static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *
     const tn_place at_inputs = { .up = at, .key = "inputs" },
                    at_outputs = { .up = at, .key = "outputs" };
     const tn_place at_attributes = { .up = at, .key = "attributes" },
-                   at_metadata = { .up = at, .key = "metadata" };
+                   at_metadata = { .up = at, .key = "metadata" },
+                   at_trace = { .up = at, .key = "trace" };
     const tn_place at_op = { .up = at, .key = "op" };
     const char *domain = strcmp(text_of(m[DOMAIN]), "ai.onnx") == 0 ? "" : text_of(m[DOMAIN]);
     tn_node_desc desc = { .size = sizeof desc,
@@ -184,7 +213,12 @@ static tn_status read_members(tn_reader *r, const tn_place *at, const tn_scope *
     TN_TRY(read_attributes(r, &at_attributes, scope, m[ATTRIBUTES], &o, &desc));
     TN_TRY(tn_json_metadata(r, &at_metadata, m[METADATA], NULL, TN_NONE)); /* checked … */
     tn_node_id node = TN_NONE;
-    TN_TRY(add_node(r, at, scope, &desc, &node));
+    tn_builder trace = { 0 };
+    read_trace(r, &at_trace, m[TRACE], &trace);
+    const tn_status status = add_node(r, at, scope, &desc, &node);
+    const tn_status kept = keep_trace(r, scope, node, &trace);
+    if (status != TN_OK || kept != TN_OK)
+        return status != TN_OK ? status : kept;
     return node == TN_NONE ? TN_OK /* … and kept */
                            : tn_json_metadata(r, &at_metadata, m[METADATA], scope->graph, node);
 }

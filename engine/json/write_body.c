@@ -180,6 +180,20 @@ static void write_node_metadata(tn_writer *w, tn_node_id id)
         tn_add(&w->out, "}");
 }
 
+static void write_trace(tn_writer *w, tn_node_id id)
+{
+    const char *rest = tn_graph_trace(w->graph, id), *name;
+    size_t count;
+    const bool any = *rest != 0;
+    for (bool first = true; tn_trace_next(&rest, &name, &count); first = false) {
+        const char *copy = tn_pool_text(&w->pool, name, count);
+        tn_add(&w->out, "%s", first ? ", \"trace\": [" : ", ");
+        tn_write_name(w, copy ? copy : "", "a name in a trace");
+    }
+    if (any)
+        tn_add(&w->out, "]");
+}
+
 static void write_node(tn_writer *w, tn_node_id id)
 {
     const tn_node_view *node = tn_graph_node(w->graph, id);
@@ -204,6 +218,7 @@ static void write_node(tn_writer *w, tn_node_id id)
     tn_add(&w->out, "%s", first ? "" : "}");
     write_member(w, "doc", tn_graph_node_doc(w->graph, id));
     write_node_metadata(w, id);
+    write_trace(w, id);
     tn_add(&w->out, "}");
 }
 

@@ -103,6 +103,46 @@ static tn_status unknown_format(const char *name, const char *path, tn_diagnosti
                                                       .message = text });
 }
 
+/* Formats without a place for traces carry them as metadata of the node. */
+static const char trace_key[] = "tenon.trace";
+
+static tn_status trace_from_metadata(tn_graph *graph)
+{
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        const char *key, *text;
+        for (uint32_t k = 0;
+             node != TN_NONE && (key = tn_graph_node_metadata(graph, node, k, &text)); k++)
+            if (strcmp(key, trace_key) == 0)
+                TN_TRY(tn_graph_set_trace(graph, node, text));
+    }
+    return TN_OK;
+}
+
+static tn_status trace_to_metadata(tn_graph *graph)
+{
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        const char *trace = node == TN_NONE ? "" : tn_graph_trace(graph, node);
+        if (*trace)
+            TN_TRY(tn_graph_set_node_metadata(graph, node, trace_key, trace));
+    }
+    return TN_OK;
+}
+
+static tn_status read_format(const tn_format *format, const char *path, tn_buffer *buffer,
+                             tn_diagnostics *diagnostics, tn_graph **out)
+{
+    tn_graph *graph;
+    TN_TRY(tn_format_read(format, path, buffer, diagnostics, &graph));
+    const tn_status status = trace_from_metadata(graph);
+    if (status == TN_OK)
+        *out = graph;
+    else
+        tn_graph_destroy(graph);
+    return status;
+}
+
 static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *buffer,
                             const tn_model_options *options, tn_diagnostics *diagnostics,
                             tn_graph **out)
@@ -116,7 +156,7 @@ static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *bu
     const tn_format *format = tn_registry_format(runtime->registry, name, path, bytes, count);
     if (!format || !format->def.read)
         return unknown_format(name, path, diagnostics);
-    return tn_format_read(format, path, buffer, diagnostics, out);
+    return read_format(format, path, buffer, diagnostics, out);
 }
 
 static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer,
@@ -193,7 +233,8 @@ static void type_outputs(tn_registry *registry, tn_graph *graph)
     tn_graph_destroy(copy);
 }
 
-/* A format gets a graph of its own, checked, in an order in which makers stand first. */
+/* A format gets a graph of its own, checked, in an order in which makers stand first, and with
+ * traces as metadata. */
 static tn_status write_by_format(tn_runtime *runtime, const tn_format *format,
                                  const tn_graph *graph, const char *path,
                                  tn_diagnostics *diagnostics)
@@ -201,6 +242,8 @@ static tn_status write_by_format(tn_runtime *runtime, const tn_format *format,
     tn_graph *copy;
     TN_TRY(tn_graph_clone(graph, &copy));
     tn_status status = tn_graph_verify(copy, diagnostics);
+    if (status == TN_OK)
+        status = trace_to_metadata(copy);
     if (status == TN_OK) {
         type_outputs(runtime->registry, copy);
         status = tn_format_write(format, path, copy, diagnostics);
