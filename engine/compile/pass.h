@@ -4,6 +4,7 @@
  * pass_select.c  the table of passes, in order, and which are switched on
  * pass_drive.c   one pass over all nodes: the worklist, one transaction a rewrite
  * pass_order.c   that a rewrite closes no cycle, without a look at the whole graph
+ * pass_watch.c   what happens around one sweep when it is asked for: dumps, and checks of answers
  * pass_log.c     notes, and the log as text
  * pass_dead.c, pass_identity.c, pass_fold.c, pass_duplicates.c: the core's passes
  *
@@ -44,6 +45,7 @@ typedef struct tn_pass_row {
     const tn_pass_hooks *hooks; /* NULL: a plugin's */
     bool enabled;
     bool ran;
+    bool dumped;
     uint64_t seen;      /* edits of the graph when its last sweep began */
     tn_node_id *barred; /* by slot: nodes on which it broke; NULL: none */
     uint32_t barred_count;
@@ -65,12 +67,16 @@ struct tn_manager {
     tn_pass_log *log;
     tn_pass_row *rows;
     uint32_t row_count;
-    tn_pass_row *row; /* the one that runs */
-    uint64_t edits;   /* rewrites committed so far */
-    uint64_t budget;  /* rewrites left */
-    bool exhausted;   /* the budget is spent: nothing more is tried */
-    bool quiet;       /* set by a core pass: its rewrite changes nothing that inference reads */
-    void *state;      /* of the running core pass, between begin and end */
+    tn_pass_row *row;  /* the one that runs */
+    uint64_t edits;    /* rewrites committed so far */
+    uint64_t budget;   /* rewrites left */
+    bool exhausted;    /* the budget is spent: nothing more is tried */
+    const char *root;  /* the name of the node at which the last rewrite began; the graph's */
+    char dump[128];    /* the pass after which the graph is printed */
+    uint64_t watch_ns; /* spent on dumps and checks */
+    bool verify;       /* each sweep is checked by running the graph */
+    bool quiet;        /* set by a core pass: its rewrite changes nothing that inference reads */
+    void *state;       /* of the running core pass, between begin and end */
 
     /* The worklist: nodes of now, and those that come after them. */
     tn_node_list now, next, near, touched;
@@ -97,6 +103,14 @@ tn_status tn_pass_rows(tn_manager *manager);
 
 /* One pass over all nodes, until none of them matches any more. */
 tn_status tn_pass_sweep(tn_manager *manager, tn_pass_row *row);
+/* Nanoseconds of the monotonic clock. */
+uint64_t tn_pass_now(void);
+/* The same, with what the selection asks to be done around it. */
+tn_status tn_pass_watched(tn_manager *manager, tn_pass_row *row);
+/* One sweep of row `k` alone, on a graph of its own, that stops after `rewrites`. *root (may be
+ * NULL): tn_manager.root, for as long as the graph. */
+tn_status tn_pass_replay(const tn_manager *manager, uint32_t k, tn_graph *graph, uint64_t rewrites,
+                         const char **root);
 /* Ends a transaction in which a hook of a core pass changed constants only; counts it. */
 void tn_pass_commit(tn_manager *manager);
 

@@ -357,6 +357,7 @@ static tn_status try_node(tn_manager *m, tn_rewrite_frame *frame, tn_node_id nod
     tn_status status;
     if (m->row->plugin)
         default_note(m, node, note, sizeof note);
+    const char *root = tn_graph_node(m->graph, node)->name; /* lives as long as the graph */
     TN_TRY(remember_near(m, node));
     TN_TRY(tn_graph_begin(m->graph));
     tn_frame_reset(&frame->frame);
@@ -365,7 +366,11 @@ static tn_status try_node(tn_manager *m, tn_rewrite_frame *frame, tn_node_id nod
     status = m->row->def.match(&frame->ctx, node);
     if (status == TN_OK && !frame->frame.message[0])
         snprintf(frame->frame.message, sizeof frame->frame.message, "%s", note);
-    return conclude(m, &frame->frame, node, status, nodes);
+    const uint32_t fired = m->log->records[m->row - m->rows].fired;
+    status = conclude(m, &frame->frame, node, status, nodes);
+    if (m->log->records[m->row - m->rows].fired != fired)
+        m->root = root;
+    return status;
 }
 
 /* ---- one sweep --------------------------------------------------------------------------- */

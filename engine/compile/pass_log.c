@@ -42,6 +42,7 @@ void tn_pass_log_fini(tn_pass_log *log)
         tn_free(log->notes[k].text);
     tn_free(log->notes);
     tn_free(log->records);
+    tn_builder_fini(&log->dump);
     memset(log, 0, sizeof *log);
 }
 
@@ -52,9 +53,11 @@ static void print_record(const tn_pass_record *record, tn_builder *out)
         tn_add(out, "  %-20s off\n", record->name);
         return;
     }
-    tn_add(out, "  %-20s %-11s %5" PRIu32 " times  %6" PRIu64 " -> %-6" PRIu64 " nodes  %8.3f ms\n",
+    tn_add(out,
+           "  %-20s %-11s %5" PRIu32 " times  %6" PRIu64 " -> %-6" PRIu64 " nodes  %8.3f ms%s\n",
            record->name, exactness[record->exactness < TN_COUNT(exactness) ? record->exactness : 2],
-           record->fired, record->nodes_before, record->nodes_after, (double)record->ns / 1e6);
+           record->fired, record->nodes_before, record->nodes_after, (double)record->ns / 1e6,
+           record->checked ? "  verified" : "");
 }
 
 void tn_pass_log_print(const tn_pass_log *log, tn_builder *out)

@@ -142,18 +142,44 @@ static tn_status unknown(tn_manager *manager, const char *name)
     return complain(manager, TN_ERR_NAME, text, suggestion);
 }
 
+/* What chooses no pass. "NAME=EXTENTS" is for whoever runs the graph; here it only passes by. */
+static bool is_other(tn_manager *manager, const char *word, tn_status *status)
+{
+    *status = TN_OK;
+    if (strncmp(word, "dump=", 5) == 0) {
+        snprintf(manager->dump, sizeof manager->dump, "%s", word + 5);
+        if (!find(manager, manager->dump))
+            *status = unknown(manager, manager->dump);
+        return true;
+    }
+    if (strcmp(word, "verify") == 0 || strncmp(word, "verify=", 7) == 0)
+        manager->verify = true;
+    else if (!strchr(word, '=') && strcmp(word, "standard") != 0)
+        return false;
+    return true;
+}
+
+static tn_status no_sign(tn_manager *manager, const char *item)
+{
+    static const char *const levels[] = { "none", "safe", "all", "verify", "standard" };
+    const char *near = tn_nearest(item, levels, TN_COUNT(levels));
+    char text[256], suggestion[64] = "";
+    snprintf(text, sizeof text,
+             "passes: '%.60s' has no sign: write '+%.40s' or '-%.40s', or one of none, safe, all",
+             item, item, item);
+    if (near)
+        snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
+    return complain(manager, TN_ERR_ARGUMENT, text, suggestion);
+}
+
 static tn_status switch_one(tn_manager *manager, const char *item)
 {
     bool found = false;
     if (*item != '+' && *item != '-') {
-        char text[256];
-        if (set_all(manager, item))
-            return TN_OK;
-        snprintf(
-            text, sizeof text,
-            "passes: '%.60s' has no sign: write '+%.40s' or '-%.40s', or one of none, safe, all",
-            item, item, item);
-        return complain(manager, TN_ERR_ARGUMENT, text, "");
+        tn_status status = TN_OK;
+        if (set_all(manager, item) || is_other(manager, item, &status))
+            return status;
+        return no_sign(manager, item);
     }
     for (uint32_t k = 0; k < manager->row_count; k++)
         if (tn_glob(item + 1, manager->rows[k].def.name)) {
@@ -176,6 +202,19 @@ tn_status tn_pass_rows(tn_manager *manager)
             first = status;
     }
     return first;
+}
+
+bool tn_passes_word(const char *selection, const char *word, char *value, size_t bytes)
+{
+    const size_t length = strlen(word);
+    char item[256];
+    while (selection && tn_list_next(&selection, ',', item, sizeof item))
+        if (strncmp(item, word, length) == 0 && (!item[length] || item[length] == '=')) {
+            if (bytes)
+                snprintf(value, bytes, "%s", item + length + (item[length] == '='));
+            return true;
+        }
+    return false;
 }
 
 const tn_pass_def *tn_core_passes(uint32_t *count)

@@ -16,7 +16,7 @@
 
 enum { MAX_ROUNDS = 32, REWRITES_PER_NODE = 64 };
 
-static uint64_t now_ns(void)
+uint64_t tn_pass_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -41,16 +41,15 @@ static tn_status open_records(tn_manager *m)
 static tn_status run_row(tn_manager *m, tn_pass_row *row)
 {
     tn_pass_record *record = &m->log->records[row - m->rows];
-    const uint64_t before = tn_graph_node_count(m->graph), start = now_ns();
+    const uint64_t before = tn_graph_node_count(m->graph);
     tn_status status;
     if (!row->ran)
         record->nodes_before = record->nodes_after = before;
     row->ran = true;
     row->seen = m->edits;
-    status = tn_pass_sweep(m, row);
+    status = tn_pass_watched(m, row);
     record->nodes_after += tn_graph_node_count(m->graph);
     record->nodes_after -= before;
-    record->ns += now_ns() - start;
     return status;
 }
 
@@ -66,18 +65,6 @@ static tn_status run_rounds(tn_manager *m)
                 TN_TRY(run_row(m, row));
         }
     }
-    return TN_OK;
-}
-
-/* Near misses as they stand at the end, for nodes that are still there. */
-static tn_status note_misses(tn_manager *m)
-{
-    for (uint32_t k = 0; k < m->row_count; k++)
-        for (uint32_t n = 0; n < m->rows[k].misses.count; n++) {
-            const tn_near_miss *miss = &m->rows[k].misses.items[n];
-            if (miss->text && tn_graph_node(m->graph, miss->node))
-                TN_TRY(tn_pass_note_add(m, k, false, miss->text));
-        }
     return TN_OK;
 }
 
@@ -99,6 +86,35 @@ static void manager_fini(tn_manager *m)
     tn_pass_order_fini(m);
 }
 
+tn_status tn_pass_replay(const tn_manager *m, uint32_t k, tn_graph *graph, uint64_t rewrites,
+                         const char **root)
+{
+    tn_pass_log log = { 0 };
+    tn_manager again = { .graph = graph, .options = m->options, .log = &log, .budget = rewrites };
+    tn_status status = tn_pass_rows(&again);
+    if (status == TN_OK)
+        status = open_records(&again);
+    if (status == TN_OK)
+        status = tn_pass_sweep(&again, &again.rows[k]);
+    if (root)
+        *root = again.root ? again.root : "";
+    manager_fini(&again);
+    tn_pass_log_fini(&log);
+    return status;
+}
+
+/* Near misses as they stand at the end, for nodes that are still there. */
+static tn_status note_misses(tn_manager *m)
+{
+    for (uint32_t k = 0; k < m->row_count; k++)
+        for (uint32_t n = 0; n < m->rows[k].misses.count; n++) {
+            const tn_near_miss *miss = &m->rows[k].misses.items[n];
+            if (miss->text && tn_graph_node(m->graph, miss->node))
+                TN_TRY(tn_pass_note_add(m, k, false, miss->text));
+        }
+    return TN_OK;
+}
+
 static tn_status run(tn_manager *m)
 {
     TN_TRY(tn_pass_rows(m));
@@ -114,13 +130,13 @@ tn_status tn_passes_run(tn_graph *graph, const tn_passes_options *options,
     tn_manager manager = {
         .graph = graph, .options = options, .diagnostics = diagnostics, .log = log
     };
-    const uint64_t start = now_ns();
+    const uint64_t start = tn_pass_now();
     tn_status status;
     memset(log, 0, sizeof *log);
     log->nodes_before = tn_graph_node_count(graph);
     status = run(&manager);
     log->nodes_after = tn_graph_node_count(graph);
-    log->ns = now_ns() - start;
+    log->ns = tn_pass_now() - start - manager.watch_ns;
     manager_fini(&manager);
     return status;
 }

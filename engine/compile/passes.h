@@ -15,13 +15,23 @@
 typedef tn_status (*tn_evaluate_fn)(void *user, const tn_graph *graph, tn_node_id node,
                                     const tn_tensor *const *inputs, tn_constant **outputs);
 
+/* Whether two graphs compute the same, as closely as `exactness` promises; run/ brings it, since it
+ * runs them. False: *why says where they differ; it belongs to the caller, by tn_free. */
+typedef tn_status (*tn_check_fn)(void *user, const tn_graph *before, const tn_graph *after,
+                                 uint32_t exactness, bool *same, char **why);
+
 typedef struct tn_passes_options {
     tn_registry *registry;
-    const char *selection; /* "none", or "+name,-name" on the default set; NULL: default */
+    /* NULL: the default. Words, each on top of the ones before it: none, safe (the default), all;
+     * +name, -name, with * and ?. And words that choose no pass: verify, dump=PASS, standard,
+     * NAME=EXTENTS (docs/passes.md). */
+    const char *selection;
     uint32_t math;
     tn_limits limits;
     tn_evaluate_fn evaluate; /* NULL: nothing is folded */
     void *user;
+    tn_check_fn check; /* for the word "verify"; NULL: nothing is checked */
+    void *check_user;
 } tn_passes_options;
 
 /* What happened: one line a fact. */
@@ -37,6 +47,7 @@ typedef struct tn_pass_record {
     bool enabled;
     uint32_t fired;
     uint64_t nodes_before, nodes_after, ns;
+    uint32_t checked; /* sweeps that were run before and after, and were the same */
 } tn_pass_record;
 typedef struct tn_pass_log {
     tn_pass_record *records;
@@ -44,7 +55,11 @@ typedef struct tn_pass_log {
     tn_pass_note *notes; /* at most 1000, then only counted */
     uint32_t note_count, note_capacity, note_total;
     uint64_t nodes_before, nodes_after, ns;
+    tn_builder dump; /* the graph after the pass that "dump=" names */
 } tn_pass_log;
+
+/* Whether a selection has the word, alone or as "word=value"; the value, or "", goes to `value`. */
+bool tn_passes_word(const char *selection, const char *word, char *value, size_t bytes);
 
 /* Unknown names in the selection are an error (TN_ERR_NAME, with the nearest). The log is the
  * caller's also after an error. */

@@ -4,6 +4,7 @@
  *     runtime.c     a set of plugins; the host table is put together here
  *     model.c       reading and writing by format
  *     session.c     a model compiled for backends and options
+ *     check.c       whether a pass left the answers as they were (check.h)
  *     intern.c      constants that passes make, shared by a model's sessions
  *     plan_table.c  plans by input signature: single flight, least recently used goes first
  *     context.c     inputs, runs, outputs

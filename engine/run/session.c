@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "engine/json/json.h"
+#include "engine/run/check.h"
 #include "engine/run/run.h"
 
 #include <omp.h>
@@ -179,13 +180,56 @@ static bool offers(void *user, const tn_operator *op)
 static tn_status run_passes(tn_session *s, const tn_session_options *options,
                             tn_diagnostics *diagnostics)
 {
+    tn_checker checker = { .runtime = s->model->runtime,
+                           .selection = options->passes,
+                           .limits = &s->compile.limits,
+                           .diagnostics = diagnostics };
     const tn_passes_options passes = { .registry = s->compile.registry,
                                        .selection = options->passes,
                                        .math = s->compile.math,
                                        .limits = s->compile.limits,
                                        .evaluate = tn_evaluate,
-                                       .user = &s->compile };
+                                       .user = &s->compile,
+                                       .check = tn_check,
+                                       .check_user = &checker };
     return tn_passes_run(s->graph, &passes, diagnostics, &s->log);
+}
+
+static bool is_foreign(void *user, const tn_operator *op)
+{
+    (void)user;
+    return strcmp(op->def.domain, "tenon") != 0;
+}
+
+/* The word "standard": operators of Tenon's own that passes made are written out again, for a graph
+ * that others are to run. */
+static tn_status expand_ours(tn_session *s, const char *selection, tn_diagnostics *diagnostics)
+{
+    if (!tn_passes_word(selection, "standard", NULL, 0))
+        return TN_OK;
+    return tn_infer_expand(s->compile.registry, s->graph, is_foreign, NULL, &s->compile.limits,
+                           diagnostics);
+}
+
+/* For people: where nodes come from that are not as the user wrote them. */
+static void print_traces(const tn_graph *graph, tn_builder *out)
+{
+    bool first = true;
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        const char *rest = node == TN_NONE ? "" : tn_graph_trace(graph, node), *name;
+        size_t count;
+        if (!*rest)
+            continue;
+        tn_add(out, "%s  %s (%s) comes from", first ? "traces:\n" : "",
+               tn_graph_node(graph, node)->name, tn_graph_node(graph, node)->op);
+        first = false;
+        while (tn_trace_next(&rest, &name, &count)) {
+            tn_add(out, " ");
+            tn_add_bytes(out, name, count);
+        }
+        tn_add(out, "\n");
+    }
 }
 
 static tn_status compile_graph(tn_session *s, const tn_session_options *options,
@@ -200,6 +244,7 @@ static tn_status compile_graph(tn_session *s, const tn_session_options *options,
         tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
     TN_TRY(keep_named(s, options->outputs));
     TN_TRY(run_passes(s, options, diagnostics));
+    TN_TRY(expand_ours(s, options->passes, diagnostics));
     TN_TRY(tn_intern_constants(s->model->interned, s->graph, s->model->last_id));
     return keep_all(s, options->outputs);
 }
@@ -507,10 +552,13 @@ tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn p
                         "tn_session_print needs a session, a stage and a function");
     if (strcmp(stage, "graph") == 0)
         tn_graph_print(session->graph, &text);
-    else if (strcmp(stage, "passes") == 0)
+    else if (strcmp(stage, "dump") == 0)
+        tn_add_bytes(&text, tn_builder_text(&session->log.dump), session->log.dump.count);
+    else if (strcmp(stage, "passes") == 0) {
         tn_pass_log_print(&session->log, &text);
-    else
-        return tn_raise(TN_ERR_NAME, "no stage '%s': there are graph and passes", stage);
+        print_traces(session->graph, &text);
+    } else
+        return tn_raise(TN_ERR_NAME, "no stage '%s': there are graph, passes and dump", stage);
     const bool failed = text.failed;
     if (!failed)
         print(user, tn_builder_text(&text), text.count);

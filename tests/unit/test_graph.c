@@ -777,6 +777,43 @@ Test(transactions, record_where_new_nodes_come_from)
     cr_assert_str_eq(tn_graph_trace(graph, tn_graph_find_node(graph, "add")), "");
 }
 
+Test(transactions, record_what_a_changed_node_takes_over)
+{
+    sample(graph);
+    const tn_value_id relu = tn_graph_find_value(graph, 0, "relu"),
+                      add = tn_graph_find_value(graph, 0, "add"),
+                      x = tn_graph_find_value(graph, 0, "x");
+    const tn_node_id first = tn_graph_find_node(graph, "relu");
+    OK(tn_graph_begin(graph));
+    OK(tn_graph_replace(graph, add, relu));
+    cr_assert_str_eq(tn_graph_trace(graph, first), "", "it has more readers, and is what it was");
+    tn_graph_undo(graph);
+    OK(tn_graph_begin(graph));
+    OK(tn_graph_set_input(graph, first, 0, tn_graph_find_value(graph, 0, "w")));
+    OK(tn_graph_replace(graph, add, relu));
+    cr_assert_str_eq(tn_graph_trace(graph, first), "relu\nadd");
+    tn_graph_undo(graph);
+    cr_assert_str_eq(tn_graph_trace(graph, first), "");
+    cr_assert_eq(tn_graph_node(graph, first)->inputs[0], x);
+}
+
+Test(editing, traces_can_be_set_and_walked)
+{
+    sample(graph);
+    const tn_node_id relu = tn_graph_find_node(graph, "relu");
+    const char *rest, *name;
+    size_t count;
+    OK(tn_graph_set_trace(graph, relu, "a b\nc\na b"));
+    rest = tn_graph_trace(graph, relu);
+    cr_assert_str_eq(rest, "a b\nc", "each name once");
+    cr_assert(tn_trace_next(&rest, &name, &count));
+    cr_assert(count == 3 && memcmp(name, "a b", 3) == 0);
+    cr_assert(tn_trace_next(&rest, &name, &count));
+    cr_assert(count == 1 && *name == 'c');
+    cr_assert_not(tn_trace_next(&rest, &name, &count));
+    cr_assert_eq(tn_graph_set_trace(graph, TN_NONE, "a"), TN_ERR_STALE);
+}
+
 /* Random edits, each round taken back or kept; what is taken back must look as before. */
 static void random_edit(tn_graph *g, uint32_t *state)
 {

@@ -531,6 +531,29 @@ Test(json, says_what_is_wrong_word_for_word)
     tn_registry_destroy(registry);
 }
 
+Test(json, keeps_traces)
+{
+    static const char text[] =
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"], \"nodes\": ["
+        "{\"name\": \"r\", \"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"], \"trace\": [\"my conv\", \"bn1\"]}]}";
+    tn_graph *g = read_string(NULL, "g.json", text);
+    cr_expect_str_eq(tn_graph_trace(g, node_named(g, TN_TOP_REGION, "r")), "my conv\nbn1");
+    char path[64];
+    snprintf(path, sizeof path, "%s/g.json", make_folder());
+    OK(tn_json_write(NULL, g, path, NULL));
+    tn_graph *again = read_path(NULL, path);
+    cr_expect_str_eq(tn_graph_trace(again, node_named(again, TN_TOP_REGION, "r")), "my conv\nbn1");
+    tn_graph_destroy(again);
+    tn_graph_destroy(g);
+    static const char bad[] =
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\"}], \"outputs\": [\"y\"],\n\"nodes\": ["
+        "{\"op\": \"Relu\", \"inputs\": [\"x\"], \"outputs\": [\"y\"], \"trace\": [\"a\", 3]}]}";
+    cr_expect_eq(tn_json_read(NULL, "g.json", bad, strlen(bad), NULL, NULL, &g), TN_ERR_FORMAT);
+    cr_expect_not_null(strstr(tn_error_message(), "g.json:2:"));
+    cr_expect_not_null(strstr(tn_error_message(), "expected the name of a node"), "%s",
+                       tn_error_message());
+}
+
 Test(json, finds_nodes_again_for_later_stages)
 {
     static const char text[] =

@@ -788,6 +788,82 @@ Test(selection, names_what_it_does_not_know)
     end(&n);
 }
 
+Test(selection, knows_words_that_choose_no_pass)
+{
+    net n = with_identity();
+    cr_expect_eq(run_passes(&n, "saef"), TN_ERR_ARGUMENT);
+    cr_expect_str_eq(
+        tn_error_message(),
+        "passes: 'saef' has no sign: write '+saef' or '-saef', or one of none, safe, all; did you mean 'safe'?");
+    cr_expect_eq(run_passes(&n, "none,dump=drop_identiti"), TN_ERR_NAME);
+    cr_expect_str_eq(tn_error_message(),
+                     "no pass is called 'drop_identiti'; did you mean 'drop_identity'?");
+    OK(run_passes(&n, "none,standard,verify=2,N=8,x=1x3"));
+    cr_expect(has(&n, "drop"));
+    end(&n);
+}
+
+Test(selection, finds_words_and_their_values)
+{
+    char value[8] = "?";
+    cr_expect(tn_passes_word("safe, verify", "verify", value, sizeof value));
+    cr_expect_str_eq(value, "");
+    cr_expect(tn_passes_word("verify=12,N=8", "N", value, sizeof value));
+    cr_expect_str_eq(value, "8");
+    cr_expect(tn_passes_word("x=1x3x224x224", "x", value, sizeof value));
+    cr_expect_str_eq(value, "1x3x224", "cut to its room");
+    cr_expect_not(tn_passes_word("verify_all,-verify", "verify", value, sizeof value));
+    cr_expect_not(tn_passes_word(NULL, "verify", value, sizeof value));
+}
+
+/* ---- dumps and checks ----------------------------------------------------------------------- */
+
+Test(watch, prints_the_graph_after_a_pass)
+{
+    net n = with_identity();
+    run(&n, "dump=drop_identity");
+    const char *text = tn_builder_text(&n.log.dump);
+    cr_expect_eq(strstr(text, "after drop_identity:\n"), text);
+    cr_expect_not_null(strstr(text, "Neg neg(x)"));
+    cr_expect_null(strstr(text, "Drop drop"));
+    end(&n);
+}
+
+/* Says that graphs differ as soon as the node is gone. */
+static tn_status needs_node(void *user, const tn_graph *before, const tn_graph *after,
+                            uint32_t exactness, bool *same, char **why)
+{
+    (void)before;
+    *same = exactness != TN_EXACT || tn_graph_find_node(after, user) != TN_NONE;
+    *why = *same ? NULL : tn_strdup("it is gone");
+    return TN_OK;
+}
+
+Test(watch, names_the_pass_and_the_rewrite_that_changed_answers)
+{
+    char guilty[] = "drop3";
+    net n = begin();
+    tn_value_id value = input(&n, "x");
+    for (int k = 0; k < 8; k++) {
+        char name[8];
+        snprintf(name, sizeof name, "drop%d", k);
+        value = unary(&n, "Drop", name, unary(&n, "Neg", "neg", value));
+    }
+    output(&n, "y", value);
+    OK(tn_graph_verify(n.graph, n.diagnostics));
+    OK(tn_infer_resolve(n.registry, n.graph, n.diagnostics));
+    OK(tn_infer_graph(n.registry, n.graph, n.diagnostics));
+    const tn_passes_options options = { .registry = n.registry,
+                                        .selection = "verify",
+                                        .limits = n.limits,
+                                        .check = needs_node,
+                                        .check_user = guilty };
+    cr_expect_eq(tn_passes_run(n.graph, &options, n.diagnostics, &n.log), TN_ERR_VALUE);
+    cr_expect_str_eq(tn_error_message(),
+                     "pass 'drop_identity' changes the answers, first at node 'drop3': it is gone");
+    end(&n);
+}
+
 Test(selection, orders_by_phase_order_and_name)
 {
     static const char *const expected[] = {
