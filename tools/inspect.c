@@ -130,12 +130,12 @@ static void print_steps(tool *t, const tn_report *report)
 static int inspect_stages(tool *t)
 {
     tn_status status = TN_OK;
-    int code = open_session(t, NULL, NULL, 0, NULL, &t->session);
+    int code = open_explained(t, NULL, false, &t->session);
+    if (!code)
+        code = print_explained(t, t->session);
     if (code)
         return code;
-    if (t->set.show_passes)
-        status = tn_session_print(t->session, "passes", print_to_stdout, NULL);
-    if (!status && t->set.graph)
+    if (t->set.graph)
         status = tn_session_print(t->session, "graph", print_to_stdout, NULL);
     if (status)
         return complain(t, status);
@@ -178,5 +178,8 @@ int inspect_main(tool *t)
     code = open_model(t, t->set.arguments.items[0]);
     if (code)
         return code;
-    return t->set.plan || t->set.graph || t->set.show_passes ? inspect_stages(t) : inspect_graph(t);
+    return t->set.plan || t->set.graph || t->set.show_passes || t->set.explain || t->set.verify ||
+                   t->set.dump_after
+               ? inspect_stages(t)
+               : inspect_graph(t);
 }

@@ -82,6 +82,21 @@ static const char convert_about[] =
     "  tenon convert net.onnx net.json         also net.safetensors\n"
     "  tenon convert net.json small.json --optimized\n";
 
+static const char optimize_about[] =
+    "Writes a model as the passes leave it: fewer nodes, the same answers.\n"
+    "\n"
+    "  tenon optimize net.onnx small.onnx\n"
+    "  tenon optimize net.onnx net.json --passes=safe,-fold_batch_norm --explain\n"
+    "  tenon optimize net.json small.json --verify --shape N=2\n"
+    "  tenon optimize net.json small.json --dump-after=fold_constants\n"
+    "\n"
+    "What is written has standard operators only, at the newest operator set held here, so that\n"
+    "other programs can run it; --fused lets passes use operators that only Tenon has. Inputs and\n"
+    "outputs keep names and types. Each node that a pass made says which of the file's nodes it\n"
+    "comes from (JSON: \"trace\"; ONNX: metadata tenon.trace).\n"
+    "With --verify, symbols are 3 (or the first of 2, 4, 1, 8, 16 that the graph takes) unless\n"
+    "--shape says otherwise.\n";
+
 static const command commands[] = {
     { "run", "MODEL", 1, 1, CMD_RUN, run_main, "run a model on files, pictures or random values",
       run_about },
@@ -96,6 +111,8 @@ static const command commands[] = {
       compare_about },
     { "convert", "IN OUT", 2, 2, CMD_CONVERT, convert_main, "write a model in another format",
       convert_about },
+    { "optimize", "IN OUT", 2, 2, CMD_OPTIMIZE, optimize_main,
+      "write a model as the passes leave it", optimize_about },
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -120,7 +137,7 @@ static int help(void)
         "  2  the command line is wrong\n"
         "  3  a backend or plugin is absent, was refused, or takes no node\n"
         "  4  out of memory, or a mistake of Tenon's own\n"
-        "  5  run --expect: the answers differ\n\n"
+        "  5  run --expect: the answers differ; --verify: a pass changed them\n\n"
         "Environment:\n"
         "  TENON_PLUGIN_PATH               folders with plugins, separated by ':'\n"
         "  GOMP_SPINCOUNT, OMP_WAIT_POLICY how threads wait between parallel loops. When neither\n"

@@ -13,12 +13,14 @@
 #include <string.h>
 
 typedef enum kind {
-    FLAG,        /* bool */
-    TEXT,        /* const char *  */
-    LIST,        /* list: may be repeated */
-    COUNT,       /* uint64_t */
-    NUMBER,      /* double, not negative */
-    SHOW_OR_TEXT /* alone a bool (`seen`), with =TEXT a text */
+    FLAG,         /* bool */
+    TEXT,         /* const char *  */
+    LIST,         /* list: may be repeated */
+    COUNT,        /* uint64_t */
+    NUMBER,       /* double, not negative */
+    SHOW_OR_TEXT, /* alone a bool (`seen`), with =TEXT a text */
+    FLAG_OR_TEXT, /* a bool (`seen`), perhaps with =TEXT */
+    FIRST_OPTIONAL = SHOW_OR_TEXT
 } kind;
 
 typedef struct option {
@@ -34,7 +36,7 @@ typedef struct option {
 
 #define AT(member) offsetof(settings, member)
 enum {
-    MAKES_SESSIONS = CMD_RUN | CMD_INSPECT | CMD_BENCH | CMD_COMPARE | CMD_CONVERT,
+    MAKES_SESSIONS = CMD_RUN | CMD_INSPECT | CMD_BENCH | CMD_COMPARE | CMD_CONVERT | CMD_OPTIMIZE,
     PLANS = CMD_RUN | CMD_INSPECT | CMD_BENCH | CMD_COMPARE,
     RUNS = CMD_RUN | CMD_BENCH | CMD_COMPARE
 };
@@ -45,7 +47,7 @@ static const option options[] = {
       "left out when there is one input. Repeat it for more pictures, or elements of a sequence" },
     { "random", 0, FLAG, AT(random), 0, CMD_RUN, NULL,
       "inputs that are not set get random values" },
-    { "shape", 's', LIST, AT(shapes), 0, PLANS, "NAME=1,3,224,224",
+    { "shape", 's', LIST, AT(shapes), 0, PLANS | CMD_OPTIMIZE, "NAME=1,3,224,224",
       "the shape of an input, or N=8: the value of a symbol; symbols are otherwise 1" },
     { "seed", 0, COUNT, AT(seed), 0, RUNS, "N", "of random inputs and random operators" },
     { "save", 'o', TEXT, AT(save), 0, CMD_RUN, "DIR",
@@ -58,11 +60,22 @@ static const option options[] = {
       "single nodes, ahead of the list" },
     { "threads", 't', COUNT, AT(threads), AT(has_threads), PLANS, "N",
       "threads of a run; by default what affinity and the cgroup's quota allow" },
-    { "passes", 0, TEXT, AT(passes), 0, RUNS | CMD_CONVERT, "SPEC",
-      "\"none\", or +name,-name on top of the default passes" },
+    { "passes", 0, TEXT, AT(passes), 0, RUNS | CMD_CONVERT | CMD_OPTIMIZE, "SPEC",
+      "a level: none, safe (default: exact but for the rounding of sums), all; then +name,-name\n"
+      "on top of it, as in none,+drop_identity or -fold_*" },
     { "passes", 0, SHOW_OR_TEXT, AT(passes), AT(show_passes), CMD_INSPECT, "[=SPEC]",
       "what each pass did, and why not; without a MODEL the passes there are.\n"
-      "With =SPEC (\"none\", +name,-name) it chooses the passes instead" },
+      "With =SPEC (none, safe, all, +name,-name) it chooses the passes instead" },
+    { "explain", 0, FLAG, AT(explain), 0, CMD_OPTIMIZE | CMD_INSPECT, NULL,
+      "for each pass: where it fired, nodes in and out, time, and where it nearly fired and why\n"
+      "not; then which nodes come from which" },
+    { "dump-after", 0, TEXT, AT(dump_after), 0, CMD_OPTIMIZE | CMD_INSPECT, "PASS",
+      "print the graph as it stands after that pass" },
+    { "verify", 0, FLAG_OR_TEXT, AT(seeds), AT(verify), CMD_OPTIMIZE | CMD_INSPECT, "[=SEEDS]",
+      "run the graph before and after each pass on random inputs with special values (8 seeds),\n"
+      "on the reference backend; a pass that changes answers is named, exit code 5" },
+    { "fused", 0, FLAG, AT(fused), 0, CMD_OPTIMIZE, NULL,
+      "operators of Tenon's own (domain tenon) may be written, which other programs do not know" },
     { "math", 'm', TEXT, AT(math), 0, PLANS, "MODE",
       "strict: infinities and NaN spread as IEEE says; fast (default): also algorithms that\n"
       "round alike; bf16, int8: reduced precision" },
@@ -209,6 +222,7 @@ static int store(tool *t, const option *o, const char *value)
     case FLAG: *(bool *)(base + o->place) = true; return EXIT_FINE;
     case TEXT: *(const char **)(base + o->place) = value; return EXIT_FINE;
     case LIST: list_add(t, (list *)(void *)(base + o->place), value); return EXIT_FINE;
+    case FLAG_OR_TEXT: *(const char **)(base + o->place) = value; return EXIT_FINE;
     case SHOW_OR_TEXT:
         if (value) { /* it chooses, and shows nothing */
             *(const char **)(base + o->place) = value;
@@ -249,7 +263,7 @@ static int take(tool *t, const command *cmd, int left, char **words, int *used)
     }
     if (o->kind == FLAG && value)
         return bad(t, EXIT_USAGE, "--%s takes no value, found '%s'", o->name, value);
-    if (o->kind != FLAG && o->kind != SHOW_OR_TEXT && !value) {
+    if (o->kind < FIRST_OPTIONAL && o->kind != FLAG && !value) {
         if (left < 2)
             return bad(t, EXIT_USAGE, "--%s wants a value: %s", o->name, o->value);
         value = words[1];
@@ -309,7 +323,7 @@ void options_help(const command *cmd, FILE *out)
         if (o->letter)
             (void)snprintf(letter, sizeof letter, "-%c, ", o->letter);
         width = fprintf(out, "  %s--%s%s%s", letter, o->name,
-                        o->value && o->kind != SHOW_OR_TEXT ? " " : "", o->value ? o->value : "");
+                        o->value && o->kind < FIRST_OPTIONAL ? " " : "", o->value ? o->value : "");
         if (width > COLUMN - 2)
             fprintf(out, "\n%*s", COLUMN, "");
         else

@@ -153,15 +153,16 @@ int complain(tool *t, tn_status status)
 {
     /* The message first: printing the list may make calls that change it. */
     const char *message = keep_format(t, "%s", tn_error_message());
+    const bool differs = t->set.verify && status == TN_ERR_VALUE;
     if (t->diagnostics && tn_diagnostics_total(t->diagnostics, TN_SEVERITY_ERROR)) {
         print_diagnostics(t);
-        return exit_code(status);
+        return differs ? EXIT_DIFFERS : exit_code(status);
     }
     print_diagnostics(t);
     fprintf(stderr, "tenon %s: ", t->cmd ? t->cmd->name : "");
     print_clean(stderr, message, strlen(message));
     fputc('\n', stderr);
-    return exit_code(status);
+    return differs ? EXIT_DIFFERS : exit_code(status);
 }
 
 /* ---- files and time ------------------------------------------------------------------------- */

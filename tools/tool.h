@@ -24,7 +24,7 @@ enum {
     EXIT_USAGE = 2,   /* the command line is */
     EXIT_BACKEND = 3, /* a backend or plugin is absent, refused, or takes no node */
     EXIT_TROUBLE = 4, /* memory, or a mistake of Tenon's own */
-    EXIT_DIFFERS = 5  /* run --expect: the answers differ */
+    EXIT_DIFFERS = 5  /* run --expect: the answers differ; --verify: a pass changed them */
 };
 
 /* ---- options.c ------------------------------------------------------------------------------ */
@@ -39,11 +39,13 @@ typedef struct settings {
     list arguments; /* what is no option */
     list inputs, shapes, expect, plugin_files;
     const char *plugin_path, *backend, *placement, *passes, *math, *save;
+    const char *dump_after, *seeds;
     const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op;
     uint64_t threads, batch, limit, top, draw, seed, runs, warmup;
     double seconds, tolerance;
     bool has_top, has_warmup, has_tolerance, has_threads;
     bool random, quiet, ops, plan, graph, show_passes, open, profile, json, optimized, trust;
+    bool explain, verify, fused;
     bool no_fusion, plain_layouts, vendor_reference, help, version;
 } settings;
 
@@ -67,7 +69,8 @@ enum {
     CMD_BENCH = 16,
     CMD_COMPARE = 32,
     CMD_CONVERT = 64,
-    CMD_ALL = 127
+    CMD_OPTIMIZE = 128,
+    CMD_ALL = 255
 };
 
 int options_parse(tool *t, const command *cmd, int count, char **words);
@@ -244,6 +247,13 @@ int print_truth(tool *t, const answers *a);
 int print_expected(tool *t, const answers *a);
 int print_pictures(tool *t, const inputs *in, const answers *a);
 
+/* ---- optimize.c: what passes did --------------------------------------------------------------- */
+
+/* A session with --verify and --dump-after; `standard`: with standard operators only. */
+int open_explained(tool *t, const char *backends, bool standard, tn_session **out);
+/* --explain, --passes and --dump-after. */
+int print_explained(tool *t, const tn_session *session);
+
 /* ---- the subcommands ------------------------------------------------------------------------ */
 
 int run_main(tool *t);
@@ -253,5 +263,6 @@ int plugins_main(tool *t);
 int bench_main(tool *t);
 int compare_main(tool *t);
 int convert_main(tool *t);
+int optimize_main(tool *t);
 
 #endif

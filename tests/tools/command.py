@@ -43,8 +43,8 @@ def saved(model, *words, output=0):
 
 def help_teaches():
     expect(tenon(), 0, "Exit codes", "tenon help COMMAND")
-    expect(tenon("--help"), 0, "run", "inspect", "check", "plugins", "bench", "compare", "convert")
-    for command in ("run", "inspect", "check", "plugins", "bench", "compare", "convert"):
+    expect(tenon("--help"), 0, "run", "inspect", "check", "plugins", "bench", "compare", "convert", "optimize")
+    for command in ("run", "inspect", "check", "plugins", "bench", "compare", "convert", "optimize"):
         expect(tenon("help", command), 0, f"tenon {command}", "Options:", "--plugins", "\n  tenon " + command)
         assert tenon("help", command).out == tenon(command, "--help").out
     expect(tenon("help", "run"), 0, "--input [NAME=]FILE", "--save DIR", "--mean")
@@ -569,6 +569,66 @@ def convert_keeps_answers():
     assert os.path.exists("small.safetensors")
     expect(tenon("check", "small.json"), 0)
     expect(tenon("convert", XNOR, "copy.nonesuch"), 1, "nonesuch")
+
+
+# ---- optimize --------------------------------------------------------------------------------
+
+WRONG = ("--plugin", os.path.join(BUILD, "tests", "plugins", "wrong_pass.so"))
+
+
+def optimize_writes_a_smaller_graph_with_the_same_answers():
+    np.save("x.npy", np.random.default_rng(3).standard_normal((2, 1, 28, 28)).astype(np.float32))
+    before = saved(FASHION, "-i", "x.npy", "--passes", "none")
+    expect(tenon("optimize", FASHION, "small.json"), 0, "small.json: 17 nodes before, 13 after\n")
+    after = saved("small.json", "-i", "x.npy", "--passes", "none")
+    assert np.abs(before - after).max() < 1e-6
+    expect(tenon("optimize", FASHION, "same.json", "--passes", "none"), 0, "17 nodes before, 17 after")
+    assert (saved("same.json", "-i", "x.npy", "--passes", "none") == before).all()
+    nodes = {n["name"]: n for n in json.load(open("small.json"))["nodes"]}
+    assert nodes["conv1"]["trace"] == ["conv1", "bn1"] and "trace" not in nodes["relu1"]
+    expect(tenon("inspect", "small.json", "--passes"), 0, "conv1 (Conv) comes from conv1 bn1\n")
+    expect(tenon("optimize", "small.json", "again.json"), 0, "13 nodes before, 13 after")
+    assert json.load(open("again.json"))["nodes"][0]["trace"] == ["conv1", "bn1"]
+
+
+def optimize_explains_itself():
+    shared = graph(inputs=[("x", "float32", [1, 1, 4, 4])], outputs=["y", "conv.y"], nodes=[
+        {"name": "conv3", "op": "Conv", "inputs": ["x", "w"], "outputs": ["conv.y"]},
+        {"name": "bn3", "op": "BatchNormalization", "inputs": ["conv.y", "s", "b", "m", "v"], "outputs": ["y"]},
+        {"name": "lost", "op": "Neg", "inputs": ["x"], "outputs": ["z"]}],
+        constants={"w": {"dtype": "float32", "shape": [1, 1, 1, 1], "data": [2]}}
+        | {k: {"dtype": "float32", "shape": [1], "data": [1]} for k in "sbmv"})
+    text = expect(tenon("optimize", shared, "o.json", "--explain", "--dump-after=remove_dead"), 0,
+                  "* lost (Neg) removed", "conv3: BatchNormalization not folded", "3 -> 2 ", " ms\n",
+                  "after remove_dead:\n", "= BatchNormalization bn3(").out
+    assert "Neg lost" not in text
+    expect(tenon("inspect", shared, "--explain"), 0, "* lost (Neg) removed")
+    expect(tenon("optimize", shared, "o.json", "--dump-after=remove_ded"), 1,
+           "no pass is called 'remove_ded'; did you mean 'remove_dead'?")
+    expect(tenon("optimize", shared, "o.json", "--passes", "saef"), 2, "did you mean 'safe'?")
+
+
+def verify_names_a_wrong_pass_and_node():
+    net = graph(inputs=[("x", "float32", ["N", 5])], nodes=[
+        {"name": "a", "op": "Abs", "inputs": ["x"], "outputs": ["va"]},
+        {"name": "r1", "op": "Relu", "inputs": ["va"], "outputs": ["v1"]},
+        {"name": "r2", "op": "Relu", "inputs": ["x"], "outputs": ["v2"]},
+        {"name": "g", "op": "Gelu", "inputs": ["v1"], "outputs": ["v3"]},
+        {"name": "s", "op": "Add", "inputs": ["v3", "v2"], "outputs": ["y"]}])
+    words = ("optimize", net, "o.json", *WRONG, "--verify")
+    expect(tenon(*words, "--passes", "none,+abs_for_relu"), 5,
+           "pass 'abs_for_relu' changes the answers, first at node 'r2': output 'y': element")
+    expect(tenon(*words, "--passes", "none,+gelu_by_tanh"), 5,
+           "pass 'gelu_by_tanh' changes the answers, first at node 'g': output 'y'", "apart may they lie")
+    assert not os.path.exists("o.json")
+    expect(tenon(*words, "--passes", "none,+gelu_loosely"), 0, "5 after, verified")
+    expect(tenon("optimize", net, "o.json", *WRONG, "--passes", "none,+abs_for_relu"), 0, "5 after\n")
+    expect(tenon("optimize", FASHION, "o.json", "--verify=2", "--shape", "N=2", "--explain"), 0, "13 after, verified", "verified\n")
+    expect(tenon("optimize", FASHION, "o.json", "--verify=two"), 2, "--verify is 'two', expected a whole number")
+    expect(tenon("optimize", FASHION, "o.json", "--shape", "N=2"), 2, "--shape is for --verify")
+    expect(tenon("optimize", identity("float32", None), "o.json", "--verify"), 0,
+           "nothing was verified: input 'x' declares no shape: give it, as in 'x=1x3'")
+    expect(tenon("optimize", identity("float32", None), "o.json", "--verify", "--shape", "x=2,3"), 0, "verified")
 
 
 def hostile_names_do_not_drive_the_terminal():
