@@ -119,7 +119,7 @@ static void check(const setup *s, const char *runs_natively)
                   (double)s->tolerance, s->json);
         free(right);
         free(got);
-        tn_session *session = make_session(&f, "native,reference", NULL, s->threads, 0);
+        tn_session *session = make_session(&f, "native,reference", "none", s->threads, 0);
         tn_report *report;
         const tn_report_step *step;
         bool found = false;
