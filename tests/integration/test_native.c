@@ -61,9 +61,11 @@ static float *answer(fixture *f, const setup *s, const char *backends, size_t *c
     tn_context *context;
     const tn_port *port;
     size_t ports = 0;
-    const tn_session_options options = {
-        .size = sizeof options, .threads = s->threads, .backends = backends, .math = s->math
-    };
+    const tn_session_options options = { .size = sizeof options,
+                                         .threads = s->threads,
+                                         .backends = backends,
+                                         .passes = "none",
+                                         .math = s->math };
     OK(tn_session_create(f->model, &options, NULL, &session));
     OK(tn_context_create(session, &context));
     for (; (port = tn_session_input(session, ports)); ports++) {
