@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from harness import BUILD, GRAPHS, expect, grey_jpeg, idx, png, run_all, tenon
+from harness import BUILD, GRAPHS, SOURCE, expect, grey_jpeg, idx, png, run_all, tenon
 
 FASHION = os.path.join(GRAPHS, "fashion-lenet.json")
 XNOR = os.path.join(GRAPHS, "xnor.json")
@@ -629,6 +629,16 @@ def verify_names_a_wrong_pass_and_node():
     expect(tenon("optimize", identity("float32", None), "o.json", "--verify"), 0,
            "nothing was verified: input 'x' declares no shape: give it, as in 'x=1x3'")
     expect(tenon("optimize", identity("float32", None), "o.json", "--verify", "--shape", "x=2,3"), 0, "verified")
+
+
+def operators_document_is_what_the_command_prints():
+    if tenon("plugins", "--open").out.splitlines()[-1] != "default backends: native,onednn,openblas,reference":
+        return # a build without a library has fewer kernels
+    with open(os.path.join(SOURCE, "docs", "operators.md"), encoding="utf-8") as file:
+        kept = [line for line in file.read().splitlines() if line.startswith("|")]
+    made = tenon("inspect", "--ops").out.splitlines()
+    assert kept == made, "run tools/operators-doc BUILD >docs/operators.md; first difference: %s" % [
+        pair for pair in zip(kept, made) if pair[0] != pair[1]][:1]
 
 
 def hostile_names_do_not_drive_the_terminal():
