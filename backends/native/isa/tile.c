@@ -26,7 +26,7 @@ INLINE void rows_of(const native_tile *t, const int rows)
             panel += 2 * LANES;
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
-                const vec value = splat(x[r][k]);
+                const vec value = spread(&x[r][k]);
                 a[r] += value * left;
                 b[r] += value * right;
             }
@@ -61,7 +61,7 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
                 panel += 2 * LANES;
 #pragma GCC unroll 16
                 for (int r = 0; r < rows; r++) {
-                    const vec value = splat(t->rows[tap * rows + r][k + w]);
+                    const vec value = spread(&t->rows[tap * rows + r][k + w]);
                     a[r][w] += value * left;
                     b[r][w] += value * right;
                 }
@@ -70,7 +70,7 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
         for (; k < t->depth; k++, panel += 2 * LANES)
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
-                const vec value = splat(t->rows[tap * rows + r][k]);
+                const vec value = spread(&t->rows[tap * rows + r][k]);
                 a[r][0] += value * *(const vec *)panel;
                 b[r][0] += value * *(const vec *)(panel + LANES);
             }

@@ -36,6 +36,17 @@ INLINE vec splat(float x)
 {
     return (vec){ 0 } + x;
 }
+/* A value in memory on all lanes: one load, where the compiler would load and then shuffle. */
+INLINE vec spread(const float *p)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_set1_ps(*p);
+#elif defined(__AVX2__)
+    return (vec)_mm256_broadcast_ss(p);
+#else
+    return splat(*p);
+#endif
+}
 INLINE vec load(const float *p)
 {
     vec v;
