@@ -133,7 +133,7 @@ static char *put_escaped(char *to, wire_span text)
 tn_status keep_text(reader *r, const place *at, const char *prefix, wire_span name, wire_span key,
                     wire_span text)
 {
-    const char *value;
+    const char *value = NULL;
     const size_t head = strlen(prefix);
     if ((name.count && memchr(name.bytes, 0, name.count)) ||
         (key.count && memchr(key.bytes, 0, key.count)))
@@ -163,7 +163,7 @@ tn_status read_metadata(reader *r, const place *at, wire_list list, const char *
             TN_TRY(keep_text(r, &here, prefix, entry.key, (wire_span){ 0 }, entry.value));
             continue;
         }
-        const char *key, *value;
+        const char *key = NULL, *value = NULL;
         TN_TRY(reader_text(r, &here, entry.key, &key));
         TN_TRY(reader_text(r, &here, entry.value, &value));
         TN_TRY(reader_settle(r, &here, r->ctx->api->set_metadata(r->graph, key, value)));
