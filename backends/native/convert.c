@@ -55,12 +55,8 @@ static tn_status convert_chunk(void *user, int64_t begin, int64_t end, uint32_t 
         const float *x = (const float *)job->ctx->inputs[0]->data +
                          image * s->from_rows * s->from_columns;
         float *y = (float *)job->ctx->outputs[0]->data + image * s->from_rows * s->from_columns;
-        for (int64_t r0 = 0; r0 < s->from_rows; r0 += SIDE) {
-            const int64_t r1 = r0 + SIDE < s->from_rows ? r0 + SIDE : s->from_rows;
-            for (int64_t c = first; c < last; c++)
-                for (int64_t r = r0; r < r1; r++)
-                    y[c * s->from_rows + r] = x[r * s->from_columns + c];
-        }
+        native_turn(x + first, s->from_columns, y + first * s->from_rows, s->from_rows,
+                    last - first, s->from_rows);
         begin += last - first;
     }
     return TN_OK;

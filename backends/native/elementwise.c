@@ -1,4 +1,4 @@
-/* elementwise.c: functions of one element, and Add, Sub, Mul, Div with any broadcasting.
+/* elementwise.c: functions of one element, and of two (Add, Mul, Max, Pow …) with any broadcasting.
  *
  * Runs on plain and on channels-last tensors alike: the output is walked in its own order, in runs
  * along which an operand either follows or stays the same.
@@ -6,30 +6,22 @@
  * SPDX-License-Identifier: MIT */
 #include "native.h"
 
+#include <stdio.h>
+
 enum { GRAIN = 16384 }; /* elements that are worth a thread */
 
 typedef struct element_state {
     native_step function;
-    native_epilogue epilogue; /* steps that look at the same element only */
-    int64_t run, count;       /* elements of a run, runs */
-    uint32_t step[2];         /* 0: the operand stays along a run */
-    int32_t outer;            /* axes that count the runs, */
+    native_epilogue epilogue;
+    int64_t columns; /* a step's operand repeats in every row of so many elements; 0: none does */
+    uint32_t layouts[2]; /* of the alternatives */
+    int64_t run, count;  /* elements of a run, runs */
+    uint32_t step[2];    /* 0: the operand stays along a run */
+    int32_t outer;       /* axes that count the runs, */
     int64_t dims[TN_MAX_RANK];
     int64_t strides[2][TN_MAX_RANK];
     uint32_t binary;
 } element_state;
-
-/* Order of axes in memory: N, spatial…, C. */
-static void axes_of(int32_t rank, uint32_t layout, int32_t *axes)
-{
-    for (int32_t k = 0; k < rank; k++)
-        axes[k] = k;
-    if (layout != TN_LAYOUT_CHANNELS_LAST || rank < 3)
-        return;
-    for (int32_t k = 1; k < rank - 1; k++)
-        axes[k] = k + 1;
-    axes[rank - 1] = 1;
-}
 
 /* Strides of a tensor in this layout, along the output's axes. */
 static void strides_of(const tn_type *type, const tn_type *out, uint32_t layout, int64_t *strides)
@@ -37,7 +29,7 @@ static void strides_of(const tn_type *type, const tn_type *out, uint32_t layout,
     int32_t axes[TN_MAX_RANK];
     int64_t step = 1;
     const int32_t lead = out->rank - type->rank;
-    axes_of(type->rank, layout, axes);
+    native_axes_of(type->rank, layout, axes);
     for (int32_t k = 0; k < lead; k++)
         strides[k] = 0;
     for (int32_t k = type->rank - 1; k >= 0; k--) {
@@ -52,7 +44,7 @@ static void plan_runs(element_state *s, const tn_problem *p, uint32_t layout)
     const tn_type *y = p->outputs[0];
     int64_t strides[2][TN_MAX_RANK] = { { 0 } }, follow[2] = { -1, -1 };
     int32_t axes[TN_MAX_RANK], k = y->rank - 1;
-    axes_of(y->rank, layout, axes);
+    native_axes_of(y->rank, layout, axes);
     for (int32_t j = 0; j < 2; j++)
         strides_of(p->inputs[s->binary ? j : 0], y,
                    p->inputs[s->binary ? j : 0]->rank == y->rank ? layout : TN_LAYOUT_PLAIN,
@@ -87,35 +79,76 @@ static void plan_runs(element_state *s, const tn_problem *p, uint32_t layout)
         s->step[j] = follow[j] == 1;
 }
 
-static tn_status read_steps(const tn_problem *p, native_epilogue *out, char *reason, size_t bytes)
+static bool has_columns(const native_epilogue *e)
 {
-    TN_TRY(native_epilogue_read(p, -1, out, reason, bytes));
-    for (uint32_t k = 0; k < out->count; k++)
-        if (out->steps[k].spread == NATIVE_COLUMN) {
-            strcpy(reason, "an operand for each channel");
-            return TN_DECLINED;
-        }
+    for (uint32_t k = 0; k < e->count; k++)
+        if (e->steps[k].spread == NATIVE_COLUMN)
+            return true;
+    return false;
+}
+
+/* A step's operand may repeat along rows of what is innermost in this layout. */
+static tn_status read_steps(const tn_problem *p, uint32_t layout, element_state *s, char *reason,
+                            size_t bytes)
+{
+    const tn_type *y = p->outputs[0];
+    const int32_t axis = layout == TN_LAYOUT_CHANNELS_LAST ? 1 : y->rank - 1;
+    TN_TRY(native_epilogue_read(p, axis, &s->epilogue, reason, bytes));
+    if (!has_columns(&s->epilogue) || !(p->flags & TN_PROBLEM_SHAPES_KNOWN))
+        return TN_OK;
+    s->columns = s->epilogue.ld = y->dims[axis];
     return TN_OK;
 }
 
-static tn_status read_node(const tn_problem *p, element_state *s, char *reason, size_t bytes)
+static tn_status read_binary(const tn_problem *p, element_state *s, char *reason, size_t bytes)
+{
+    if (strcmp(p->node->op, "PRelu") == 0)
+        s->function.function = NATIVE_PRELU;
+    else if (!native_binary_of(p->node->op, false, &s->function.function))
+        return TN_NO_MATCH;
+    if (p->own_count != 2 || p->inputs[1]->dtype != TN_FLOAT32) {
+        snprintf(reason, bytes, "%u inputs, or not all float32: two are wanted here", p->own_count);
+        return TN_DECLINED;
+    }
+    s->binary = 1;
+    return TN_OK;
+}
+
+static tn_status read_function(const tn_problem *p, element_state *s, char *reason, size_t bytes)
 {
     static const int32_t inputs[] = { 0, 1, 2 };
-    s->binary = native_binary_of(p->node->op, false, &s->function.function);
-    if (!s->binary)
-        TN_TRY(native_function_of(p, p->node, inputs, p->own_count, &s->function, reason, bytes));
-    return read_steps(p, &s->epilogue, reason, bytes);
+    memset(s, 0, sizeof *s);
+    if (!native_is_power(p, p->node, inputs, p->own_count)) {
+        const tn_status status = read_binary(p, s, reason, bytes);
+        if (status != TN_NO_MATCH)
+            return status;
+    }
+    return native_function_of(p, p->node, inputs, p->own_count, &s->function, reason, bytes);
+}
+
+/* The layouts in which the epilogue goes; answers how many. */
+static uint32_t read_node(const tn_problem *p, element_state *s, char *reason, size_t bytes)
+{
+    uint32_t count = 0;
+    if (read_function(p, s, reason, bytes) != TN_OK)
+        return 0;
+    if (read_steps(p, TN_LAYOUT_PLAIN, s, reason, bytes) == TN_OK)
+        s->layouts[count++] = TN_LAYOUT_PLAIN;
+    if (p->outputs[0]->rank > 2 &&
+        read_steps(p, TN_LAYOUT_CHANNELS_LAST, s, reason, bytes) == TN_OK)
+        s->layouts[count++] = TN_LAYOUT_CHANNELS_LAST;
+    return count;
 }
 
 static tn_status element_offer(tn_offer *ctx)
 {
-    element_state unused = { 0 };
+    element_state unused;
     char reason[192] = "";
     const tn_status status = native_offer(ctx);
     if (status == TN_DECLINED)
         return status;
     ctx->algorithm = "element by element";
-    if (read_node(ctx->problem, &unused, reason, sizeof reason) != TN_OK)
+    if (read_node(ctx->problem, &unused, reason, sizeof reason) == 0)
         return tn_fail(ctx, TN_DECLINED, "%s", reason);
     return status;
 }
@@ -142,20 +175,22 @@ static tn_status element_measure(tn_measure *ctx, void *state)
 {
     element_state *s = state;
     char reason[192] = "";
-    if (read_node(ctx->problem, s, reason, sizeof reason) != TN_OK)
+    ctx->alternative_count = read_node(ctx->problem, s, reason, sizeof reason);
+    if (ctx->alternative_count == 0)
         return tn_fail(ctx, TN_DECLINED, "%s", reason);
-    describe(ctx, s, 0, TN_LAYOUT_PLAIN);
-    if (ctx->problem->outputs[0]->rank > 2) {
-        ctx->alternative_count = 2;
-        describe(ctx, s, 1, TN_LAYOUT_CHANNELS_LAST);
+    for (uint32_t k = 0; k < ctx->alternative_count; k++) {
+        TN_TRY(read_steps(ctx->problem, s->layouts[k], s, reason, sizeof reason));
+        describe(ctx, s, k, s->layouts[k]);
     }
     return TN_OK;
 }
 
 static tn_status element_prepare(tn_prepare *ctx, void *state)
 {
-    plan_runs(state, ctx->problem, ctx->chosen_index ? TN_LAYOUT_CHANNELS_LAST : TN_LAYOUT_PLAIN);
-    return TN_OK;
+    element_state *s = state;
+    char reason[192] = "";
+    plan_runs(s, ctx->problem, s->layouts[ctx->chosen_index]);
+    return read_steps(ctx->problem, s->layouts[ctx->chosen_index], s, reason, sizeof reason);
 }
 
 /* ---- run -------------------------------------------------------------------------------- */
@@ -178,8 +213,32 @@ static void binary_run(const element_job *job, const float *a, const float *b, f
             job->isa->combine(f, a, b, 1, y + i, 1);
         return;
     }
-    flipped = f == NATIVE_SUB ? NATIVE_SUB_FROM : f == NATIVE_DIV ? NATIVE_DIV_INTO : f;
+    flipped = f == NATIVE_SUB   ? NATIVE_SUB_FROM
+              : f == NATIVE_DIV ? NATIVE_DIV_INTO
+              : f == NATIVE_POW ? NATIVE_POW_INTO
+                                : f;
     job->isa->combine(flipped, b, a, 0, y, n);
+}
+
+/* The steps, on elements [first, first + n) of the output. */
+static void finish(const element_job *job, float *y, int64_t first, int64_t n)
+{
+    const element_state *s = job->s;
+    const int64_t width = s->columns;
+    if (!width) {
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, y, n, 0, 1, first, n);
+        return;
+    }
+    while (n > 0) { /* to the end of a row, whole rows, a part of one */
+        const int64_t column = first % width;
+        const int64_t rows = column || n < width ? 1 : n / width;
+        const int64_t some = width - column < n ? width - column : n;
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, y, width, first / width, rows,
+                      column, some);
+        first += rows * some;
+        y += rows * some;
+        n -= rows * some;
+    }
 }
 
 /* Elements [from, from + n) of run number `run`. */
@@ -200,7 +259,7 @@ static void piece(const element_job *job, int64_t run, int64_t from, int64_t n)
                    n);
     else
         job->isa->apply(s->function.function, s->function.a, s->function.b, a, y, n);
-    native_finish(job->isa, &s->epilogue, job->ctx->inputs, y, n, 0, 1, first, n);
+    finish(job, y, first, n);
 }
 
 static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
@@ -230,9 +289,12 @@ static tn_status element_run(tn_run *ctx, const void *state, void *slot)
                   .measure = element_measure, .prepare = element_prepare, .run = element_run)
 
 const tn_kernel_def native_elementwise_kernels[] = {
-    ELEMENT("Add"),         ELEMENT("Sub"),       ELEMENT("Mul"),   ELEMENT("Div"),
-    ELEMENT("Relu"),        ELEMENT("LeakyRelu"), ELEMENT("Clip"),  ELEMENT("Sigmoid"),
-    ELEMENT("HardSigmoid"), ELEMENT("HardSwish"), ELEMENT("Swish"), ELEMENT("Tanh"),
-    ELEMENT("Gelu"),        ELEMENT("Elu"),       ELEMENT("Exp"),   ELEMENT("Sqrt"),
-    { .op = NULL },
+    ELEMENT("Add"),         ELEMENT("Sub"),       ELEMENT("Mul"),      ELEMENT("Div"),
+    ELEMENT("Max"),         ELEMENT("Min"),       ELEMENT("Pow"),      ELEMENT("PRelu"),
+    ELEMENT("Relu"),        ELEMENT("LeakyRelu"), ELEMENT("Clip"),     ELEMENT("Sigmoid"),
+    ELEMENT("HardSigmoid"), ELEMENT("HardSwish"), ELEMENT("Swish"),    ELEMENT("Tanh"),
+    ELEMENT("Gelu"),        ELEMENT("Elu"),       ELEMENT("Exp"),      ELEMENT("Sqrt"),
+    ELEMENT("Erf"),         ELEMENT("Neg"),       ELEMENT("Abs"),      ELEMENT("Log"),
+    ELEMENT("Reciprocal"),  ELEMENT("Softplus"),  ELEMENT("Softsign"), ELEMENT("Mish"),
+    ELEMENT("Selu"),        { .op = NULL },
 };

@@ -25,6 +25,16 @@ static const struct {
     { "Elu", NATIVE_ELU, "alpha", NULL, 1.0f, 0 },
     { "Exp", NATIVE_EXP, NULL, NULL, 0, 0 },
     { "Sqrt", NATIVE_SQRT, NULL, NULL, 0, 0 },
+    { "Erf", NATIVE_ERF, NULL, NULL, 0, 0 },
+    { "Neg", NATIVE_NEG, NULL, NULL, 0, 0 },
+    { "Abs", NATIVE_ABS, NULL, NULL, 0, 0 },
+    { "Log", NATIVE_LOG, NULL, NULL, 0, 0 },
+    { "Reciprocal", NATIVE_RECIPROCAL, NULL, NULL, 0, 0 },
+    { "Softplus", NATIVE_SOFTPLUS, NULL, NULL, 0, 0 },
+    { "Softsign", NATIVE_SOFTSIGN, NULL, NULL, 0, 0 },
+    { "Mish", NATIVE_MISH, NULL, NULL, 0, 0 },
+    { "Selu", NATIVE_SELU, "alpha", "gamma", 1.67326319217681884765625f,
+      1.05070102214813232421875f },
 };
 
 static tn_status clip_of(const tn_problem *p, const int32_t *inputs, uint32_t input_count,
@@ -47,6 +57,23 @@ static tn_status clip_of(const tn_problem *p, const int32_t *inputs, uint32_t in
     return TN_OK;
 }
 
+bool native_is_power(const tn_problem *p, const tn_node_view *node, const int32_t *inputs,
+                     uint32_t input_count)
+{
+    const tn_tensor *exponent;
+    if (node->domain[0] || strcmp(node->op, "Pow") != 0 || input_count < 2 || inputs[1] < 0)
+        return false;
+    exponent = p->constants[inputs[1]];
+    return exponent && tn_count(exponent) == 1 && inputs[0] <= 0 && p->outputs[0] &&
+           p->outputs[0]->rank >= exponent->rank;
+}
+
+static void power_of(const tn_tensor *exponent, native_step *out)
+{
+    out->a = (float)tn_get_double(exponent->dtype, exponent->data, 0);
+    out->function = out->a == 2.0f ? NATIVE_SQUARE : NATIVE_POWER;
+}
+
 tn_status native_function_of(const tn_problem *p, const tn_node_view *node, const int32_t *inputs,
                              uint32_t input_count, native_step *out, char *reason, size_t bytes)
 {
@@ -54,6 +81,10 @@ tn_status native_function_of(const tn_problem *p, const tn_node_view *node, cons
     out->input = -1;
     if (!node->domain[0] && strcmp(node->op, "Clip") == 0)
         return clip_of(p, inputs, input_count, out, reason, bytes);
+    if (native_is_power(p, node, inputs, input_count)) {
+        power_of(p->constants[inputs[1]], out);
+        return TN_OK;
+    }
     for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) {
         if (node->domain[0] || strcmp(functions[k].op, node->op) != 0)
             continue;
@@ -74,10 +105,10 @@ bool native_binary_of(const char *op, bool flipped, native_function *out)
     static const struct {
         const char *op;
         native_function plain, flipped;
-    } kinds[] = { { "Add", NATIVE_ADD, NATIVE_ADD },
-                  { "Mul", NATIVE_MUL, NATIVE_MUL },
-                  { "Sub", NATIVE_SUB, NATIVE_SUB_FROM },
-                  { "Div", NATIVE_DIV, NATIVE_DIV_INTO } };
+    } kinds[] = { { "Add", NATIVE_ADD, NATIVE_ADD },      { "Mul", NATIVE_MUL, NATIVE_MUL },
+                  { "Sub", NATIVE_SUB, NATIVE_SUB_FROM }, { "Div", NATIVE_DIV, NATIVE_DIV_INTO },
+                  { "Max", NATIVE_MAX, NATIVE_MAX },      { "Min", NATIVE_MIN, NATIVE_MIN },
+                  { "Pow", NATIVE_POW, NATIVE_POW_INTO } };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (strcmp(kinds[k].op, op) == 0) {
             *out = flipped ? kinds[k].flipped : kinds[k].plain;
@@ -125,6 +156,9 @@ static tn_status read_step(const tn_problem *p, const tn_step *step, int32_t col
 {
     memset(out, 0, sizeof *out);
     out->input = -1;
+    if (step->chain_input == 0 && native_is_power(p, step->node, step->inputs, step->input_count))
+        return native_function_of(p, step->node, step->inputs, step->input_count, out, reason,
+                                  bytes);
     if (!step->node->domain[0] &&
         native_binary_of(step->node->op, step->chain_input == 1, &out->function))
         return read_operand(p, step, column_axis, out, reason, bytes);

@@ -55,7 +55,10 @@ typedef struct native_epilogue {
 tn_status native_function_of(const tn_problem *problem, const tn_node_view *node,
                              const int32_t *inputs, uint32_t input_count, native_step *out,
                              char *reason, size_t bytes);
-/* Add, Sub, Mul, Div; false: another. `flipped`: the chain is the second input. */
+/* Pow with one constant for all elements as its exponent. */
+bool native_is_power(const tn_problem *problem, const tn_node_view *node, const int32_t *inputs,
+                     uint32_t input_count);
+/* Add, Sub, Mul, Div, Max, Min, Pow; false: another. `flipped`: the chain is the second input. */
 bool native_binary_of(const char *op, bool flipped, native_function *out);
 /* Reads the steps. column_axis: the output's axis that the tile's columns run along. */
 tn_status native_epilogue_read(const tn_problem *problem, int32_t column_axis, native_epilogue *out,
@@ -114,6 +117,24 @@ typedef struct native_cut {
 native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t depth,
                          uint32_t threads);
 
+/* ---- copy.c ----------------------------------------------------------------------------- */
+
+/* Axes in their order in memory. */
+void native_axes_of(int32_t rank, uint32_t layout, int32_t *axes);
+/* By axis, in elements. */
+void native_strides_of(int32_t rank, const int64_t *dims, uint32_t layout, int64_t *strides);
+
+/* A block of elements, its axes from the outermost one of `to` inwards. Begins zeroed. */
+typedef struct native_copy {
+    int32_t rank;
+    int64_t dims[TN_MAX_RANK], from[TN_MAX_RANK], to[TN_MAX_RANK]; /* steps, in elements */
+} native_copy;
+void native_copy_axis(native_copy *copy, int64_t extent, int64_t from, int64_t to);
+tn_status native_copy_run(tn_run *ctx, const native_copy *copy, const float *from, float *to);
+/* to[r * to_step + c] = from[c * from_step + r]. */
+void native_turn(const float *from, int64_t from_step, float *to, int64_t to_step, int64_t rows,
+                 int64_t columns);
+
 /* ---- window.c --------------------------------------------------------------------------- */
 
 /* Two spatial axes; of extent 1 in front where there is one. */
@@ -143,6 +164,8 @@ extern const tn_kernel_def native_elementwise_kernels[];
 extern const tn_kernel_def native_pool_kernels[];
 extern const tn_kernel_def native_row_kernels[];
 extern const tn_kernel_def native_concat_kernels[];
+extern const tn_kernel_def native_move_kernels[];
+extern const tn_kernel_def native_reduce_kernels[];
 extern const tn_kernel_def native_convert_kernels[];
 extern const tn_kernel_def native_lstm_kernels[];
 

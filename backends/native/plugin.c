@@ -73,6 +73,8 @@ static const tn_kernel_def *const tables[] = {
     native_pool_kernels,
     native_row_kernels,
     native_concat_kernels,
+    native_move_kernels,
+    native_reduce_kernels,
     native_convert_kernels,
     native_lstm_kernels,
 };

@@ -346,6 +346,14 @@ static double exact_swish(double x)
 {
     return x / (1.0 + exp(-x));
 }
+static double exact_softplus(double x)
+{
+    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+}
+static double exact_mish(double x)
+{
+    return x * tanh(exact_softplus(x));
+}
 static double exact_gelu(double x)
 {
     return 0.5 * x * erfc(-x / sqrt(2.0));
@@ -398,6 +406,10 @@ Test(native_elements, errors_stay_at_some_units_of_the_last_place)
         { "Sigmoid", "", exact_sigmoid, 3.0 * ulp, 2e-38 },
         { "Tanh", "", tanh, 2.5 * ulp, 1e-45 },
         { "Swish", "", exact_swish, 4.0 * ulp, 1e-36 },
+        { "Softplus", "", exact_softplus, 3.0 * ulp, 2e-38 },
+        { "Mish", "", exact_mish, 5.0 * ulp, 2e-36 },
+        { "Log", "", log, 1.5 * ulp, 1e-45 },
+        { "Erf", "", erf, 3.0 * ulp, 1e-45 },
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         check_function(&cases[k]);
@@ -409,8 +421,11 @@ Test(native_elements, errors_stay_at_some_units_of_the_last_place)
 
 Test(native_elements, functions_of_one_element)
 {
-    static const char *const ops[] = { "Relu",  "LeakyRelu", "Sigmoid", "HardSigmoid", "HardSwish",
-                                       "Swish", "Tanh",      "Gelu",    "Elu",         "Exp" };
+    static const char *const ops[] = { "Relu",  "LeakyRelu",  "Sigmoid",  "HardSigmoid",
+                                       "Swish", "Tanh",       "Gelu",     "HardSwish",
+                                       "Elu",   "Exp",        "Erf",      "Neg",
+                                       "Abs",   "Reciprocal", "Softplus", "Softsign",
+                                       "Mish",  "Selu" };
     for (size_t k = 0; k < sizeof ops / sizeof *ops; k++) {
         check_node(ops[k], "", "2, 19, 5, 6", "", "", 8);
         check_node(ops[k], "", "3", "", "", 8);
@@ -418,9 +433,53 @@ Test(native_elements, functions_of_one_element)
     check_node("Gelu", "\"approximate\": \"tanh\"", "2, 37", "", "", 8);
 }
 
+/* Two nodes on x, "a" between them. */
+static void check_pair(const char *first, const char *second, const char *shape,
+                       const char *constants, int terms, const char *op)
+{
+    char json[3072];
+    snprintf(json, sizeof json,
+             "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", "
+             "\"shape\": [%s]}], \"outputs\": [\"y\"], \"constants\": {%s}, \"nodes\": [%s, %s]}",
+             shape, constants, first, second);
+    check_all(json, terms, op);
+}
+
+#define SCALAR(value) "\"e\": {\"dtype\": \"float32\", \"shape\": [], \"data\": " value "}"
+#define NODE(op, inputs, output)                                                                   \
+    "{\"op\": \"" op "\", \"inputs\": [" inputs "], \"outputs\": [\"" output "\"]}"
+#define NODE_WITH(op, inputs, output, attributes)                                                  \
+    "{\"op\": \"" op "\", \"inputs\": [" inputs "], \"outputs\": [\"" output                       \
+    "\"], \"attributes\": {" attributes "}}"
+
+Test(native_elements, powers)
+{
+    check_node("Pow", "", "2, 19, 5, 6", ", \"e\"", SCALAR("2"), 4);
+    check_pair(NODE("Exp", "\"x\"", "a"), NODE("Pow", "\"a\", \"e\"", "y"), "2, 19, 5, 6",
+               SCALAR("0.5"), 16, "Exp");
+    check_pair(NODE("Exp", "\"x\"", "a"), NODE("Pow", "\"a\", \"x\"", "y"), "3, 17", SCALAR("1"),
+               16, "Exp");
+    check_pair(NODE("Exp", "\"x\"", "a"), NODE("Pow", "\"a\", \"e\"", "y"), "3, 17",
+               "\"e\": {\"dtype\": \"float32\", \"shape\": [3, 1], \"data\": [-1, 3, 0.25]}", 16,
+               "Exp");
+}
+
+Test(native_elements, a_step_whose_operand_repeats_in_each_row)
+{
+    /* Along channels, channels last; along the last axis, plain. */
+    static const char bias[] = "\"b\": {\"dtype\": \"float32\", \"shape\": [19, 1, 1], \"random\": "
+                               "{\"distribution\": \"uniform\", \"low\": -1}}";
+    static const char last[] = "\"b\": {\"dtype\": \"float32\", \"shape\": [6], \"random\": "
+                               "{\"distribution\": \"uniform\", \"low\": -1}}";
+    check_pair(NODE("Sigmoid", "\"x\"", "a"), NODE("Mul", "\"a\", \"b\"", "y"), "2, 19, 5, 6", bias,
+               8, "Sigmoid");
+    check_pair(NODE("Sigmoid", "\"x\"", "a"), NODE("Sub", "\"b\", \"a\"", "y"), "2, 19, 90, 6",
+               last, 8, "Sigmoid");
+}
+
 Test(native_elements, pairs_with_every_kind_of_broadcasting)
 {
-    static const char *const ops[] = { "Add", "Sub", "Mul", "Div" };
+    static const char *const ops[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu" };
     static const char *const shapes[] = { "1",    "19, 1, 1",   "2, 19, 1, 1", "6",
                                           "5, 6", "1, 1, 5, 6", "2, 19, 5, 6", "2, 1, 5, 1" };
     for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
@@ -506,6 +565,200 @@ Test(native_concat, concat_and_split_along_channels)
         "{\"op\": \"Split\", \"inputs\": [\"p\", \"sizes\"], \"outputs\": [\"a\", \"b\"], \"attributes\": {\"axis\": 1}}, "
         "{\"op\": \"Sub\", \"inputs\": [\"a\", \"b\"], \"outputs\": [\"y\"]}]}",
         1, "Split");
+}
+
+/* ---- what moves ------------------------------------------------------------------------------------- */
+
+#define INTS(name, count, ...)                                                                     \
+    "\"" name "\": {\"dtype\": \"int64\", \"shape\": [" #count "], \"data\": [" #__VA_ARGS__ "]}"
+
+Test(native_concat, along_any_axis_in_both_layouts)
+{
+    char attributes[32], concat[256];
+    for (int axis = 0; axis < 4; axis++) {
+        snprintf(attributes, sizeof attributes, "\"axis\": %d", axis);
+        check_node("Concat", attributes, "2, 19, 5, 6", ", \"x\", \"x\"", "", 1);
+        snprintf(concat, sizeof concat, NODE_WITH("Concat", "\"a\", \"a\"", "y", "\"axis\": %d"),
+                 axis);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"), concat,
+                   "2, 19, 5, 6", "", 1, "Concat");
+    }
+}
+
+Test(native_concat, outputs_that_nobody_wants)
+{
+    check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"),
+               "{\"op\": \"Split\", \"inputs\": [\"a\", \"n\"], \"outputs\": [\"\", \"y\", \"\"], "
+               "\"attributes\": {\"axis\": 1}}",
+               "2, 19, 5, 6", INTS("n", 3, 7, 9, 3), 1, "Split");
+    check_pair(NODE("Neg", "\"x\"", "a"),
+               "{\"op\": \"Split\", \"inputs\": [\"a\"], \"outputs\": [\"\", \"\", \"y\"], "
+               "\"attributes\": {\"axis\": 1, \"num_outputs\": 3}}",
+               "3, 20", "", 1, "Split");
+}
+
+Test(native_move, transposes_of_all_kinds)
+{
+    static const char *const perms[] = { "0, 2, 1, 3", "0, 2, 3, 1", "3, 2, 1, 0", "1, 0, 2, 3",
+                                         "0, 3, 1, 2", "2, 3, 0, 1", "0, 1, 3, 2" };
+    char attributes[64], transpose[256];
+    for (size_t k = 0; k < sizeof perms / sizeof *perms; k++) {
+        snprintf(attributes, sizeof attributes, "\"perm\": [%s]", perms[k]);
+        check_node("Transpose", attributes, "2, 19, 5, 6", "", "", 1);
+        check_node("Transpose", attributes, "3, 17, 16, 33", "", "", 1);
+        snprintf(transpose, sizeof transpose,
+                 NODE_WITH("Transpose", "\"a\"", "y", "\"perm\": [%s]"), perms[k]);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"), transpose,
+                   "2, 19, 5, 6", "", 1, "Transpose");
+    }
+    check_node("Transpose", "", "37, 29", "", "", 1);
+    check_node("Transpose", "\"perm\": [1, 0, 2]", "1, 5, 1", "", "", 1);
+}
+
+Test(native_move, slices)
+{
+    static const char *const constants[] = {
+        INTS("b", 1, 3) ", " INTS("e", 1, 17) ", " INTS("a", 1, 1) ", " INTS("s", 1, 1),
+        INTS("b", 2, 1, -4) ", " INTS("e", 2, 1000, -1) ", " INTS("a", 2, -3, 3) ", " INTS("s", 2,
+                                                                                           2, 1),
+        INTS("b", 2, 100, 4) ", " INTS("e", 2, -100, 0) ", " INTS("a", 2, 1, 2) ", " INTS("s", 2,
+                                                                                          -3, -1),
+    };
+    for (size_t k = 0; k < sizeof constants / sizeof *constants; k++) {
+        check_node("Slice", "", "2, 19, 5, 6", ", \"b\", \"e\", \"a\", \"s\"", constants[k], 1);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a0", "\"kernel_shape\": [1, 1]"),
+                   NODE("Slice", "\"a0\", \"b\", \"e\", \"a\", \"s\"", "y"), "2, 19, 5, 6",
+                   constants[k], 1, "Slice");
+    }
+}
+
+Test(native_move, pads)
+{
+    static const char *const pads[] = { INTS("p", 8, 0, 0, 1, 1, 0, 0, 1, 1),
+                                        INTS("p", 8, 1, 2, 3, 0, 0, 1, 2, 3),
+                                        INTS("p", 8, 0, -2, 1, -1, 0, 3, -2, 2),
+                                        INTS("p", 8, 0, 0, 0, 0, 0, 0, 0, 0) };
+    char constants[512];
+    for (size_t k = 0; k < 3; k++) {
+        snprintf(constants, sizeof constants, "%s, " SCALAR("0.5"), pads[k]);
+        check_node("Pad", "", "2, 19, 5, 6", ", \"p\", \"e\"", constants, 1);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"),
+                   NODE("Pad", "\"a\", \"p\"", "y"), "2, 19, 5, 6", pads[k], 1, "Pad");
+    }
+    check_node("Pad", "", "3, 4, 5", ", \"p\", \"\", \"a\"",
+               INTS("p", 2, 2, 1) ", " INTS("a", 1, -1), 1);
+}
+
+Test(native_move, gathers)
+{
+    char attributes[32], gather[256];
+    for (int axis = 0; axis < 4; axis++) {
+        snprintf(attributes, sizeof attributes, "\"axis\": %d", axis);
+        check_node("Gather", attributes, "4, 19, 5, 6", ", \"i\"", INTS("i", 3, 2, -1, 0), 1);
+        snprintf(gather, sizeof gather, NODE_WITH("Gather", "\"a\", \"i\"", "y", "\"axis\": %d"),
+                 axis);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"), gather,
+                   "4, 19, 5, 6", INTS("i", 3, 2, -1, 0), 1, "Gather");
+    }
+    check_node("Gather", "\"axis\": 1", "4, 19, 5", ", \"i\"",
+               "\"i\": {\"dtype\": \"int32\", \"shape\": [], \"data\": -2}", 1);
+    check_node("Gather", "", "40, 19", ", \"i\"",
+               "\"i\": {\"dtype\": \"int64\", \"shape\": [2, 2], \"data\": [3, 39, 0, 3]}", 1);
+}
+
+Test(native_move, an_index_outside_is_an_error)
+{
+    static const int64_t shape[1] = { 2 }, wrong[2] = { 1, -5 };
+    static float data[12];
+    static const int64_t dims[2] = { 4, 3 };
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [4, 3]}, "
+        "{\"name\": \"i\", \"dtype\": \"int64\", \"shape\": [2]}], \"outputs\": [\"y\"], "
+        "\"nodes\": [{\"op\": \"Gather\", \"name\": \"g\", \"inputs\": [\"x\", \"i\"], \"outputs\": [\"y\"]}]}");
+    tn_session *session = make_session(&f, "native", NULL, 1, 0);
+    tn_context *context;
+    const tn_tensor x = floats(data, 2, dims);
+    tn_tensor i = floats(data, 1, shape);
+    i.dtype = TN_INT64;
+    i.data = (void *)(uintptr_t)wrong;
+    i.bytes = sizeof wrong;
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, "x", &x));
+    OK(tn_context_set_input(context, "i", &i));
+    cr_expect_eq(tn_context_run(context, NULL), TN_ERR_VALUE);
+    cr_expect(strstr(tn_error_message(), "indices[1] is -5, outside [-4, 4)") != NULL, "%s",
+              tn_error_message());
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+Test(native_reduce, over_the_last_axes_the_spatial_ones_and_the_channels)
+{
+    static const char *const ops[] = { "ReduceSum", "ReduceMean", "ReduceMax" };
+    static const char *const axes[] = { INTS("n", 1, -1),         INTS("n", 2, 2, 3),
+                                        INTS("n", 1, 1),          INTS("n", 2, 1, 2),
+                                        INTS("n", 4, 0, 1, 2, 3), INTS("n", 1, 0) };
+    char node[256], first[128];
+    snprintf(first, sizeof first, "%s",
+             NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"));
+    for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
+        for (size_t j = 0; j < sizeof axes / sizeof *axes; j++)
+            for (int keep = 0; keep < 2; keep++) {
+                char attributes[32];
+                snprintf(attributes, sizeof attributes, "\"keepdims\": %d", keep);
+                check_node(ops[k], attributes, "2, 70, 10, 13", ", \"n\"", axes[j], 1500);
+                snprintf(node, sizeof node,
+                         "{\"op\": \"%s\", \"inputs\": [\"a\", \"n\"], \"outputs\": [\"y\"], "
+                         "\"attributes\": {%s}}",
+                         ops[k], attributes);
+                if (j < 3)
+                    check_pair(first, node, "2, 19, 10, 13", axes[j], 200, ops[k]);
+            }
+    check_node("ReduceMean", "", "3, 301", ", \"n\"", INTS("n", 1, 0), 8);
+    check_node("ReduceSum", "", "3, 301", "", "", 2000);
+}
+
+Test(native_reduce, with_steps)
+{
+    char json[1024];
+    for (int axis = 0; axis < 2; axis++) {
+        snprintf(
+            json, sizeof json,
+            "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", "
+            "\"shape\": [7, 301]}], \"outputs\": [\"y\"], \"constants\": {\"n\": {\"dtype\": "
+            "\"int64\", \"shape\": [1], \"data\": [%d]}, \"e\": {\"dtype\": \"float32\", \"shape\": "
+            "[], \"data\": 2}}, \"nodes\": [{\"op\": \"ReduceMean\", \"inputs\": [\"x\", \"n\"], "
+            "\"outputs\": [\"m\"]}, {\"op\": \"Add\", \"inputs\": [\"m\", \"e\"], \"outputs\": "
+            "[\"s\"]}, {\"op\": \"Sqrt\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}]}",
+            axis);
+        check_all(json, 301, "ReduceMean");
+    }
+}
+
+Test(native_reduce, not_a_number_is_the_largest)
+{
+    static float data[83];
+    static const int64_t dims[2] = { 1, 83 };
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [1, 83]}], "
+        "\"outputs\": [\"y\"], \"constants\": {\"n\": {\"dtype\": \"int64\", \"shape\": [1], \"data\": [1]}}, "
+        "\"nodes\": [{\"op\": \"ReduceMax\", \"inputs\": [\"x\", \"n\"], \"outputs\": [\"y\"]}]}");
+    tn_session *session = make_session(&f, "native", NULL, 1, 0);
+    tn_context *context;
+    const tn_tensor x = floats(data, 2, dims);
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, "x", &x));
+    for (int k = 0; k < 83; k++) { /* wherever it stands */
+        data[k] = NAN;
+        data[(k + 40) % 83] = INFINITY;
+        OK(tn_context_run(context, NULL));
+        cr_expect(isnan(*(const float *)tn_context_output(context, 0)->data), "at %d", k);
+        data[k] = data[(k + 40) % 83] = 0;
+    }
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
 }
 
 Test(native_lstm, both_directions_with_and_without_a_state)

@@ -42,6 +42,50 @@ INLINE vec gelu(vec x)
     return choose(x > 0.0f, x - x * tail, x * tail);
 }
 
+/* erf x = x P(x²) below 1, P fitted to erf x / x at Chebyshev's points, error 1.4e-9 of the result;
+ * from there on 1 less the tail (Abramowitz and Stegun, 7.1.26). */
+INLINE vec verf(vec x)
+{
+    const vec a = vabs(x), z = x * x;
+    vec near = splat(7.882497102400522e-05f);
+    near = near * z + splat(-0.0008018854990211821f);
+    near = near * z + splat(0.005189311942361031f);
+    near = near * z + splat(-0.02685432879587442f);
+    near = near * z + splat(0.11283597463482695f);
+    near = near * z + splat(-0.3761262690357984f);
+    near = near * z + splat(1.1283791658815023f);
+    const vec t = splat(1.0f) / (splat(1.0f) + splat(0.3275911f) * a);
+    vec p = splat(1.061405429f);
+    p = p * t + splat(-1.453152027f);
+    p = p * t + splat(1.421413741f);
+    p = p * t + splat(-0.284496736f);
+    p = p * t + splat(0.254829592f);
+    const vec far = splat(1.0f) - p * t * vexp(-z);
+    return choose(a < 1.0f, x * near, choose(x < 0.0f, -far, far));
+}
+
+/* log(1 + exp x) = max(x, 0) + log(1 + u), u = exp(-|x|), log(1 + u) = 2 atanh(u / (2 + u)). */
+INLINE vec softplus(vec x)
+{
+    const vec u = vexp(-vabs(x)), s = u / (u + splat(2.0f));
+    return choose(x < 0.0f, splat(0.0f), x) + ((s + s) + s * atanh_rest(s));
+}
+
+/* x tanh(log(1 + w)), w = exp x; from 20 on it is x. */
+INLINE vec mish(vec x)
+{
+    const vec w = vexp(vmin(splat(20.0f), x)), n = w * (w + splat(2.0f));
+    return choose(x > 20.0f, x, x * (n / (n + splat(2.0f))));
+}
+
+INLINE vec vpow(vec x, vec exponent)
+{
+    vec y;
+    for (int k = 0; k < LANES; k++)
+        y[k] = powf(x[k], exponent[k]);
+    return y;
+}
+
 INLINE vec value_of(native_function f, vec a, vec b, vec x)
 {
     switch (f) {
@@ -59,6 +103,18 @@ INLINE vec value_of(native_function f, vec a, vec b, vec x)
         return x * sigmoid(splat(1.59576912f) * (x + splat(0.044715f) * x * x * x));
     case NATIVE_ELU: return choose(x < 0.0f, a * (vexp(x) - splat(1.0f)), x);
     case NATIVE_EXP: return vexp(x);
+    case NATIVE_ERF: return verf(x);
+    case NATIVE_NEG: return -x;
+    case NATIVE_ABS: return vabs(x);
+    case NATIVE_LOG: return vlog(x);
+    case NATIVE_RECIPROCAL: return splat(1.0f) / x;
+    case NATIVE_SOFTPLUS: return softplus(x);
+    case NATIVE_SOFTSIGN: return x / (splat(1.0f) + vabs(x));
+    case NATIVE_MISH: return mish(x);
+    case NATIVE_SELU: return b * choose(x > 0.0f, x, a * (vexp(x) - splat(1.0f)));
+    case NATIVE_SQUARE: return x * x;
+    case NATIVE_POWER: return vpow(x, a);
+    case NATIVE_AFFINE: return a * x + b;
     default: {
         vec y;
         for (int k = 0; k < LANES; k++)
@@ -96,6 +152,18 @@ void ISA(apply)(native_function f, float a, float b, const float *x, float *y, i
         RUN(NATIVE_GELU_TANH);
         RUN(NATIVE_ELU);
         RUN(NATIVE_EXP);
+        RUN(NATIVE_ERF);
+        RUN(NATIVE_NEG);
+        RUN(NATIVE_ABS);
+        RUN(NATIVE_LOG);
+        RUN(NATIVE_RECIPROCAL);
+        RUN(NATIVE_SOFTPLUS);
+        RUN(NATIVE_SOFTSIGN);
+        RUN(NATIVE_MISH);
+        RUN(NATIVE_SELU);
+        RUN(NATIVE_SQUARE);
+        RUN(NATIVE_POWER);
+        RUN(NATIVE_AFFINE);
     default: run(NATIVE_SQRT, a, b, x, y, count);
     }
 }
@@ -108,6 +176,11 @@ INLINE vec both(native_function f, vec x, vec operand)
     case NATIVE_SUB_FROM: return operand - x;
     case NATIVE_MUL: return x * operand;
     case NATIVE_DIV: return x / operand;
+    case NATIVE_MAX: return choose(x > operand, x, choose(x != x, x, operand));
+    case NATIVE_MIN: return choose(x < operand, x, choose(x != x, x, operand));
+    case NATIVE_POW: return vpow(x, operand);
+    case NATIVE_POW_INTO: return vpow(operand, x);
+    case NATIVE_PRELU: return choose(x < 0.0f, x * operand, x);
     default: return operand / x;
     }
 }
@@ -137,8 +210,68 @@ void ISA(combine)(native_function f, const float *x, const float *operand, int64
         PAIRS(NATIVE_SUB_FROM);
         PAIRS(NATIVE_MUL);
         PAIRS(NATIVE_DIV);
+        PAIRS(NATIVE_MAX);
+        PAIRS(NATIVE_MIN);
+        PAIRS(NATIVE_POW);
+        PAIRS(NATIVE_POW_INTO);
+        PAIRS(NATIVE_PRELU);
     default: pairs(NATIVE_DIV_INTO, x, operand, step, y, count);
     }
+}
+
+INLINE vec larger(vec x, vec y) /* NaN wins */
+{
+    return choose(x > y, x, choose(x != x, x, y));
+}
+
+INLINE float reduce(bool maximum, const float *x, int64_t count)
+{
+    vec total[4];
+    int64_t i = 0;
+    float some;
+    for (int k = 0; k < 4; k++)
+        total[k] = splat(maximum ? -INFINITY : 0.0f);
+    for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            const vec v = load(x + i + k * LANES);
+            total[k] = maximum ? larger(total[k], v) : total[k] + v;
+        }
+    for (; i + LANES <= count; i += LANES)
+        total[0] = maximum ? larger(total[0], load(x + i)) : total[0] + load(x + i);
+    if (!maximum) {
+        some = sum_of((total[0] + total[1]) + (total[2] + total[3]));
+        for (; i < count; i++)
+            some += x[i];
+        return some;
+    }
+    total[0] = larger(larger(total[0], total[1]), larger(total[2], total[3]));
+    some = total[0][0];
+    for (int k = 1; k < LANES; k++)
+        some = total[0][k] > some || isnan(total[0][k]) ? total[0][k] : some;
+    for (; i < count; i++)
+        some = x[i] > some || isnan(x[i]) ? x[i] : some;
+    return some;
+}
+
+float ISA(reduce)(bool maximum, const float *x, int64_t count)
+{
+    return maximum ? reduce(true, x, count) : reduce(false, x, count);
+}
+
+float ISA(deviation)(const float *x, float mean, int64_t count)
+{
+    vec sum[2] = { splat(0.0f), splat(0.0f) };
+    int64_t i = 0;
+    for (; i + 2 * LANES <= count; i += 2 * LANES)
+        for (int k = 0; k < 2; k++) {
+            const vec d = load(x + i + k * LANES) - splat(mean);
+            sum[k] += d * d;
+        }
+    float total = sum_of(sum[0] + sum[1]);
+    for (; i < count; i++)
+        total += (x[i] - mean) * (x[i] - mean);
+    return total;
 }
 
 void ISA(softmax)(const float *x, float *y, int64_t count)

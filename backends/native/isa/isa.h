@@ -45,12 +45,29 @@ typedef enum native_function {
     NATIVE_ELU,
     NATIVE_EXP,
     NATIVE_SQRT,
-    NATIVE_ADD, /* with an operand from here on */
+    NATIVE_ERF,
+    NATIVE_NEG,
+    NATIVE_ABS,
+    NATIVE_LOG,
+    NATIVE_RECIPROCAL,
+    NATIVE_SOFTPLUS,
+    NATIVE_SOFTSIGN,
+    NATIVE_MISH,
+    NATIVE_SELU, /* b (a exp(x) - a), and b x above 0 */
+    NATIVE_SQUARE,
+    NATIVE_POWER,  /* x to the a */
+    NATIVE_AFFINE, /* a x + b */
+    NATIVE_ADD,    /* with an operand from here on */
     NATIVE_SUB,
     NATIVE_SUB_FROM, /* operand - x */
     NATIVE_MUL,
     NATIVE_DIV,
-    NATIVE_DIV_INTO /* operand / x */
+    NATIVE_DIV_INTO, /* operand / x */
+    NATIVE_MAX,      /* NaN where one of them is */
+    NATIVE_MIN,
+    NATIVE_POW,
+    NATIVE_POW_INTO, /* operand to the x */
+    NATIVE_PRELU     /* operand: the slope */
 } native_function;
 
 /* A depthwise convolution, one row of output points. */
@@ -77,6 +94,10 @@ typedef struct native_isa {
     /* y[c] = max or sum over points of x[p][c]; rows are pointers. */
     void (*pool)(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,
                  float scale, float *y);
+    /* The largest of a run, or its sum. */
+    float (*reduce)(bool maximum, const float *x, int64_t count);
+    /* The sum of (x - mean)². */
+    float (*deviation)(const float *x, float mean, int64_t count);
     void (*softmax)(const float *x, float *y, int64_t count);
     /* y = (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL. */
     void (*layer_norm)(const float *x, const float *scale, const float *bias, float epsilon,

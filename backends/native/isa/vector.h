@@ -27,6 +27,8 @@ void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
 void ISA(combine)(native_function, const float *, const float *, int64_t, float *, int64_t);
 void ISA(depthwise)(const native_depthwise *);
 void ISA(pool)(bool, const float *const *, int64_t, int64_t, float, float *);
+float ISA(reduce)(bool, const float *, int64_t);
+float ISA(deviation)(const float *, float, int64_t);
 void ISA(softmax)(const float *, float *, int64_t);
 void ISA(layer_norm)(const float *, const float *, const float *, float, float *, int64_t);
 void ISA(winograd_in)(int32_t, const float *const *, float *, int64_t, int64_t);
@@ -147,6 +149,37 @@ INLINE vec vexp(vec x)
     y = choose(x > 88.72284f, splat(INFINITY), y);
     y = choose(x < -87.33654f, splat(0.0f), y);
     return choose(x != x, x, y);
+}
+
+/* (2 atanh s) / s - 2 as a series: s² ≤ 1/9 leaves 1e-9. */
+INLINE vec atanh_rest(vec s)
+{
+    const vec z = s * s;
+    vec p = splat(2.0f / 17.0f);
+    p = p * z + splat(2.0f / 15.0f);
+    p = p * z + splat(2.0f / 13.0f);
+    p = p * z + splat(2.0f / 11.0f);
+    p = p * z + splat(2.0f / 9.0f);
+    p = p * z + splat(2.0f / 7.0f);
+    p = p * z + splat(2.0f / 5.0f);
+    p = p * z + splat(2.0f / 3.0f);
+    return p * z;
+}
+
+/* log x: x = 2^n m, sqrt(1/2) ≤ m < sqrt 2, log m = 2 atanh((m - 1) / (m + 1)). */
+INLINE vec vlog(vec x)
+{
+    const ivec tiny = (ivec)(x < 1.17549435e-38f);
+    const ivec bits = (ivec)choose(tiny, x * splat(33554432.0f), x); /* 2^25 */
+    const ivec n = (bits - 0x3f3504f3) >> 23;
+    const vec m = (vec)(bits - (n << 23));
+    const vec s = (m - splat(1.0f)) / (m + splat(1.0f));
+    const vec count = __builtin_convertvector(n - (tiny & 25), vec);
+    vec y = s * atanh_rest(s) + count * splat(-2.12194440e-4f);
+    y = (y + (s + s)) + count * splat(0.693359375f);
+    y = choose(x == INFINITY, x, y);
+    y = choose(x == 0.0f, splat(-INFINITY), y);
+    return choose((ivec)(x < 0.0f) | (ivec)(x != x), splat(NAN), y);
 }
 
 #endif

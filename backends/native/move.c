@@ -1,0 +1,302 @@
+/* move.c: Transpose, Slice, Pad with a constant, Gather (ONNX): elements that move and are not
+ * touched, plain or channels last.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "native.h"
+
+typedef struct move_state {
+    uint32_t from, to;                             /* layouts */
+    int32_t rank;                                  /* of the input */
+    int64_t start[TN_MAX_RANK], step[TN_MAX_RANK]; /* Slice: by axis; Pad: what comes before */
+} move_state;
+
+static tn_status move_offer(tn_offer *ctx)
+{
+    const tn_status status = native_offer(ctx);
+    if (status == TN_DECLINED)
+        return status;
+    if (ctx->problem->step_count)
+        return tn_fail(ctx, TN_DECLINED, "it moves only: no epilogue");
+    ctx->algorithm = "runs";
+    return status;
+}
+
+static void describe(tn_measure *ctx, uint32_t k, uint32_t from, uint32_t to)
+{
+    const tn_problem *p = ctx->problem;
+    tn_alternative *a = &ctx->alternatives[k];
+    a->input_layouts[0] = from;
+    a->output_layouts[0] = to;
+    a->algorithm = "runs";
+    a->seconds = native_seconds(native_isa_of(ctx->instance), 0,
+                                8.0 * (double)native_count(p->outputs[0]), p->threads);
+}
+
+/* The same layout on both sides. */
+static void describe_both(tn_measure *ctx)
+{
+    describe(ctx, 0, TN_LAYOUT_PLAIN, TN_LAYOUT_PLAIN);
+    if (ctx->problem->outputs[0]->rank < 3)
+        return;
+    ctx->alternative_count = 2;
+    describe(ctx, 1, TN_LAYOUT_CHANNELS_LAST, TN_LAYOUT_CHANNELS_LAST);
+}
+
+static tn_status both_prepare(tn_prepare *ctx, void *state)
+{
+    move_state *s = state;
+    s->from = s->to = ctx->chosen_index ? TN_LAYOUT_CHANNELS_LAST : TN_LAYOUT_PLAIN;
+    return TN_OK;
+}
+
+/* Whether the inputs [first, count) are constants or absent. */
+static bool are_constant(const tn_problem *p, uint32_t first)
+{
+    for (uint32_t k = first; k < p->own_count; k++)
+        if (p->inputs[k] && !p->constants[k])
+            return false;
+    return true;
+}
+
+static const tn_tensor *constant_of(const tn_problem *p, uint32_t k)
+{
+    return k < p->own_count ? p->constants[k] : NULL;
+}
+
+static int64_t element_of(const tn_tensor *tensor, int64_t k)
+{
+    return tn_get_int(tensor->dtype, tensor->data, k);
+}
+
+/* ---- Transpose -------------------------------------------------------------------------- */
+
+/* Alternatives: plain or channels last, on both sides alike or not. */
+static const uint32_t sides[][2] = {
+    { TN_LAYOUT_PLAIN, TN_LAYOUT_PLAIN },
+    { TN_LAYOUT_CHANNELS_LAST, TN_LAYOUT_PLAIN },
+    { TN_LAYOUT_PLAIN, TN_LAYOUT_CHANNELS_LAST },
+    { TN_LAYOUT_CHANNELS_LAST, TN_LAYOUT_CHANNELS_LAST },
+};
+
+static tn_status transpose_measure(tn_measure *ctx, void *state)
+{
+    (void)state;
+    ctx->alternative_count = ctx->problem->outputs[0]->rank < 3 ? 1 : 4;
+    for (uint32_t k = 0; k < ctx->alternative_count; k++)
+        describe(ctx, k, sides[k][0], sides[k][1]);
+    return TN_OK;
+}
+
+static tn_status transpose_prepare(tn_prepare *ctx, void *state)
+{
+    move_state *s = state;
+    s->from = sides[ctx->chosen_index][0];
+    s->to = sides[ctx->chosen_index][1];
+    return TN_OK;
+}
+
+static tn_status transpose_run(tn_run *ctx, const void *state, void *slot)
+{
+    const move_state *s = state;
+    const tn_tensor *x = ctx->inputs[0], *y = ctx->outputs[0];
+    int64_t from[TN_MAX_RANK], to[TN_MAX_RANK];
+    int32_t axes[TN_MAX_RANK];
+    const int64_t *perm;
+    const bool given = tn_attr_ints(ctx->node, "perm", &perm) > 0;
+    native_copy copy = { 0 };
+    (void)slot;
+    native_axes_of(y->rank, s->to, axes);
+    native_strides_of(x->rank, x->dims, s->from, from);
+    native_strides_of(y->rank, y->dims, s->to, to);
+    for (int32_t k = 0; k < y->rank; k++)
+        native_copy_axis(&copy, y->dims[axes[k]],
+                         from[given ? perm[axes[k]] : y->rank - 1 - axes[k]], to[axes[k]]);
+    return native_copy_run(ctx, &copy, x->data, y->data);
+}
+
+/* ---- Slice ------------------------------------------------------------------------------ */
+
+static tn_status slice_offer(tn_offer *ctx)
+{
+    if (!are_constant(ctx->problem, 1))
+        return tn_fail(ctx, TN_DECLINED, "ends that are computed");
+    return move_offer(ctx);
+}
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static tn_status slice_measure(tn_measure *ctx, void *state)
+{
+    const tn_problem *p = ctx->problem;
+    const tn_type *x = p->inputs[0];
+    const tn_tensor *starts = p->constants[1], *axes = constant_of(p, 3),
+                    *steps = constant_of(p, 4);
+    move_state *s = state;
+    for (int32_t axis = 0; axis < x->rank; axis++)
+        s->step[axis] = 1;
+    for (int64_t k = 0; k < tn_count(starts); k++) {
+        const int32_t axis = tn_axis(axes ? element_of(axes, k) : k, x->rank);
+        const int64_t extent = x->dims[axis], start = element_of(starts, k);
+        s->step[axis] = steps ? element_of(steps, k) : 1;
+        s->start[axis] = clamp(start < 0 ? start + extent : start, 0, extent - 1);
+    }
+    describe_both(ctx);
+    return TN_OK;
+}
+
+static tn_status slice_run(tn_run *ctx, const void *state, void *slot)
+{
+    const move_state *s = state;
+    const tn_tensor *x = ctx->inputs[0], *y = ctx->outputs[0];
+    int64_t from[TN_MAX_RANK], to[TN_MAX_RANK], first = 0;
+    int32_t axes[TN_MAX_RANK];
+    native_copy copy = { 0 };
+    (void)slot;
+    native_axes_of(y->rank, s->to, axes);
+    native_strides_of(x->rank, x->dims, s->from, from);
+    native_strides_of(y->rank, y->dims, s->to, to);
+    for (int32_t k = 0; k < y->rank; k++) {
+        const int32_t axis = axes[k];
+        native_copy_axis(&copy, y->dims[axis], from[axis] * s->step[axis], to[axis]);
+        first += from[axis] * s->start[axis];
+    }
+    return native_copy_run(ctx, &copy, (const float *)x->data + first, y->data);
+}
+
+/* ---- Pad -------------------------------------------------------------------------------- */
+
+static tn_status pad_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    if (strcmp(tn_attr_string(p->node, "mode", "constant"), "constant") != 0)
+        return tn_fail(ctx, TN_DECLINED, "padding that is taken from the tensor");
+    if (!constant_of(p, 1) || !are_constant(p, 3))
+        return tn_fail(ctx, TN_DECLINED, "pads that are computed");
+    return move_offer(ctx);
+}
+
+static tn_status pad_measure(tn_measure *ctx, void *state)
+{
+    const tn_problem *p = ctx->problem;
+    const tn_tensor *pads = p->constants[1], *axes = constant_of(p, 3);
+    move_state *s = state;
+    for (int64_t k = 0; k < tn_count(pads) / 2; k++)
+        s->start[tn_axis(axes ? element_of(axes, k) : k, p->inputs[0]->rank)] = element_of(pads, k);
+    describe_both(ctx);
+    return TN_OK;
+}
+
+typedef struct fill_job {
+    float value, *to;
+} fill_job;
+
+static tn_status fill_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const fill_job *job = user;
+    (void)thread;
+    for (int64_t k = begin; k < end; k++)
+        job->to[k] = job->value;
+    return TN_OK;
+}
+
+static tn_status pad_run(tn_run *ctx, const void *state, void *slot)
+{
+    const move_state *s = state;
+    const tn_tensor *x = ctx->inputs[0], *y = ctx->outputs[0];
+    const tn_tensor *value = ctx->node->input_count > 2 ? ctx->inputs[2] : NULL;
+    fill_job fill = { value ? *(const float *)value->data : 0.0f, y->data };
+    int64_t from[TN_MAX_RANK], to[TN_MAX_RANK], from_first = 0, to_first = 0;
+    int32_t axes[TN_MAX_RANK];
+    native_copy copy = { 0 };
+    (void)slot;
+    TN_TRY(ctx->call.host->parallel_for(&ctx->call, tn_count(y), 16384, fill_chunk, &fill));
+    native_axes_of(y->rank, s->to, axes);
+    native_strides_of(x->rank, x->dims, s->from, from);
+    native_strides_of(y->rank, y->dims, s->to, to);
+    for (int32_t k = 0; k < y->rank; k++) {
+        const int32_t axis = axes[k];
+        const int64_t before = s->start[axis], skipped = before < 0 ? -before : 0;
+        const int64_t at = before < 0 ? 0 : before;
+        const int64_t room = y->dims[axis] - at, left = x->dims[axis] - skipped;
+        if (room <= 0 || left <= 0) /* nothing of the input is left */
+            return TN_OK;
+        native_copy_axis(&copy, room < left ? room : left, from[axis], to[axis]);
+        from_first += from[axis] * skipped;
+        to_first += to[axis] * at;
+    }
+    return native_copy_run(ctx, &copy, (const float *)x->data + from_first, fill.to + to_first);
+}
+
+/* ---- Gather ----------------------------------------------------------------------------- */
+
+static tn_status gather_measure(tn_measure *ctx, void *state)
+{
+    (void)state;
+    describe(ctx, 0, TN_LAYOUT_PLAIN, TN_LAYOUT_PLAIN);
+    if (ctx->problem->inputs[1]->rank == 1) /* as many axes as before */
+        describe_both(ctx);
+    return TN_OK;
+}
+
+typedef struct gather_job {
+    tn_run *ctx;
+    int64_t extent, count, width; /* of the axis, indices, elements of a run */
+} gather_job;
+
+/* The run that an index means; NULL: none, and said so. */
+static const float *row_of(const gather_job *job, int64_t outer, int64_t k)
+{
+    const tn_tensor *indices = job->ctx->inputs[1];
+    const int64_t index = element_of(indices, k), at = index < 0 ? index + job->extent : index;
+    if (at >= 0 && at < job->extent)
+        return (const float *)job->ctx->inputs[0]->data + (outer * job->extent + at) * job->width;
+    tn_fail(job->ctx, TN_ERR_VALUE, "indices[%lld] is %lld, outside [%lld, %lld)", (long long)k,
+            (long long)index, (long long)-job->extent, (long long)job->extent);
+    return NULL;
+}
+
+static tn_status gather_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const gather_job *job = user;
+    float *to = (float *)job->ctx->outputs[0]->data + begin * job->width;
+    (void)thread;
+    for (int64_t run = begin; run < end; run++, to += job->width) {
+        const float *from = row_of(job, run / job->count, run % job->count);
+        if (!from)
+            return TN_ERR_VALUE;
+        if (job->width == 1)
+            *to = *from;
+        else
+            memcpy(to, from, (size_t)job->width * sizeof *to);
+    }
+    return TN_OK;
+}
+
+static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
+{
+    const move_state *s = state;
+    const tn_tensor *x = ctx->inputs[0];
+    const int32_t axis = tn_axis(tn_attr_int(ctx->node, "axis", 0), x->rank);
+    int64_t strides[TN_MAX_RANK];
+    gather_job job = { .ctx = ctx, .extent = x->dims[axis], .count = tn_count(ctx->inputs[1]) };
+    (void)slot;
+    native_strides_of(x->rank, x->dims, s->from, strides);
+    job.width = strides[axis];
+    return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.width,
+                                        1 + 8192 / job.width, gather_chunk, &job);
+}
+
+#define MOVE(op, name, ...)                                                                        \
+    NATIVE_KERNEL(op, .state_bytes = sizeof(move_state), .measure = name##_measure,                \
+                  .run = name##_run, __VA_ARGS__)
+
+const tn_kernel_def native_move_kernels[] = {
+    MOVE("Transpose", transpose, .offer = move_offer, .prepare = transpose_prepare),
+    MOVE("Slice", slice, .since = 10, .offer = slice_offer, .prepare = both_prepare),
+    MOVE("Pad", pad, .since = 11, .offer = pad_offer, .prepare = both_prepare),
+    MOVE("Gather", gather, .offer = move_offer, .prepare = both_prepare),
+    { .op = NULL },
+};
