@@ -16,26 +16,16 @@ typedef struct depthwise_state {
 
 static tn_status depthwise_offer(tn_offer *ctx)
 {
-    const tn_problem *p = ctx->problem;
-    const tn_type *w = p->inputs[1];
-    char reason[192] = "";
-    native_epilogue unused;
-    const tn_status status = native_offer(ctx);
+    const tn_type *w = ctx->problem->inputs[1];
+    const tn_status status = native_offer_conv(ctx);
     if (status == TN_DECLINED)
         return status;
     ctx->algorithm = "depthwise";
-    if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))
-        return tn_fail(ctx, TN_DECLINED, "rank is %d: one or two spatial axes here",
-                       (int)p->inputs[0]->rank);
-    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
-        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
-    if (tn_attr_int(p->node, "group", 1) != w->dims[0] || w->dims[1] != 1)
+    if (tn_attr_int(ctx->problem->node, "group", 1) != w->dims[0] || w->dims[1] != 1)
         return tn_fail(ctx, TN_DECLINED, "not a group for each channel");
     if (w->dims[2] > MOST_KERNEL_ROWS)
         return tn_fail(ctx, TN_DECLINED, "a window of %lld rows: at most %d here",
                        (long long)w->dims[2], MOST_KERNEL_ROWS);
-    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
-        return tn_fail(ctx, TN_DECLINED, "%s", reason);
     return status;
 }
 

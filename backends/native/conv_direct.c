@@ -25,21 +25,8 @@ typedef struct conv_state {
 
 static tn_status conv_offer(tn_offer *ctx)
 {
-    const tn_problem *p = ctx->problem;
-    char reason[192] = "";
-    native_epilogue unused;
-    const tn_status status = native_offer(ctx);
-    if (status == TN_DECLINED)
-        return status;
     ctx->algorithm = "direct";
-    if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))
-        return tn_fail(ctx, TN_DECLINED, "rank is %d: one or two spatial axes here",
-                       (int)p->inputs[0]->rank);
-    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
-        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
-    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
-        return tn_fail(ctx, TN_DECLINED, "%s", reason);
-    return status;
+    return native_offer_conv(ctx);
 }
 
 static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plain)

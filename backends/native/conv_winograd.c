@@ -45,9 +45,7 @@ static tn_status winograd_offer(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
     const tn_type *x = p->inputs[0], *w = p->inputs[1];
-    char reason[192] = "";
-    native_epilogue unused;
-    const tn_status status = native_offer(ctx);
+    const tn_status status = native_offer_conv(ctx);
     if (status == TN_DECLINED)
         return status;
     ctx->algorithm = "winograd";
@@ -59,12 +57,8 @@ static tn_status winograd_offer(tn_offer *ctx)
         return tn_fail(ctx, TN_DECLINED, "Winograd is for 3x3 windows of stride 1 in one group");
     if (w->dims[0] < 16 || w->dims[1] < 16)
         return tn_fail(ctx, TN_DECLINED, "Winograd pays from 16 channels on both sides");
-    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
-        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
     if (!native_all_finite(p->constants[1]))
         return tn_fail(ctx, TN_DECLINED, "a weight is not finite");
-    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
-        return tn_fail(ctx, TN_DECLINED, "%s", reason);
     if (status == TN_OK && (p->outputs[0]->dims[2] < 4 || p->outputs[0]->dims[3] < 4))
         return tn_fail(ctx, TN_DECLINED, "an output under 4x4 is all border");
     return status;
@@ -238,8 +232,7 @@ static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t t
     return TN_OK;
 }
 
-/* Items are (matrix, panels); the table of a matrix's rows is made by whoever comes first, which is
- * why it has one part for each matrix, filled before. */
+/* Items are (matrix, panel). */
 static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const winograd_job *job = user;

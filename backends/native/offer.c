@@ -40,6 +40,24 @@ tn_status native_offer(tn_offer *ctx)
     return known && (p->flags & TN_PROBLEM_SHAPES_KNOWN) ? TN_OK : TN_NEEDS_SHAPES;
 }
 
+tn_status native_offer_conv(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    char reason[192] = "";
+    native_epilogue unused;
+    const tn_status status = native_offer(ctx);
+    if (status == TN_DECLINED)
+        return status;
+    if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))
+        return tn_fail(ctx, TN_DECLINED, "rank is %d: one or two spatial axes here",
+                       (int)p->inputs[0]->rank);
+    if (!p->constants[1] || (p->own_count > 2 && p->inputs[2] && !p->constants[2]))
+        return tn_fail(ctx, TN_DECLINED, "weights that are computed");
+    if (native_epilogue_read(p, 1, &unused, reason, sizeof reason) != TN_OK)
+        return tn_fail(ctx, TN_DECLINED, "%s", reason);
+    return status;
+}
+
 double native_seconds(const native_isa *isa, double macs, double bytes, uint32_t threads)
 {
     /* Two registers a cycle at 2.5 GHz and nine tenths of that; memory as most machines have it. */
