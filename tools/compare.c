@@ -236,7 +236,7 @@ static const char *default_columns(tool *t)
     for (const char *at = all; *at;) {
         const size_t length = strcspn(at, ",");
         const char *name = keep_text(t, at, length);
-        if (strcmp(name, "reference") != 0)
+        if (strcmp(name, "reference") != 0 && tn_runtime_open_backend(t->runtime, name) == TN_OK)
             text = keep_format(t, "%s,%s", text, name);
         at += length + (at[length] == ',');
     }

@@ -156,7 +156,7 @@ static int inspect_runtime(tool *t)
 {
     tn_status status = TN_OK;
     if (t->set.op || t->set.ops)
-        (void)tn_runtime_default_backends(t->runtime); /* opens them: then their kernels are known */
+        open_backends(t); /* then their kernels are known */
     if (t->set.op)
         status = tn_runtime_print_operator(t->runtime, t->set.op, print_to_stdout, NULL);
     if (!status && t->set.ops)

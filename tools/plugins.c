@@ -31,7 +31,7 @@ static const char *or_dash(const char *text)
 }
 
 /* Opening a backend may add to the list or change it, so names are gathered first. */
-static void open_backends(tool *t)
+void open_backends(tool *t)
 {
     list names = { NULL, 0 };
     const tn_plugin_info *p;

@@ -117,6 +117,8 @@ double now(void); /* seconds */
 /* ---- session.c: from options to sessions and shapes ----------------------------------------- */
 
 int open_runtime(tool *t);
+/* Opens every backend that was found; which cannot be, tn_runtime_plugin then says. */
+void open_backends(tool *t);
 int open_model(tool *t, const char *path);
 /* With the options of the command line; backends, passes NULL: the options'. Flags are added. */
 int open_session(tool *t, const char *backends, const char *passes, uint32_t flags,

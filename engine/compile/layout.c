@@ -147,8 +147,10 @@ static const tn_kernel *find_converter(work *w, tn_value_id value, uint32_t from
     *made = (converter){ w->converters[slot_of(value)], from, to, NULL };
     w->converters[slot_of(value)] = made;
     for (uint32_t b = 0; b < compile->backend_count && !made->kernel; b++) {
-        uint32_t count = tn_registry_kernels(compile->registry, compile->backends[b]->def.name,
-                                             "tenon", "Convert", 1, kernels, TN_COUNT(kernels));
+        if (!tn_compile_backend(compile, b))
+            continue;
+        uint32_t count = tn_registry_kernels(compile->registry, compile->backends[b], "tenon",
+                                             "Convert", 1, kernels, TN_COUNT(kernels));
         for (uint32_t k = 0; k < count && k < TN_COUNT(kernels) && !made->kernel; k++)
             if (tn_kernel_offer(compile, kernels[k], &step.problem, &seconds, &algorithm, reason,
                                 sizeof reason) == TN_OK)

@@ -70,6 +70,15 @@ static bool ask(const tn_plan *plan, tn_plan_step *step, const tn_kernel *kernel
     return false;
 }
 
+tn_backend *tn_compile_backend(const tn_compile *compile, uint32_t k)
+{
+    tn_backend *backend;
+    return tn_registry_backend(compile->registry, compile->backends[k], compile->threads,
+                               &backend) == TN_OK
+               ? backend
+               : NULL;
+}
+
 static bool try_backend(const tn_plan *plan, tn_plan_step *step, const tn_backend *backend,
                         const tn_bars *bars, tn_builder *reasons)
 {
@@ -106,8 +115,13 @@ static tn_status place_step(tn_plan *plan, tn_plan_step *step, const tn_bars *ba
     tn_status status = TN_OK;
     if (only)
         placed = try_backend(plan, step, only, bars, &reasons);
-    for (uint32_t k = 0; !only && !placed && k < compile->backend_count; k++)
-        placed = try_backend(plan, step, compile->backends[k], bars, &reasons);
+    for (uint32_t k = 0; !only && !placed && k < compile->backend_count; k++) {
+        const tn_backend *backend = tn_compile_backend(compile, k);
+        if (backend)
+            placed = try_backend(plan, step, backend, bars, &reasons);
+        else
+            tn_add(&reasons, "%s%s", reasons.count ? "; " : "", tn_error_message());
+    }
     step->reasons = tn_pool_copy(&plan->pool, tn_builder_text(&reasons));
     if (!placed) {
         tn_builder text = { 0 };

@@ -65,8 +65,8 @@ typedef struct tn_override {
 /* A session's choices. */
 struct tn_compile {
     tn_registry *registry;
-    tn_graph *graph; /* frozen */
-    tn_backend **backends;
+    tn_graph *graph;       /* frozen */
+    const char **backends; /* names, in the session's order */
     uint32_t backend_count;
     tn_override *overrides;
     uint32_t override_count;
@@ -214,6 +214,9 @@ typedef struct tn_bars {
     uint32_t count, capacity;
 } tn_bars;
 const tn_bar *tn_bars_find(const tn_bars *bars, tn_node_id node, const tn_kernel *kernel);
+/* Backend k of the list, opened when it is not yet; NULL: it cannot be, the thread's message says
+ * why. [any] */
+tn_backend *tn_compile_backend(const tn_compile *compile, uint32_t k);
 tn_status tn_place(tn_plan *plan, const tn_bars *bars, tn_diagnostics *diagnostics);
 tn_status tn_fuse(tn_plan *plan, const tn_bars *bars);
 /* TN_DECLINED: a measure said no; `bars` has one more, place again. */

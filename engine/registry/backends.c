@@ -176,24 +176,31 @@ tn_status tn_open_backends_of(tn_registry *registry, tn_plugin_slot *slot)
     return TN_OK;
 }
 
-/* The list that the build names, without what is not here or does not open: asking for them all is
- * what a session without a list of its own does. */
+/* Whether a backend may still be of use: not opened yet, or opened well. */
+static bool is_promising(const tn_registry *registry, const char *name)
+{
+    const tn_backend *backend = registered(registry, name);
+    const tn_plugin_slot *slot = noted(registry, name);
+    if (backend)
+        return backend->status == TN_OK || backend->status == TN_ERR_STATE;
+    return slot && slot->plugin.info.status == TN_OK;
+}
+
+/* The list that the build names, without what is not here or was found unusable. Nothing is opened:
+ * a session whose first backend takes every node never loads the libraries of the others. */
 const char *tn_registry_default_backends(tn_registry *registry)
 {
+    const char *rest = TN_DEFAULT_BACKENDS;
+    tn_builder list = { 0 };
+    char name[64];
     pthread_mutex_lock(&registry->opening);
-    if (!registry->defaults) {
-        const char *rest = TN_DEFAULT_BACKENDS;
-        tn_builder list = { 0 };
-        tn_backend *backend;
-        char name[64];
-        while (tn_list_next(&rest, ',', name, sizeof name))
-            if ((registered(registry, name) || noted(registry, name)) &&
-                open_backend(registry, name, processors(), &backend) == TN_OK)
-                tn_add(&list, "%s%s", list.count ? "," : "", name);
+    while (tn_list_next(&rest, ',', name, sizeof name))
+        if (is_promising(registry, name))
+            tn_add(&list, "%s%s", list.count ? "," : "", name);
+    if (!registry->defaults || strcmp(registry->defaults, tn_builder_text(&list)) != 0)
         registry->defaults = tn_pool_copy(&registry->pool, tn_builder_text(&list));
-        tn_builder_fini(&list);
-    }
     const char *defaults = tn_text_or(registry->defaults, "");
     pthread_mutex_unlock(&registry->opening);
+    tn_builder_fini(&list);
     return defaults;
 }

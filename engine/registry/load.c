@@ -280,7 +280,6 @@ static tn_status load_ahead(tn_registry *registry, const char *file, tn_plugin_s
     if (!slot)
         return tn_raise_memory();
     slot->plugin.rank = TN_RANK_FILE;
-    registry->defaults = NULL;
     return tn_load_slot(registry, slot);
 }
 

@@ -55,7 +55,7 @@ struct tn_registry {
     tn_list formats;      /* by rank, order of registration */
     tn_list retired;      /* operators that a file loaded later replaced … */
     tn_list closing;      /* … and backends: closed at the end as well */
-    const char *defaults; /* tn_registry_default_backends, once asked for */
+    const char *defaults; /* tn_registry_default_backends, as asked for last */
 };
 
 #define TN_RANK_FILE 0u           /* loaded by the caller: ahead of all */

@@ -61,34 +61,35 @@ static uint32_t thread_count(uint32_t asked)
 
 /* ---- backends ---------------------------------------------------------------------------------------------- */
 
-static tn_status add_backend(tn_session *s, const char *name)
+/* What the user named is opened, and must be usable; the default list is opened as nodes need it. */
+static tn_status add_backend(tn_session *s, const char *name, bool is_default)
 {
     tn_compile *compile = &s->compile;
     tn_backend *backend;
-    TN_TRY(tn_registry_backend(compile->registry, name, compile->threads, &backend));
+    if (!is_default)
+        TN_TRY(tn_registry_backend(compile->registry, name, compile->threads, &backend));
     for (uint32_t k = 0; k < compile->backend_count; k++)
-        if (compile->backends[k] == backend)
+        if (strcmp(compile->backends[k], name) == 0)
             return TN_OK;
-    tn_backend **list = tn_pool_alloc(&s->pool, (compile->backend_count + 1) * sizeof *list);
-    if (!list)
+    const char **list = tn_pool_alloc(&s->pool, (compile->backend_count + 1) * sizeof *list);
+    char *copy = tn_pool_copy(&s->pool, name);
+    if (!list || !copy)
         return tn_raise_memory();
     if (compile->backend_count)
         memcpy(list, compile->backends, compile->backend_count * sizeof *list);
-    list[compile->backend_count++] = backend;
+    list[compile->backend_count++] = copy;
     compile->backends = list;
     return TN_OK;
 }
 
-/* Of the default list, what cannot be opened is left out; what the user named must be there. */
-static tn_status open_backends(tn_session *s, const char *asked, tn_diagnostics *diagnostics)
+static tn_status read_backends(tn_session *s, const char *asked, tn_diagnostics *diagnostics)
 {
     const char *rest = asked ? asked : tn_registry_default_backends(s->compile.registry);
     char name[64];
     while (tn_list_next(&rest, ',', name, sizeof name)) {
-        const tn_status status = add_backend(s, name);
-        if (status == TN_OK || (!asked && status == TN_ERR_BACKEND))
-            continue;
-        return tn_plan_diagnose(&s->compile, TN_NONE, status, tn_error_message(), diagnostics);
+        const tn_status status = add_backend(s, name, !asked);
+        if (status != TN_OK)
+            return tn_plan_diagnose(&s->compile, TN_NONE, status, tn_error_message(), diagnostics);
     }
     if (s->compile.backend_count)
         return TN_OK;
@@ -171,7 +172,7 @@ static bool offers(void *user, const tn_operator *op)
     const tn_compile *compile = user;
     const tn_kernel *kernel;
     for (uint32_t k = 0; k < compile->backend_count; k++)
-        if (tn_registry_kernels(compile->registry, compile->backends[k]->def.name, op->def.domain,
+        if (tn_registry_kernels(compile->registry, compile->backends[k], op->def.domain,
                                 op->def.name, op->def.since, &kernel, 1))
             return true;
     return false;
@@ -325,7 +326,7 @@ static tn_status fill(tn_session *s, const tn_session_options *options, tn_diagn
     compile->packs = s->model->packs;
     compile->limits = full_limits(&options->limits);
     compile->run_once = tn_run_once;
-    TN_TRY(open_backends(s, options->backends, diagnostics));
+    TN_TRY(read_backends(s, options->backends, diagnostics));
     TN_TRY(read_overrides(s, options->placement, diagnostics));
     TN_TRY(compile_graph(s, options, diagnostics));
     TN_TRY(freeze(s));

@@ -782,6 +782,29 @@ Test(native_lstm, both_directions_with_and_without_a_state)
         }
 }
 
+Test(native, takes_a_whole_network_and_no_library_is_loaded)
+{
+    static float picture[784];
+    static const int64_t dims[4] = { 1, 1, 28, 28 };
+    char path[512];
+    const tn_plugin_info *info;
+    snprintf(path, sizeof path, "%s/graphs/fashion-lenet.json", getenv("TENON_SOURCE"));
+    fixture f = open_file(path);
+    tn_session *session = make_session(&f, NULL, NULL, 1, 0);
+    tn_context *context;
+    const tn_tensor x = floats(picture, 4, dims);
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, tn_session_input(session, 0)->name, &x));
+    OK(tn_context_run(context, NULL));
+    for (size_t k = 0; (info = tn_runtime_plugin(f.runtime, k)); k++)
+        if (info->is_backend)
+            cr_expect_eq(info->opened, strcmp(info->name, "native") == 0, "%s: opened is %u",
+                         info->name, info->opened);
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
 Test(native, refuses_a_set_of_instructions_that_nobody_has)
 {
     tn_runtime *runtime;

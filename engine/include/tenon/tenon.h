@@ -135,7 +135,10 @@ typedef struct tn_plugin_info {
 TN_EXPORT const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k);
 /* Opens a backend by name, so that its tn_plugin_info tells its library. TN_ERR_BACKEND. */
 TN_EXPORT tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *name);
-/* The backends a session uses when its options name none, in order: "onednn,openblas,reference". */
+/* The backends a session uses when its options name none, in order: "native,onednn,reference".
+ * Those that were found and not found unusable; none is opened by asking. Such a session opens a
+ * backend when a node comes to it that none before it takes, and leaves out one that does not open;
+ * one that names its backends opens them all, and fails when one does not. */
 TN_EXPORT const char *tn_runtime_default_backends(tn_runtime *runtime);
 
 /* Prints the schema of an operator ("Conv", "com.example::Swish"), all versions held, with the
