@@ -177,7 +177,8 @@ static tn_status compute(tn_rewrite *ctx, const linear *l, fold *f, int before)
     if (f->shifts && l->any_rank)
         return TN_NO_MATCH; /* the sum becomes an epilogue of the product when nodes are placed */
     TN_TRY(allocate(ctx, l, f));
-    TN_TRY(scale_weights(ctx, l, f, before));
+    if (f->scales || (before && f->shifts))
+        TN_TRY(scale_weights(ctx, l, f, before));
     return make_bias(l, f, before);
 }
 

@@ -70,6 +70,7 @@ tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_
                           const tn_attribute *attributes, uint32_t attribute_count);
 
 tn_status recognize_gelu_register(tn_registrar *registrar);
+tn_status recognize_global_average_pool_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_hard_swish_register(tn_registrar *registrar);
 tn_status recognize_mish_register(tn_registrar *registrar);
