@@ -1,0 +1,14 @@
+/* plugins/motion/plugin.c: the entry of the plugin `motion`: passes that order work anew.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "motion.h"
+
+static tn_status load(const tn_host *host, tn_registrar *registrar)
+{
+    (void)host;
+    TN_TRY(matrix_chain_register(registrar));
+    return merge_matmuls_register(registrar);
+}
+
+TN_PLUGIN(motion, .version = "1.0", .licence = "MIT", .description = "Passes that order work anew",
+          .load = load);
