@@ -77,6 +77,8 @@ static const tn_kernel_def *const tables[] = {
     native_reduce_kernels,
     native_convert_kernels,
     native_lstm_kernels,
+    native_gru_kernels,
+    native_attention_kernels,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)
