@@ -803,94 +803,93 @@ Test(native, takes_a_whole_network_and_no_library_is_loaded)
     tn_context_destroy(context);
     tn_session_destroy(session);
     close_fixture(&f);
+}
 
-    Test(native_gru, both_directions_before_and_after_the_reset_with_and_without_a_state)
-    {
-        static const char *const directions[] = { "forward", "reverse", "bidirectional" };
-        for (int k = 0; k < 6; k++)
-            for (int batch = 1; batch <= 8; batch += 7) {
-                char json[2048];
-                const int d = k % 3 == 2 ? 2 : 1;
-                snprintf(
-                    json, sizeof json,
-                    "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [5, %d, 13]}, "
-                    "{\"name\": \"h\", \"dtype\": \"float32\", \"shape\": [%d, %d, 37]}], \"outputs\": [\"y%s\"], \"constants\": {"
-                    "\"w\": {\"dtype\": \"float32\", \"shape\": [%d, 111, 13], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
-                    "\"r\": {\"dtype\": \"float32\", \"shape\": [%d, 111, 37], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
-                    "\"b\": {\"dtype\": \"float32\", \"shape\": [%d, 222], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}}, "
-                    "\"nodes\": [{\"op\": \"GRU\", \"inputs\": [\"x\", \"w\", \"r\"%s], \"outputs\": [\"y\", \"yh\"], "
-                    "\"attributes\": {\"hidden_size\": 37, \"direction\": \"%s\", \"linear_before_reset\": %d}}]}",
-                    batch, d, batch, k == 1 ? "h" : "", d, d, d,
-                    batch == 1 ? ", \"b\"" : ", \"b\", \"\", \"h\"", directions[k % 3], k / 3);
-                check_all(json, 60, "GRU");
-            }
-        check_all(
-            "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [3, 2, 5]}], "
-            "\"outputs\": [\"y\"], \"constants\": {"
-            "\"w\": {\"dtype\": \"float32\", \"shape\": [1, 24, 5], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
-            "\"r\": {\"dtype\": \"float32\", \"shape\": [1, 24, 8], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}}, "
-            "\"nodes\": [{\"op\": \"GRU\", \"inputs\": [\"x\", \"w\", \"r\"], \"outputs\": [\"y\"], \"attributes\": {\"hidden_size\": 8, "
-            "\"linear_before_reset\": 1}}]}",
-            40, "GRU");
-    }
-
-    typedef struct attention_case {
-        const char *q, *k, *v, *mask; /* shapes; a mask may be absent */
-        const char *attributes;
-        bool boolean; /* the mask */
-    } attention_case;
-
-    static void check_attention(const attention_case *c)
-    {
-        char json[2048], mask[512] = "";
-        if (c->mask && c->boolean) /* query 1 sees no key */
-            snprintf(mask, sizeof mask,
-                     "\"m\": {\"dtype\": \"bool\", \"shape\": [%s], \"data\": [true, false, false, "
-                     "false, true, true, false, true]}",
-                     c->mask);
-        else if (c->mask)
+Test(native_gru, both_directions_before_and_after_the_reset_with_and_without_a_state)
+{
+    static const char *const directions[] = { "forward", "reverse", "bidirectional" };
+    for (int k = 0; k < 6; k++)
+        for (int batch = 1; batch <= 8; batch += 7) {
+            char json[2048];
+            const int d = k % 3 == 2 ? 2 : 1;
             snprintf(
-                mask, sizeof mask,
-                "\"m\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": "
-                "\"uniform\", \"low\": -1}}",
-                c->mask);
-        snprintf(
-            json, sizeof json,
-            "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"q\", \"dtype\": \"float32\", "
-            "\"shape\": [%s]}, {\"name\": \"k\", \"dtype\": \"float32\", \"shape\": [%s]}, "
-            "{\"name\": \"v\", \"dtype\": \"float32\", \"shape\": [%s]}], \"outputs\": [\"y\"], "
-            "\"constants\": {%s}, \"nodes\": [{\"op\": \"Attention\", \"inputs\": [\"q\", \"k\", "
-            "\"v\"%s], \"outputs\": [\"y\"], \"attributes\": {%s}}]}",
-            c->q, c->k, c->v, mask, c->mask ? ", \"m\"" : "", c->attributes);
-        check_all(json, 120, "Attention");
-    }
+                json, sizeof json,
+                "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [5, %d, 13]}, "
+                "{\"name\": \"h\", \"dtype\": \"float32\", \"shape\": [%d, %d, 37]}], \"outputs\": [\"y%s\"], \"constants\": {"
+                "\"w\": {\"dtype\": \"float32\", \"shape\": [%d, 111, 13], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
+                "\"r\": {\"dtype\": \"float32\", \"shape\": [%d, 111, 37], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
+                "\"b\": {\"dtype\": \"float32\", \"shape\": [%d, 222], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}}, "
+                "\"nodes\": [{\"op\": \"GRU\", \"inputs\": [\"x\", \"w\", \"r\"%s], \"outputs\": [\"y\", \"yh\"], "
+                "\"attributes\": {\"hidden_size\": 37, \"direction\": \"%s\", \"linear_before_reset\": %d}}]}",
+                batch, d, batch, k == 1 ? "h" : "", d, d, d,
+                batch == 1 ? ", \"b\"" : ", \"b\", \"\", \"h\"", directions[k % 3], k / 3);
+            check_all(json, 60, "GRU");
+        }
+    check_all(
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [3, 2, 5]}], "
+        "\"outputs\": [\"y\"], \"constants\": {"
+        "\"w\": {\"dtype\": \"float32\", \"shape\": [1, 24, 5], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}, "
+        "\"r\": {\"dtype\": \"float32\", \"shape\": [1, 24, 8], \"random\": {\"distribution\": \"uniform\", \"low\": -0.5, \"high\": 0.5}}}, "
+        "\"nodes\": [{\"op\": \"GRU\", \"inputs\": [\"x\", \"w\", \"r\"], \"outputs\": [\"y\"], \"attributes\": {\"hidden_size\": 8, "
+        "\"linear_before_reset\": 1}}]}",
+        40, "GRU");
+}
 
-    Test(native_attention, heads_groups_masks_and_causality)
-    {
-        static const attention_case cases[] = {
-            { "2, 3, 61, 17", "2, 3, 40, 17", "2, 3, 40, 35", NULL, "", false },
-            { "1, 4, 1, 16", "1, 2, 9, 16", "1, 2, 9, 8", NULL, "\"scale\": 0.5", false },
-            { "2, 13, 24", "2, 7, 12", "2, 7, 10", NULL, "\"q_num_heads\": 4, \"kv_num_heads\": 2",
-              false },
-            { "2, 3, 60, 8", "2, 3, 60, 8", "2, 3, 60, 8", NULL, "\"is_causal\": 1", false },
-            { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", NULL, "\"is_causal\": 1", false },
-            { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "9, 5", "", false },
-            { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "2, 1, 1, 5", "\"is_causal\": 1", false },
-            { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "1, 3, 9, 5", "", false },
-            { "2, 3, 4, 8", "2, 3, 2, 8", "2, 3, 2, 8", "1, 4, 2", "", true },
-        };
-        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
-            check_attention(&cases[k]);
-    }
+typedef struct attention_case {
+    const char *q, *k, *v, *mask; /* shapes; a mask may be absent */
+    const char *attributes;
+    bool boolean; /* the mask */
+} attention_case;
 
-    Test(native, refuses_a_set_of_instructions_that_nobody_has)
-    {
-        tn_runtime *runtime;
-        setenv("TENON_NATIVE", "mmx", 1);
-        OK(tn_runtime_create(NULL, NULL, &runtime));
-        cr_expect_eq(tn_runtime_open_backend(runtime, "native"), TN_ERR_BACKEND);
-        cr_expect_str_eq(tn_error_message(),
-                         "backend 'native': TENON_NATIVE is 'mmx': expected plain, avx2 or avx512");
-        tn_runtime_destroy(runtime);
-        unsetenv("TENON_NATIVE");
-    }
+static void check_attention(const attention_case *c)
+{
+    char json[2048], mask[512] = "";
+    if (c->mask && c->boolean) /* query 1 sees no key */
+        snprintf(mask, sizeof mask,
+                 "\"m\": {\"dtype\": \"bool\", \"shape\": [%s], \"data\": [true, false, false, "
+                 "false, true, true, false, true]}",
+                 c->mask);
+    else if (c->mask)
+        snprintf(mask, sizeof mask,
+                 "\"m\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": "
+                 "\"uniform\", \"low\": -1}}",
+                 c->mask);
+    snprintf(json, sizeof json,
+             "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"q\", \"dtype\": \"float32\", "
+             "\"shape\": [%s]}, {\"name\": \"k\", \"dtype\": \"float32\", \"shape\": [%s]}, "
+             "{\"name\": \"v\", \"dtype\": \"float32\", \"shape\": [%s]}], \"outputs\": [\"y\"], "
+             "\"constants\": {%s}, \"nodes\": [{\"op\": \"Attention\", \"inputs\": [\"q\", \"k\", "
+             "\"v\"%s], \"outputs\": [\"y\"], \"attributes\": {%s}}]}",
+             c->q, c->k, c->v, mask, c->mask ? ", \"m\"" : "", c->attributes);
+    check_all(json, 120, "Attention");
+}
+
+Test(native_attention, heads_groups_masks_and_causality)
+{
+    static const attention_case cases[] = {
+        { "2, 3, 61, 17", "2, 3, 40, 17", "2, 3, 40, 35", NULL, "", false },
+        { "1, 4, 1, 16", "1, 2, 9, 16", "1, 2, 9, 8", NULL, "\"scale\": 0.5", false },
+        { "2, 13, 24", "2, 7, 12", "2, 7, 10", NULL, "\"q_num_heads\": 4, \"kv_num_heads\": 2",
+          false },
+        { "2, 3, 60, 8", "2, 3, 60, 8", "2, 3, 60, 8", NULL, "\"is_causal\": 1", false },
+        { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", NULL, "\"is_causal\": 1", false },
+        { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "9, 5", "", false },
+        { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "2, 1, 1, 5", "\"is_causal\": 1", false },
+        { "2, 3, 9, 8", "2, 3, 5, 8", "2, 3, 5, 8", "1, 3, 9, 5", "", false },
+        { "2, 3, 4, 8", "2, 3, 2, 8", "2, 3, 2, 8", "1, 4, 2", "", true },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        check_attention(&cases[k]);
+}
+
+Test(native, refuses_a_set_of_instructions_that_nobody_has)
+{
+    tn_runtime *runtime;
+    setenv("TENON_NATIVE", "mmx", 1);
+    OK(tn_runtime_create(NULL, NULL, &runtime));
+    cr_expect_eq(tn_runtime_open_backend(runtime, "native"), TN_ERR_BACKEND);
+    cr_expect_str_eq(tn_error_message(),
+                     "backend 'native': TENON_NATIVE is 'mmx': expected plain, avx2 or avx512");
+    tn_runtime_destroy(runtime);
+    unsetenv("TENON_NATIVE");
+}
