@@ -46,11 +46,21 @@ void tn_pass_log_fini(tn_pass_log *log)
     memset(log, 0, sizeof *log);
 }
 
-static void print_record(const tn_pass_record *record, tn_builder *out)
+/* Wide enough for the longest name. */
+static int name_width(const tn_pass_log *log)
+{
+    size_t width = 20;
+    for (uint32_t k = 0; k < log->record_count; k++)
+        if (strlen(log->records[k].name) > width)
+            width = strlen(log->records[k].name);
+    return (int)width;
+}
+
+static void print_record(const tn_pass_record *record, int width, tn_builder *out)
 {
     static const char *const exactness[] = { "exact", "rounding", "approximate" };
     if (!record->enabled) {
-        tn_add(out, "  %-20s off\n", record->name);
+        tn_add(out, "  %-*s off\n", width, record->name);
         return;
     }
     tn_add(out,
@@ -64,8 +74,9 @@ void tn_pass_log_print(const tn_pass_log *log, tn_builder *out)
 {
     tn_add(out, "passes: %" PRIu64 " -> %" PRIu64 " nodes in %.3f ms\n", log->nodes_before,
            log->nodes_after, (double)log->ns / 1e6);
+    const int width = name_width(log);
     for (uint32_t k = 0; k < log->record_count; k++) {
-        print_record(&log->records[k], out);
+        print_record(&log->records[k], width, out);
         for (uint32_t n = 0; n < log->note_count; n++)
             if (log->notes[n].pass == k)
                 tn_add(out, "    %s %s\n", log->notes[n].fired ? "*" : "-", log->notes[n].text);
