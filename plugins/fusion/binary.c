@@ -54,6 +54,8 @@ static tn_status read_binary(tn_rewrite *ctx, affine *map, const linear *l, int 
 {
     const tn_node_view *view = ctx->api->node(ctx->graph, map->id);
     const int side = constant_side(ctx, view);
+    if (l->any_rank && (strcmp(map->what, "Add") == 0 || strcmp(map->what, "Sub") == 0))
+        return TN_NO_MATCH; /* it becomes an epilogue of the product when nodes are placed */
     const tn_tensor *constant = fusion_constant(ctx, view->inputs[side], "the constant", map->why);
     const int32_t rank = ctx->api->value(ctx->graph, map->x)->type->rank;
     const int32_t axis = l->is_matrix ? rank - 1 : 1;

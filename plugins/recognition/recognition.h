@@ -76,6 +76,7 @@ tn_status recognize_hard_swish_register(tn_registrar *registrar);
 tn_status recognize_mish_register(tn_registrar *registrar);
 tn_status recognize_normalization_register(tn_registrar *registrar);
 tn_status recognize_softplus_register(tn_registrar *registrar);
+tn_status recognize_split_register(tn_registrar *registrar);
 tn_status recognize_swish_register(tn_registrar *registrar);
 
 #endif

@@ -276,3 +276,41 @@ Test(recognize_global_average_pool, takes_all_spatial_axes)
         "recognize_global_average_pool",
         "- mean: no GlobalAveragePool: the axes are an input with a default, which a run may replace\n");
 }
+
+/* ---- Slices -------------------------------------------------------------------------------------------- */
+
+#define PART(name, in, out) SAY(name, "Slice", "'x', " in, out)
+#define PARTS(begin, end, last)                                                                    \
+    NET_OF("[2, 6, 3]", "'a', 'b', 'c'",                                                           \
+           CUT("1", "[0]", "[2]", "[1]") ", " CUT("2", begin, end, "[-2]") ", " CUT("3", "[4]",    \
+                                                                                    last, "[1]"),  \
+           PART("p", "'s1', 'e1', 'a1'", "'a'") ", " PART(                                         \
+               "q", "'s3', 'e3', 'a3'", "'c'") ", " PART("r", "'s2', 'e2', 'a2'", "'b'"))
+
+Test(recognize_split, takes_neighbouring_parts_in_any_order)
+{
+    rewritten(PARTS("[2]", "[-2]", "[9223372036854775807]"), NULL, 1, "= Split p/Split(x, ",
+              "* 3 Slices from p on are one Split\n", 0);
+    untouched(PARTS("[2]", "[-1]", "[6]"), "recognize_split",
+              "- p: no Split: 3 Slices leave gaps or overlap\n");
+    untouched(PARTS("[2]", "[-2]", "[5]"), "recognize_split",
+              "- p: no Split: 3 Slices leave gaps or overlap\n");
+    untouched(PARTS("[3]", "[4]", "[6]"), "recognize_split",
+              "- p: no Split: 3 Slices leave gaps or overlap\n");
+    untouched(
+        NET_OF("[2, 'C', 3]", "'a', 'b'",
+               CUT("1", "[0]", "[2]", "[1]") ", " CUT("2", "[2]", "[9]", "[1]"),
+               PART("p", "'s1', 'e1', 'a1'", "'a'") ", " PART("r", "'s2', 'e2', 'a2'", "'b'")),
+        "recognize_split", "");
+    untouched(
+        NET_OF("[2, 6, 3]", "'a', 'b'",
+               CUT("1", "[0]", "[6]", "[1]") ", " CUT("2", "[0]", "[1]", "[0]"),
+               PART("p", "'s1', 'e1', 'a1'", "'a'") ", " PART("r", "'s2', 'e2', 'a2'", "'b'")),
+        "recognize_split", "");
+    untouched(NET_OF("[6]", "'a', 'b'",
+                     CUT("1", "[0]", "[3]", "[0]") ", " CUT("2", "[3]", "[6]",
+                                                            "[0]") ", " INTS("step", "1", "[2]"),
+                     PART("p", "'s1', 'e1', 'a1', 'step'", "'a'") ", " PART("r", "'s2', 'e2', 'a2'",
+                                                                            "'b'")),
+              "recognize_split", "");
+}

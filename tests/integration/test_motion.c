@@ -107,7 +107,7 @@ Test(matrix_chain, says_what_does_not_fit)
 Test(merge_matmuls, makes_one_product_of_three_where_asked)
 {
     const char *text = NET_OF(X3, "'yq', 'yk', 'yv'", QKV, THREE);
-    rewritten(text, NULL, 3, "= MatMul v(x, wv)", "merge_matmuls        off", 0);
+    rewritten(text, NULL, 3, "= MatMul v(x, wv)", "  merge_matmuls ", 0);
     rewritten(text, "all", 2, "float32[2,5,16] = MatMul",
               "* 3 MatMul of one input from q on are one and a Split\n", 1e-6);
 }

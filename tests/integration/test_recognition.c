@@ -361,7 +361,7 @@ Test(recognize_softplus, is_only_asked_for)
         "'y'", ONE,
         SAY("exp", "Exp", "'x'", "'e'") ", " SAY("sum", "Add", "'one', 'e'",
                                                  "'s'") ", " SAY("log", "Log", "'s'", "'y'"));
-    rewritten(text, NULL, 3, "= Exp", "recognize_softplus   off", 0);
+    rewritten(text, NULL, 3, "= Exp", "  recognize_softplus ", 0);
     rewritten(text, "all", 1, "= Softplus log/Softplus(x)",
               "* 3 nodes up to log are one Softplus\n", 1e-6);
     untouched(NET("'y'", SCALAR_OF("two", "2"),
