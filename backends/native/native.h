@@ -169,6 +169,8 @@ extern const tn_kernel_def native_concat_kernels[];
 extern const tn_kernel_def native_move_kernels[];
 extern const tn_kernel_def native_reduce_kernels[];
 extern const tn_kernel_def native_convert_kernels[];
+extern const tn_kernel_def native_column_kernels[];
+extern const tn_kernel_def native_conv_transpose_kernels[];
 extern const tn_kernel_def native_lstm_kernels[];
 extern const tn_kernel_def native_gru_kernels[];
 extern const tn_kernel_def native_attention_kernels[];

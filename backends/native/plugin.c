@@ -72,6 +72,8 @@ static const tn_kernel_def *const tables[] = {
     native_elementwise_kernels,
     native_pool_kernels,
     native_row_kernels,
+    native_column_kernels,
+    native_conv_transpose_kernels,
     native_concat_kernels,
     native_move_kernels,
     native_reduce_kernels,

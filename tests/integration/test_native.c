@@ -549,6 +549,77 @@ Test(native_rows, softmax_and_normalizations)
                8);
 }
 
+Test(native_columns, softmax_on_any_axis)
+{
+    char attributes[32], softmax[128];
+    for (int axis = 0; axis < 4; axis++) {
+        snprintf(attributes, sizeof attributes, "\"axis\": %d", axis);
+        check_node("Softmax", attributes, "3, 19, 15, 37", "", "", 40);
+        snprintf(softmax, sizeof softmax, NODE_WITH("Softmax", "\"a\"", "y", "\"axis\": %d"), axis);
+        check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]"), softmax,
+                   "3, 19, 5, 6", "", 40, "Softmax");
+        snprintf(softmax, sizeof softmax, NODE_WITH("Softmax", "\"x\"", "a", "\"axis\": %d"), axis);
+        check_pair(softmax, NODE("Mul", "\"a\", \"x\"", "y"), "2, 5, 4, 7", "", 40, "Softmax");
+    }
+}
+
+Test(native_columns, normalizations_of_planes_and_groups)
+{
+    static const char constants[] = VECTOR("s", "24", "0.5") ", " VECTOR("b", "24", "-1");
+    static const char pool[] = NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [2, 2]");
+    check_node("InstanceNormalization", "", "2, 24, 13, 11", ", \"s\", \"b\"", constants, 300);
+    check_pair(pool, NODE("InstanceNormalization", "\"a\", \"s\", \"b\"", "y"), "2, 24, 13, 11",
+               constants, 300, "InstanceNormalization");
+    check_pair(NODE("InstanceNormalization", "\"x\", \"s\", \"b\"", "a"),
+               NODE("Relu", "\"a\"", "y"), "1, 24, 7", constants, 300, "InstanceNormalization");
+    for (int groups = 1; groups <= 24; groups *= 2) {
+        char attributes[32], node[256];
+        if (24 % groups)
+            continue;
+        snprintf(attributes, sizeof attributes, "\"num_groups\": %d", groups);
+        check_node("GroupNormalization", attributes, "2, 24, 13, 11", ", \"s\", \"b\"", constants,
+                   4000);
+        snprintf(node, sizeof node,
+                 NODE_WITH("GroupNormalization", "\"a\", \"s\", \"b\"", "y", "\"num_groups\": %d"),
+                 groups);
+        check_pair(pool, node, "2, 24, 9, 11", constants, 4000, "GroupNormalization");
+    }
+    check_pair(NODE_WITH("MaxPool", "\"x\"", "a", "\"kernel_shape\": [1, 1]"),
+               NODE("InstanceNormalization", "\"a\", \"s\", \"b\"", "y"), "1, 150, 5, 3",
+               VECTOR("s", "150", "0.5") ", " VECTOR("b", "150", "-1"), 60,
+               "InstanceNormalization");
+}
+
+static void check_conv_transpose(const char *shape, const char *weights, const char *attributes,
+                                 int outputs)
+{
+    char json[2048];
+    snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", "
+        "\"shape\": [%s]}], \"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": "
+        "\"float32\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": -1}}, "
+        "\"b\": {\"dtype\": \"float32\", \"shape\": [%d], \"random\": {\"distribution\": "
+        "\"uniform\", \"low\": -1, \"seed\": 4}}}, \"nodes\": [{\"op\": \"ConvTranspose\", "
+        "\"inputs\": [\"x\", \"w\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {%s}}, "
+        "{\"op\": \"Relu\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}]}",
+        shape, weights, outputs, attributes);
+    check_all(json, 200, "ConvTranspose");
+}
+
+Test(native_conv, transposed)
+{
+    check_conv_transpose("2, 9, 5, 17", "9, 35, 2, 2", "\"strides\": [2, 2]", 35);
+    check_conv_transpose("1, 16, 7, 6", "16, 8, 4, 4",
+                         "\"strides\": [2, 2], \"pads\": [1, 1, 1, 1]", 8);
+    check_conv_transpose("1, 5, 6, 7", "5, 33, 3, 3",
+                         "\"strides\": [2, 3], \"pads\": [1, 0, 0, 1], \"output_padding\": [1, 2]",
+                         33);
+    check_conv_transpose("1, 8, 5, 5", "8, 7, 3, 3", "\"pads\": [1, 1, 1, 1]", 7);
+    check_conv_transpose("1, 4, 3, 3", "4, 6, 1, 2", "\"strides\": [3, 4]", 6);
+    check_conv_transpose("2, 4, 11", "4, 6, 5", "\"strides\": [2]", 6);
+}
+
 Test(native_concat, concat_and_split_along_channels)
 {
     check_all(
