@@ -69,6 +69,7 @@ int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
 tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
                           const tn_attribute *attributes, uint32_t attribute_count);
 
+tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
 tn_status recognize_gelu_register(tn_registrar *registrar);
 tn_status recognize_global_average_pool_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);

@@ -516,3 +516,36 @@ Test(recognize_rms_normalization, is_not_a_difference_to_another_mean)
                                                   ", " SAY("div", "Div", "'a', 'r'", "'n'")),
               "recognize_rms_normalization", "");
 }
+
+/* ---- channel shuffle ------------------------------------------------------------------------- */
+
+#define SHUFFLE(shape, split, perm, joined)                                                                      \
+    GRAPH("'inputs': [" IN("x", "float32", shape) "], 'outputs': ['y'], 'constants': {" CONSTANT(                \
+        "split", "int64", "[5]",                                                                                 \
+        split) ", " CONSTANT("joined", "int64", "[4]",                                                           \
+                             joined) "}, 'nodes': [" SAY("cut", "Reshape", "'x', 'split'",                       \
+                                                         "'s'") ", " NAMED("turn", "Transpose",                  \
+                                                                           "'s'", "'t'",                         \
+                                                                           "'perm': " perm) ", " SAY("join",     \
+                                                                                                     "Reshape",  \
+                                                                                                     "'t', "     \
+                                                                                                     "'joined'", \
+                                                                                                     "'y'") "]")
+
+Test(recognize_channel_shuffle, is_one_gather_and_exact)
+{
+    rewritten(SHUFFLE("[2, 6, 3, 4]", "[2, 2, 3, 3, 4]", "[0, 2, 1, 3, 4]", "[2, 6, 3, 4]"), NULL,
+              1, "= Gather", "* 3 nodes up to join are one Gather\n", 0);
+    rewritten(SHUFFLE("[1, 12, 2, 2]", "[1, 3, 4, 2, 2]", "[0, 2, 1, 3, 4]", "[1, 12, 2, 2]"), NULL,
+              1, "= Gather", "* 3 nodes up to join are one Gather\n", 0);
+}
+
+Test(recognize_channel_shuffle, leaves_what_mixes_anything_else)
+{
+    untouched(SHUFFLE("[2, 6, 3, 4]", "[2, 2, 3, 3, 4]", "[0, 2, 1, 4, 3]", "[2, 6, 3, 4]"),
+              "recognize_channel_shuffle", "");
+    untouched(SHUFFLE("[2, 6, 3, 4]", "[2, 2, 3, 3, 4]", "[0, 2, 1, 3, 4]", "[2, 6, 4, 3]"),
+              "recognize_channel_shuffle", "");
+    untouched(SHUFFLE("[2, 6, 3, 4]", "[2, 6, 1, 4, 3]", "[0, 2, 1, 3, 4]", "[2, 6, 3, 4]"),
+              "recognize_channel_shuffle", "");
+}
