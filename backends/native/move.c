@@ -246,6 +246,21 @@ typedef struct gather_job {
     int64_t extent, count, width; /* of the axis, indices, elements of a run */
 } gather_job;
 
+/* Single elements, channels last: the indices are looked at once for many rows. */
+static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const gather_job *job = user;
+    const int64_t *index = job->ctx->inputs[1]->data;
+    const float *from = job->ctx->inputs[0]->data;
+    float *to = job->ctx->outputs[0]->data;
+    (void)thread;
+    for (int64_t row = begin; row < end; row++)
+        for (int64_t k = 0; k < job->count; k++)
+            to[row * job->count + k] =
+                from[row * job->extent + (index[k] < 0 ? index[k] + job->extent : index[k])];
+    return TN_OK;
+}
+
 /* The run that an index means; NULL: none, and said so. */
 static const float *row_of(const gather_job *job, int64_t outer, int64_t k)
 {
@@ -285,6 +300,13 @@ static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
     (void)slot;
     native_strides_of(x->rank, x->dims, s->from, strides);
     job.width = strides[axis];
+    if (job.width == 1 && ctx->inputs[1]->dtype == TN_INT64) {
+        for (int64_t k = 0; k < job.count; k++)
+            if (!row_of(&job, 0, k))
+                return TN_ERR_VALUE;
+        return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.count,
+                                            1 + 8192 / job.count, element_chunk, &job);
+    }
     return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.width,
                                         1 + 8192 / job.width, gather_chunk, &job);
 }
