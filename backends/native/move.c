@@ -249,15 +249,26 @@ typedef struct gather_job {
 /* Single elements, channels last: the indices are looked at once for many rows. */
 static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
+    enum { ROWS = 4 };
     const gather_job *job = user;
     const int64_t *index = job->ctx->inputs[1]->data;
-    const float *from = job->ctx->inputs[0]->data;
-    float *to = job->ctx->outputs[0]->data;
+    const float *from = (const float *)job->ctx->inputs[0]->data + begin * job->extent;
+    float *to = (float *)job->ctx->outputs[0]->data + begin * job->count;
     (void)thread;
-    for (int64_t row = begin; row < end; row++)
-        for (int64_t k = 0; k < job->count; k++)
-            to[row * job->count + k] =
-                from[row * job->extent + (index[k] < 0 ? index[k] + job->extent : index[k])];
+    for (int64_t rows; begin < end; begin += rows) {
+        rows = end - begin < ROWS ? 1 : ROWS;
+        for (int64_t k = 0; k < job->count; k++) {
+            const int64_t at = index[k] < 0 ? index[k] + job->extent : index[k];
+            if (rows == 1) {
+                to[k] = from[at];
+                continue;
+            }
+            for (int64_t r = 0; r < ROWS; r++)
+                to[r * job->count + k] = from[r * job->extent + at];
+        }
+        from += rows * job->extent;
+        to += rows * job->count;
+    }
     return TN_OK;
 }
 
