@@ -144,7 +144,38 @@ static void refuse_type(node_call *call, uint32_t k, const tn_param_def *param, 
     call->complained = true;
 }
 
-/* The first input of each constraint name fixes its dtype for the others. */
+/* The first input that has a type under the constraint's name, or `k`. It fixes the others', so nothing
+ * else need be looked at: a node may have thousands of inputs. */
+static uint32_t first_of_constraint(const node_call *call, const tn_type *const *inputs, uint32_t k,
+                                    const char *constraint)
+{
+    const tn_operator_def *def = &call->op->def;
+    for (uint32_t j = 0; j < k; j++) {
+        const tn_param_def *other = param_of(def->inputs, def->input_count, j);
+        if (inputs[j] && inputs[j]->dtype && other->constraint &&
+            strcmp(other->constraint, constraint) == 0)
+            return j;
+    }
+    return k;
+}
+
+static void check_constraint(node_call *call, const tn_type *const *inputs, uint32_t k,
+                             const tn_param_def *param)
+{
+    const tn_operator_def *def = &call->op->def;
+    const uint32_t j = first_of_constraint(call, inputs, k, param->constraint);
+    char text[256], part[32];
+    if (inputs[j]->dtype == inputs[k]->dtype)
+        return;
+    snprintf(part, sizeof part, "/inputs/%u", k);
+    snprintf(text, sizeof text, "input '%s' is %s, but input '%s' is %s: they must be of one type",
+             param->name, tn_dtype_name(inputs[k]->dtype),
+             param_of(def->inputs, def->input_count, j)->name, tn_dtype_name(inputs[j]->dtype));
+    driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name, NULL,
+                    text);
+    call->complained = true;
+}
+
 static void check_inputs(node_call *call, const tn_type *const *inputs)
 {
     const tn_operator_def *def = &call->op->def;
@@ -153,29 +184,10 @@ static void check_inputs(node_call *call, const tn_type *const *inputs)
         if (!param || !inputs[k])
             continue;
         if (!kind_allowed(param, inputs[k]) ||
-            (inputs[k]->dtype && !(param->types & TN_BIT(inputs[k]->dtype)))) {
+            (inputs[k]->dtype && !(param->types & TN_BIT(inputs[k]->dtype))))
             refuse_type(call, k, param, inputs[k]);
-            continue;
-        }
-        for (uint32_t j = 0; param->constraint && inputs[k]->dtype &&
-                             !(param->flags & TN_PARAM_HETEROGENEOUS) && j < k;
-             j++) {
-            const tn_param_def *other = param_of(def->inputs, def->input_count, j);
-            char text[256], part[32];
-            if (!inputs[j] || !inputs[j]->dtype || !other->constraint ||
-                strcmp(other->constraint, param->constraint) != 0 ||
-                inputs[j]->dtype == inputs[k]->dtype)
-                continue;
-            snprintf(part, sizeof part, "/inputs/%u", k);
-            snprintf(text, sizeof text,
-                     "input '%s' is %s, but input '%s' is %s: they must be of one type",
-                     param->name, tn_dtype_name(inputs[k]->dtype), other->name,
-                     tn_dtype_name(inputs[j]->dtype));
-            driver_complain(call->d, call->node, TN_ERR_TYPE, TN_SEVERITY_ERROR, part, param->name,
-                            NULL, text);
-            call->complained = true;
-            break;
-        }
+        else if (param->constraint && inputs[k]->dtype && !(param->flags & TN_PARAM_HETEROGENEOUS))
+            check_constraint(call, inputs, k, param);
     }
 }
 
