@@ -79,7 +79,7 @@ struct tn_manager {
     void *state;       /* of the running core pass, between begin and end */
 
     /* The worklist: nodes of now, and those that come after them. */
-    tn_node_list now, next, near, touched;
+    tn_node_list now, next, near, touched, stale;
     uint8_t *waiting;  /* by slot: on the list */
     uint32_t *miss_of; /* by slot: 1 + index into row->misses */
     uint32_t slots;    /* entries of the two */

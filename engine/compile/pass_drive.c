@@ -243,17 +243,27 @@ static tn_status copy_touched(tn_manager *m)
     return TN_OK;
 }
 
+/* Those of the touched nodes that inference has to see, in m->stale. */
+static tn_status copy_stale(tn_manager *m)
+{
+    m->stale.count = 0;
+    for (uint32_t k = 0; k < m->touched.count; k++)
+        if (tn_graph_stale(m->graph, m->touched.items[k]))
+            TN_TRY(append(&m->stale, m->touched.items[k]));
+    return TN_OK;
+}
+
 /* Makes the graph whole again after a rewrite: resolved, inferred, without a cycle. */
 static tn_status settle(tn_manager *m)
 {
     const uint64_t limit = m->options->limits.nodes ? m->options->limits.nodes : 1000000;
     if (m->quiet)
         return TN_OK;
-    for (uint32_t k = 0; k < m->touched.count; k++)
-        if (m->row->plugin || !tn_graph_schema(m->graph, m->touched.items[k]))
-            TN_TRY(
-                tn_infer_resolve_node(m->options->registry, m->graph, m->touched.items[k], NULL));
-    TN_TRY(tn_infer_touched(m->options->registry, m->graph, m->touched.items, m->touched.count));
+    TN_TRY(copy_stale(m));
+    for (uint32_t k = 0; k < m->stale.count; k++)
+        if (m->row->plugin || !tn_graph_schema(m->graph, m->stale.items[k]))
+            TN_TRY(tn_infer_resolve_node(m->options->registry, m->graph, m->stale.items[k], NULL));
+    TN_TRY(tn_infer_touched(m->options->registry, m->graph, m->stale.items, m->stale.count));
     if (tn_graph_node_count(m->graph) > limit)
         return tn_raise(TN_ERR_LIMIT, "the graph would have more than %" PRIu64 " nodes", limit);
     return tn_pass_order_check(m, m->touched.items, m->touched.count);

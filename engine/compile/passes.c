@@ -81,6 +81,7 @@ static void manager_fini(tn_manager *m)
     tn_free(m->next.items);
     tn_free(m->near.items);
     tn_free(m->touched.items);
+    tn_free(m->stale.items);
     tn_free(m->waiting);
     tn_free(m->miss_of);
     tn_pass_order_fini(m);

@@ -145,6 +145,7 @@ tn_status tn_change_add_node(tn_graph *graph, tn_node *node, tn_node_id before)
     if (!tn_names_reserve(graph, 1))
         return tn_raise_memory();
     TN_TRY(tn_touch(graph, node));
+    node->stale_in = graph->open ? graph->transaction : 0;
     for (uint32_t k = 0; k < node->view.input_count; k++)
         TN_TRY(touch_producer(graph, node->inputs[k]));
     if (!attach_node(graph, node, before))
@@ -198,13 +199,33 @@ static tn_status touch_changed(tn_graph *graph, tn_node *node)
     return tn_touch(graph, node);
 }
 
+static tn_status touch_stale(tn_graph *graph, tn_node *node)
+{
+    node->stale_in = graph->open ? graph->transaction : 0;
+    return touch_changed(graph, node);
+}
+
+/* Whether inference sees no difference between two values that a node may read. */
+static bool infers_alike(const tn_graph *graph, tn_value_id a, tn_value_id b)
+{
+    const tn_value *one = a == TN_NONE ? NULL : tn_value_of(graph, a);
+    const tn_value *other = b == TN_NONE ? NULL : tn_value_of(graph, b);
+    if (!one || !other || one->view.constant || other->view.constant ||
+        tn_graph_elements(graph, a, NULL) >= 0 || tn_graph_elements(graph, b, NULL) >= 0)
+        return false;
+    const tn_type *x = one->view.type, *y = other->view.type;
+    return x->kind == y->kind && x->dtype == y->dtype && x->flags == y->flags &&
+           x->rank == y->rank &&
+           (x->rank <= 0 || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) == 0);
+}
+
 tn_status tn_change_input(tn_graph *graph, tn_node *node, uint32_t k, tn_value_id value)
 {
     const tn_value_id old = node->inputs[k];
     if (old == value)
         return TN_OK;
     TN_TRY(ready(graph));
-    TN_TRY(touch_changed(graph, node));
+    TN_TRY(infers_alike(graph, old, value) ? touch_changed(graph, node) : touch_stale(graph, node));
     TN_TRY(touch_producer(graph, value));
     if (value != TN_NONE && !TN_GROW(&tn_value_of(graph, value)->uses))
         return tn_raise_memory();
@@ -217,7 +238,7 @@ tn_status tn_change_append_input(tn_graph *graph, tn_node *node, tn_value_id val
 {
     const uint32_t k = node->view.input_count;
     TN_TRY(ready(graph));
-    TN_TRY(touch_changed(graph, node));
+    TN_TRY(touch_stale(graph, node));
     TN_TRY(touch_producer(graph, value));
     if (k == node->input_capacity) {
         const uint32_t wanted = k < 4 ? 8 : k * 2;
@@ -249,7 +270,7 @@ tn_status tn_change_attributes(tn_graph *graph, tn_node *node, tn_attribute_list
 {
     tn_status status = ready(graph);
     if (status == TN_OK)
-        status = touch_changed(graph, node);
+        status = touch_stale(graph, node);
     if (status != TN_OK) {
         tn_attribute_list_destroy(list);
         return status;
@@ -264,7 +285,7 @@ tn_status tn_change_operator(tn_graph *graph, tn_node *node, const char *domain,
                              const char *overload)
 {
     TN_TRY(ready(graph));
-    TN_TRY(touch_changed(graph, node));
+    TN_TRY(touch_stale(graph, node));
     tn_node_view *view = &node->view;
     tn_journal_add(graph, &(tn_record){ RECORD_OPERATOR, .object = node, .old = view->domain,
                                         .old_too = view->op, .old_three = view->overload });
@@ -408,8 +429,11 @@ static void set_constant(tn_value *value, tn_constant *constant)
 tn_status tn_change_constant(tn_graph *graph, tn_value *value, tn_constant *constant)
 {
     tn_status status = ready(graph);
-    for (uint32_t k = 0; status == TN_OK && k < value->uses.count; k++)
-        status = tn_touch(graph, tn_node_of(graph, value->uses.items[k].owner));
+    for (uint32_t k = 0; status == TN_OK && k < value->uses.count; k++) {
+        tn_node *reader = tn_node_of(graph, value->uses.items[k].owner);
+        reader->stale_in = graph->open ? graph->transaction : 0;
+        status = tn_touch(graph, reader);
+    }
     if (status != TN_OK) {
         tn_constant_unref(constant);
         return status;

@@ -128,7 +128,7 @@ static tn_node *clone_node(const tn_node *from)
     *node = *from;
     memset(&node->captures, 0, sizeof node->captures);
     node->captures_of = 0;
-    node->made_in = node->touched_in = node->changed_in = node->saved_in = 0;
+    node->made_in = node->touched_in = node->changed_in = node->stale_in = node->saved_in = 0;
     node->inputs = dup_array(from->inputs, inputs, from->input_capacity, sizeof *node->inputs, &ok);
     node->use_at = dup_array(from->use_at, inputs, from->input_capacity, sizeof *node->use_at, &ok);
     node->outputs = tn_alloc(from->view.output_count, sizeof *node->outputs);

@@ -126,6 +126,9 @@ void tn_graph_undo(tn_graph *graph);
 /* Nodes touched (added, input or attribute changed, producer of a touched input) since begin, alive
  * ones, for inference anew. Lent. */
 uint32_t tn_graph_touched(const tn_graph *graph, const tn_node_id **out);
+/* Of a touched one: whether inference could come to another result. Not, when all that changed is
+ * who makes or reads its values, or that it reads another value of the same type. */
+bool tn_graph_stale(const tn_graph *graph, tn_node_id node);
 
 /* ---- checks and text (verify.c, print.c) -------------------------------------------------- */
 /* Names, uses, regions, order: sorts each region topologically (stable); TN_ERR_CYCLE names the

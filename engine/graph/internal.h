@@ -144,7 +144,7 @@ typedef struct tn_node {
     uint32_t old_version;
     uint32_t saved_in; /* transaction; see graph->transaction */
     tn_node_id next_saved;
-    uint32_t made_in, touched_in, changed_in; /* transactions */
+    uint32_t made_in, touched_in, changed_in, stale_in; /* transactions */
     struct {
         tn_value_id *items;
         uint32_t count, capacity;

@@ -98,6 +98,12 @@ tn_status tn_touch(tn_graph *graph, tn_node *node)
     return TN_OK;
 }
 
+bool tn_graph_stale(const tn_graph *graph, tn_node_id id)
+{
+    const tn_node *node = tn_find_node(graph, id);
+    return node && graph->open && node->stale_in == graph->transaction;
+}
+
 uint32_t tn_graph_touched(const tn_graph *graph, const tn_node_id **out)
 {
     tn_graph *own = (tn_graph *)graph; /* only its list: what is gone is dropped from it */
