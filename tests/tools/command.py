@@ -589,6 +589,9 @@ def optimize_writes_a_smaller_graph_with_the_same_answers():
     expect(tenon("inspect", "small.json", "--passes"), 0, "conv1 (Conv) comes from conv1 bn1\n")
     expect(tenon("optimize", "small.json", "again.json"), 0, "13 nodes before, 13 after")
     assert json.load(open("again.json"))["nodes"][0]["trace"] == ["conv1", "bn1"]
+    expect(tenon("optimize", FASHION, "small.onnx"), 0, "17 nodes before, 13 after")
+    expect(tenon("optimize", "small.onnx", "again.json", "--explain"), 0, "conv2 (Conv) comes from conv2 bn2\n")
+    assert {n["name"]: n for n in json.load(open("again.json"))["nodes"]}["conv2"]["trace"] == ["conv2", "bn2"]
 
 
 def optimize_explains_itself():
