@@ -777,6 +777,34 @@ Test(transactions, record_where_new_nodes_come_from)
     cr_assert_str_eq(tn_graph_trace(graph, tn_graph_find_node(graph, "add")), "");
 }
 
+Test(transactions, know_which_nodes_inference_must_see)
+{
+    sample(graph);
+    const tn_dim dims[1] = { 3 };
+    const tn_type type = tn_type_of(TN_FLOAT32, 1, dims);
+    const tn_value_id relu = tn_graph_find_value(graph, 0, "relu"),
+                      x = tn_graph_find_value(graph, 0, "x"),
+                      w = tn_graph_find_value(graph, 0, "w");
+    const tn_node_id add = tn_graph_find_node(graph, "add"),
+                     maker = tn_graph_find_node(graph, "relu");
+    OK(tn_graph_set_type(graph, relu, &type));
+    OK(tn_graph_begin(graph));
+    OK(tn_graph_set_input(graph, add, 0, x));
+    cr_expect(tn_graph_stale(graph, add), "x has another type");
+    tn_graph_undo(graph);
+    OK(tn_graph_set_type(graph, x, &type));
+    OK(tn_graph_begin(graph));
+    cr_expect_not(tn_graph_stale(graph, add));
+    OK(tn_graph_set_input(graph, add, 0, x));
+    cr_expect_not(tn_graph_stale(graph, add), "x has the same type");
+    OK(tn_graph_set_input(graph, add, 0, w));
+    cr_expect(tn_graph_stale(graph, add), "w is a constant");
+    OK(tn_graph_set_operator(graph, maker, "", "Neg"));
+    cr_expect(tn_graph_stale(graph, maker));
+    tn_graph_undo(graph);
+    cr_expect_not(tn_graph_stale(graph, maker));
+}
+
 Test(transactions, record_what_a_changed_node_takes_over)
 {
     sample(graph);
