@@ -218,6 +218,7 @@ static void state_part(const gru_job *job, const units *u, int64_t gate, const f
         .panel = job->r + (u->panel * GATES + gate) * s->hidden * width,
         .start = gate == 2 ? job->r + (s->panels * GATES * s->hidden + u->panel) * width : zeros,
         .out = out,
+        .ld = width,
         .taps = 1,
         .depth = s->hidden,
         .row_count = u->rows

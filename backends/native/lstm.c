@@ -221,7 +221,9 @@ static tn_status unit_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
     (void)thread;
     for (int64_t panel = begin; panel < end; panel++) {
         const int64_t column = panel * job->isa->columns, left = s->hidden - column;
-        native_tile tile = { .rows = rows, .start = zeros, .taps = 1, .depth = s->hidden };
+        native_tile tile = {
+            .rows = rows, .start = zeros, .ld = job->isa->columns, .taps = 1, .depth = s->hidden
+        };
         for (int64_t row = 0; row < s->batch; row += tile.row_count) {
             tile.row_count = (int32_t)(s->batch - row < job->isa->rows ? s->batch - row
                                                                        : job->isa->rows);

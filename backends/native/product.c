@@ -26,23 +26,34 @@ void native_pack(const native_isa *isa, const native_source *s, float *out)
         memcpy(bias, s->bias, (size_t)s->n * sizeof *bias);
 }
 
+/* A tile with fewer columns than a panel, or with steps, is made beside the output. */
 static void store_tile(const native_product *p, const float *tile, int64_t row, int64_t rows,
                        int64_t column, int64_t columns)
 {
     float *out = p->out + row * p->ld + column;
-    if (columns == p->isa->columns)
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)p->isa->columns * 4);
-    else
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)columns * 4);
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)columns * sizeof *out);
+}
+
+/* An epilogue that only bounds the result is the tile's own business. */
+static bool bound_tile(const native_epilogue *e, native_tile *tile)
+{
+    if (!e || !e->count)
+        return true;
+    const native_step *s = &e->steps[0];
+    if (e->count > 1 || (s->function != NATIVE_RELU && s->function != NATIVE_CLIP))
+        return false;
+    tile->bounded = true;
+    tile->low = s->function == NATIVE_RELU ? 0.0f : s->a;
+    tile->high = s->function == NATIVE_RELU ? INFINITY : s->b;
+    return true;
 }
 
 void native_product_run(const native_product *p, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last)
 {
     const native_isa *isa = p->isa;
-    float out[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
+    float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t depth = p->taps * p->depth;
     const float *bias = p->panels + native_round_up(p->n, isa->columns) * depth;
     for (; panel < last; panel++) {
@@ -50,17 +61,25 @@ void native_product_run(const native_product *p, const float *const *table, int6
         const int64_t columns = p->n - column < isa->columns ? p->n - column : isa->columns;
         native_tile tile = { .panel = p->panels + column * depth,
                              .start = bias + column,
-                             .out = out,
+                             .out = beside,
+                             .ld = isa->columns,
                              .taps = p->taps,
                              .depth = p->depth,
                              .rows = table };
+        const bool finished = bound_tile(p->epilogue, &tile);
+        const bool direct = finished && columns == isa->columns;
+        if (direct)
+            tile.ld = p->ld;
         for (int64_t row = begin; row < end; row += tile.row_count) {
             tile.row_count = (int32_t)(end - row < isa->rows ? end - row : isa->rows);
+            if (direct)
+                tile.out = p->out + row * p->ld + column;
             isa->tile(&tile);
-            if (p->epilogue)
-                native_finish(isa, p->epilogue, p->inputs, out, isa->columns, p->first_row + row,
+            if (!finished)
+                native_finish(isa, p->epilogue, p->inputs, beside, isa->columns, p->first_row + row,
                               tile.row_count, p->first_column + column, columns);
-            store_tile(p, out, row, tile.row_count, column, columns);
+            if (!direct)
+                store_tile(p, beside, row, tile.row_count, column, columns);
             tile.rows += tile.row_count * p->taps;
         }
     }

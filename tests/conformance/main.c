@@ -135,7 +135,7 @@ static const char *value_of(char **argv, int argc, int *k)
 
 int main(int argc, char **argv)
 {
-    settings set = { .jobs = 2, .seconds = 120 };
+    settings set = { .jobs = 2, .seconds = 300 };
     static tests all; /* to the end of the program */
     const char *folders[64];
     size_t folder_count = 0;

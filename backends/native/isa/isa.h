@@ -25,9 +25,12 @@ typedef struct native_tile {
     const float *const *rows; /* [taps][row_count] */
     const float *panel;       /* [taps * depth][columns of the tile], aligned to 64 */
     const float *start;       /* [columns of the tile] */
-    float *out;               /* [row_count][columns of the tile], aligned to 64 */
+    float *out;               /* [row_count][columns of the tile], rows `ld` apart */
+    int64_t ld;
     int64_t taps, depth;
     int32_t row_count;
+    bool bounded; /* stored within [low, high]; NaN stays NaN */
+    float low, high;
 } native_tile;
 
 /* Functions of one element. a, b: slope; bounds; alpha and beta. */

@@ -8,6 +8,17 @@
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
+INLINE void put(const native_tile *t, int row, vec left, vec right)
+{
+    float *out = t->out + row * t->ld;
+    if (t->bounded) {
+        left = vmin(splat(t->high), vmax(splat(t->low), left));
+        right = vmin(splat(t->high), vmax(splat(t->low), right));
+    }
+    store(out, left);
+    store(out + LANES, right);
+}
+
 INLINE void rows_of(const native_tile *t, const int rows)
 {
     vec a[NATIVE_ROWS], b[NATIVE_ROWS];
@@ -33,10 +44,8 @@ INLINE void rows_of(const native_tile *t, const int rows)
         }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-        *(vec *)(t->out + 2 * r * LANES) = a[r];
-        *(vec *)(t->out + (2 * r + 1) * LANES) = b[r];
-    }
+    for (int r = 0; r < rows; r++)
+        put(t, r, a[r], b[r]);
 }
 
 /* One or two rows: four sums each, over steps that are four apart. */
@@ -76,11 +85,9 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
             }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-        store(t->out + 2 * r * LANES, load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3])));
-        store(t->out + (2 * r + 1) * LANES,
-              load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])));
-    }
+    for (int r = 0; r < rows; r++)
+        put(t, r, load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3])),
+            load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])));
 }
 
 #define CASE(n)                                                                                    \
