@@ -14,7 +14,6 @@ enum {
 };
 
 typedef float four __attribute__((vector_size(16)));
-typedef int32_t four_index __attribute__((vector_size(16)));
 
 /* ---- layouts ---------------------------------------------------------------------------- */
 
@@ -68,14 +67,14 @@ static void turn_square(const float *from, int64_t from_step, float *to, int64_t
     memcpy(&b, from + from_step, sizeof b);
     memcpy(&c, from + 2 * from_step, sizeof c);
     memcpy(&d, from + 3 * from_step, sizeof d);
-    const four ac = __builtin_shuffle(a, c, (four_index){ 0, 4, 1, 5 });
-    const four bd = __builtin_shuffle(b, d, (four_index){ 0, 4, 1, 5 });
-    const four ac2 = __builtin_shuffle(a, c, (four_index){ 2, 6, 3, 7 });
-    const four bd2 = __builtin_shuffle(b, d, (four_index){ 2, 6, 3, 7 });
-    const four rows[SIDE] = { __builtin_shuffle(ac, bd, (four_index){ 0, 4, 1, 5 }),
-                              __builtin_shuffle(ac, bd, (four_index){ 2, 6, 3, 7 }),
-                              __builtin_shuffle(ac2, bd2, (four_index){ 0, 4, 1, 5 }),
-                              __builtin_shuffle(ac2, bd2, (four_index){ 2, 6, 3, 7 }) };
+    const four ac = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+    const four bd = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+    const four ac2 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+    const four bd2 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+    const four rows[SIDE] = { __builtin_shufflevector(ac, bd, 0, 4, 1, 5),
+                              __builtin_shufflevector(ac, bd, 2, 6, 3, 7),
+                              __builtin_shufflevector(ac2, bd2, 0, 4, 1, 5),
+                              __builtin_shufflevector(ac2, bd2, 2, 6, 3, 7) };
     for (int k = 0; k < SIDE; k++)
         memcpy(to + k * to_step, &rows[k], sizeof rows[k]);
 }

@@ -15,6 +15,7 @@
 #define LANES NATIVE_LANES
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+typedef uint32_t uvec __attribute__((vector_size(LANES * 4))); /* for bits: it may wrap */
 
 #define INLINE static inline __attribute__((always_inline))
 #define JOIN2(a, b) a##b
@@ -144,8 +145,8 @@ INLINE vec vexp(vec x)
     p = p * r + splat(1.0f);
     p = p * r + splat(1.0f);
     /* 2^n by its exponent, in two halves: n may be 128. */
-    const ivec whole = (ivec)shifted - (ivec)magic, half = whole >> 1;
-    vec y = p * (vec)((half + 127) << 23) * (vec)((whole - half + 127) << 23);
+    const ivec whole = (ivec)((uvec)shifted - (uvec)magic), half = whole >> 1;
+    vec y = p * (vec)(((uvec)half + 127u) << 23) * (vec)(((uvec)whole - (uvec)half + 127u) << 23);
     y = choose(x > 88.72284f, splat(INFINITY), y);
     y = choose(x < -87.33654f, splat(0.0f), y);
     return choose(x != x, x, y);
@@ -170,9 +171,9 @@ INLINE vec atanh_rest(vec s)
 INLINE vec vlog(vec x)
 {
     const ivec tiny = (ivec)(x < 1.17549435e-38f);
-    const ivec bits = (ivec)choose(tiny, x * splat(33554432.0f), x); /* 2^25 */
-    const ivec n = (bits - 0x3f3504f3) >> 23;
-    const vec m = (vec)(bits - (n << 23));
+    const uvec bits = (uvec)choose(tiny, x * splat(33554432.0f), x); /* 2^25 */
+    const ivec n = (ivec)(bits - 0x3f3504f3u) >> 23;
+    const vec m = (vec)(bits - ((uvec)n << 23));
     const vec s = (m - splat(1.0f)) / (m + splat(1.0f));
     const vec count = __builtin_convertvector(n - (tiny & 25), vec);
     vec y = s * atanh_rest(s) + count * splat(-2.12194440e-4f);
