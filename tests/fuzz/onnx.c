@@ -27,10 +27,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const tn_model_options options = { .size = sizeof options, .format = "onnx" };
-    const tn_session_options none = { .size = sizeof none,
-                                      .threads = 1,
-                                      .backends = "reference",
-                                      .passes = "none" };
+    const tn_session_options none = {
+        .size = sizeof none, .threads = 1, .backends = "reference", .passes = "none"
+    };
     tn_model *model = NULL;
     tn_session *session = NULL;
     if (tn_model_load_bytes(runtime, data, size, &options, NULL, &model) != TN_OK)
