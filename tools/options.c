@@ -116,6 +116,8 @@ static const option options[] = {
       "all operators as a Markdown table; no MODEL" },
     { "open", 0, FLAG, AT(open), 0, CMD_PLUGINS, NULL,
       "open the backends too, to see their libraries" },
+    { "index", 0, TEXT, AT(index), 0, CMD_PLUGINS, "DIR",
+      "write DIR/plugins/index: a plugin there is then opened only when it is needed" },
     { "runs", 0, COUNT, AT(runs), 0, CMD_BENCH | CMD_COMPARE, "N",
       "so many runs; by default as many as fit the time, at least 5" },
     { "seconds", 0, NUMBER, AT(seconds), 0, CMD_BENCH | CMD_COMPARE, "S",

@@ -40,7 +40,7 @@ typedef struct settings {
     list inputs, shapes, expect, plugin_files;
     const char *plugin_path, *backend, *placement, *passes, *math, *save;
     const char *dump_after, *seeds;
-    const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op;
+    const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op, *index;
     uint64_t threads, batch, limit, top, draw, seed, runs, warmup;
     double seconds, tolerance;
     bool has_top, has_warmup, has_tolerance, has_threads;

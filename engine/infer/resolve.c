@@ -45,9 +45,11 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
                              uint32_t newest)
 {
     char text[400], suggestion[320] = "";
-    const char *near = newest ? NULL
-                              : tn_registry_nearest_operator(d->registry, view->domain, view->op);
-    const char *near_domain = newest || near
+    const char *refusal = tn_registry_refusal(d->registry, view->domain, view->op);
+    const char *near = newest || refusal
+                           ? NULL
+                           : tn_registry_nearest_operator(d->registry, view->domain, view->op);
+    const char *near_domain = newest || near || refusal
                                   ? NULL
                                   : tn_registry_nearest_domain(d->registry, view->domain);
     if (newest)
@@ -55,10 +57,13 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
                  "operator '%s' of operator set %" PRId64
                  " of %s is not held: the versions held begin later, up to %u",
                  view->op, opset, domain_text(view->domain), newest);
+    else if (refusal)
+        snprintf(text, sizeof text, "operator '%s' is in a plugin that cannot be used: %s",
+                 view->op, refusal);
     else
         snprintf(text, sizeof text, "no plugin brings operator '%s' of domain %s", view->op,
                  domain_text(view->domain));
-    if (!newest)
+    if (!newest && !refusal)
         suggest_newer(d, view->domain, opset, sizeof suggestion, suggestion);
     if (near)
         snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);

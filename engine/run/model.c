@@ -66,18 +66,12 @@ tn_status tn_model_from_graph(tn_runtime *runtime, tn_graph *graph, tn_model **o
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* The core reads JSON itself: by name, by extension, or by what the first bytes look like. */
 static bool is_json(const char *name, const char *path, const char *bytes, size_t count)
 {
     if (name)
         return strcmp(name, "json") == 0;
-    if (path && ends_with(path, ".json"))
+    if (path && tn_ends_with(path, ".json"))
         return true;
     for (size_t k = 0; k < count && k < 64; k++)
         if (!strchr(" \t\r\n", bytes[k]))
@@ -255,7 +249,7 @@ static tn_status write_by_format(tn_runtime *runtime, const tn_format *format,
 tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
                          tn_diagnostics *diagnostics)
 {
-    if (ends_with(path, ".json"))
+    if (tn_ends_with(path, ".json"))
         return tn_json_write(runtime->registry, graph, path, diagnostics);
     const tn_format *format = tn_registry_format(runtime->registry, NULL, path, NULL, 0);
     if (!format || !format->def.write)

@@ -7,6 +7,7 @@
 import gzip
 import json
 import os
+import shutil
 import sys
 import zipfile
 
@@ -500,6 +501,15 @@ def plugins_are_listed_and_refused_ones_explained():
         file.write("no plugin")
     expect(tenon("plugins", "--plugins", os.path.abspath("folder")), 3, "refused", "text.so")
     expect(tenon("plugins", TENON_PLUGIN_PATH=os.path.abspath("folder")), 3, "refused", "text.so")
+    expect(tenon("plugins", "--index", os.path.abspath("folder")), 3, "no index: ", "text.so")
+    os.makedirs("indexed/plugins")
+    shutil.copy(os.path.join(BUILD, "plugins", "pool.so"), "indexed/plugins")
+    expect(tenon("plugins", "--index", os.path.abspath("indexed")), 0)
+    with open("indexed/plugins/index", encoding="utf-8") as file:
+        assert "\nplugin pool.so " in (text := file.read()) and "\noperator MaxPool " in text
+    expect(tenon("plugins", "--index", "nowhere"), 1, "nowhere")
+    os.chmod("indexed/plugins/pool.so", 0o666)  # it is ahead of the build's own, and cannot be opened
+    expect(tenon("plugins", "--plugins", os.path.abspath("indexed")), 3, "refused: ", "pool.so")
     expect(tenon("run", XNOR, "--random", TENON_PLUGIN_PATH=os.path.abspath("folder")), 0)
     expect(tenon("check", XNOR, "--plugin", os.path.abspath("folder/plugins/text.so")), 3, "text.so")
     expect(tenon("check", XNOR, "--plugin", "missing.so"), 3, "missing.so")

@@ -108,7 +108,8 @@ extern const struct tn_plugin_entry *const tn_linked_plugins[];
 
 /* Finds and loads plugins: options' folders, then TENON_PLUGIN_PATH, then the folder installed
  * with the library. In each folder: plugins/<name>.so, and backends/<name>.so, which are only
- * noted and opened when a session asks for them. A file that cannot be used is refused, shown by
+ * noted and opened when a session asks for them. Where plugins/index says what the plugins bring
+ * (tn_index_plugins), they, too, are opened when something of theirs is asked for. A file that cannot be used is refused, shown by
  * tn_runtime_plugin, and no error here. */
 TN_EXPORT tn_status tn_runtime_create(const tn_runtime_options *options,
                                       tn_diagnostics *diagnostics, tn_runtime **out);
@@ -130,9 +131,14 @@ typedef struct tn_plugin_info {
     const char *file;
     const char *message; /* the reason of a refusal, or a backend's own description */
 } tn_plugin_info;
-/* Plugin k of those found, refused ones too; NULL beyond the last. Opens nothing. A copy that
- * stays as it is, as long as the runtime lives: ask again for what has changed. [any] */
+/* Plugin k of those found, refused ones too; NULL beyond the last. Opens the plugin, when an index
+ * put that off, but no backend. A copy that stays as it is, as long as the runtime lives: ask again for what has changed. [any] */
 TN_EXPORT const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k);
+/* Writes FOLDER/plugins/index: what each plugin in FOLDER/plugins brings, with its build id, so that
+ * runtimes open only those that they need. To be done again when a plugin there changes: until then
+ * the index is passed over. TN_ERR_PLUGIN, TN_ERR_ABI, TN_ERR_DUPLICATE: a plugin there cannot be
+ * used or has no build id; TN_ERR_IO. */
+TN_EXPORT tn_status tn_index_plugins(const char *folder, tn_diagnostics *diagnostics);
 /* Opens a backend by name, so that its tn_plugin_info tells its library. TN_ERR_BACKEND. */
 TN_EXPORT tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *name);
 /* The backends a session uses when its options name none, in order: "native,onednn,reference".
