@@ -11,21 +11,27 @@
 #include <string.h>
 
 typedef bool (*maker)(net *n);
-static const maker vision[] = { conv,       conv,   conv, conv_transpose, batch_norm, batch_norm,
-                                batch_norm, pool,   pad,  instance_norm,  activation, activation,
-                                residual,   concat, gemm };
-static const maker sequence[] = { matmul,     gemm,   lstm,  reduce, cumulate, embedding,
-                                  activation, concat, slice, split,  softmax,  arg_max };
+static const maker vision[] = {
+    conv,       conv,   conv,     conv_transpose,   batch_norm,    batch_norm,
+    batch_norm, pool,   pad,      instance_norm,    activation,    activation,
+    residual,   concat, gemm,     squeeze_excite,   channels_last, permuted_channels,
+    group_norm, resize, siblings, computed_weights, written_hard
+};
+static const maker sequence[] = { matmul,    gemm,       lstm,   reduce,       cumulate,
+                                  embedding, activation, concat, slice,        split,
+                                  softmax,   arg_max,    gru,    written_cell, matrix_product,
+                                  einsum,    select_one, loop };
 static const maker transformer[] = {
-    attention,          matmul,  matmul,   layer_norm, layer_norm, written_norm,
-    written_activation, softmax, residual, residual
+    attention, matmul,   matmul,   layer_norm, layer_norm,       written_norm, written_activation,
+    softmax,   residual, residual, rotary,     packed_attention, written_rms,  written_tanh_gelu
 };
 static const maker common[] = { activation,     clip,          with_constant, with_constant,
                                 with_constant,  transpose,     reshape,       shape_chain,
                                 slice,          split,         unsqueeze,     reduce,
                                 select_by_mask, identity_like, identity_like, identity_like,
                                 duplicate,      duplicate,     folded,        branch,
-                                residual };
+                                residual,       with_reduced,  cascade,       slice_twice,
+                                turned,         odd_constant,  deep_branch,   select_one };
 
 static void add_inputs(net *n, int family)
 {

@@ -125,3 +125,109 @@ bool branch(net *n)
     same_as(n, made, x);
     return true;
 }
+
+/* A constant where a value is expected: in front of a product, among what is joined, chosen by a mask. */
+bool odd_constant(net *n)
+{
+    const int x = pick(n, 2, false);
+    if (x < 0)
+        return false;
+    const int64_t *d = n->values[x].dims, rows = 1 + below(n, 3), w_dims[] = { rows, d[0] };
+    const int64_t y_dims[] = { rows, d[1] }, more[] = { rows + d[0], d[1] };
+    const int c = constant(n, some_style(n), 2, one_in(n, 2) ? w_dims : y_dims);
+    const bool fits = memcmp(n->values[c].dims, w_dims, sizeof w_dims) == 0;
+    const int pair[] = { c, x };
+    if (fits) {
+        const double length = (double)d[0];
+        net_node *made = add_node(n, "MatMul", 2, pair);
+        made->length = length;
+        output(n, made, FLOATS, 2, y_dims);
+    } else {
+        net_node *made = add_node(n, "Concat", 2, pair);
+        ATTRIBUTES(made, "\"axis\": 0");
+        output(n, made, FLOATS, 2, more);
+    }
+    return true;
+}
+
+/* A Conv whose weights are computed, of constants or of what the caller gives. */
+bool computed_weights(net *n)
+{
+    const int x = pick(n, 4, false);
+    if (x < 0)
+        return false;
+    const int64_t *d = n->values[x].dims, channels = d[1], w_dims[] = { 2, channels, 1, 1 };
+    const int64_t y_dims[] = { d[0], 2, d[2], d[3] };
+    const int w = one_in(n, 2) ? constant(n, ANY, 4, w_dims)
+                               : add_value(n, FROM_CALLER, FLOATS, 4, w_dims);
+    const int inputs[] = { x, binary(n, "Mul", w, scalar(n, POSITIVE), w) };
+    net_node *made = add_node(n, "Conv", 2, inputs);
+    made->length = (double)channels;
+    const int y = output(n, made, FLOATS, 4, y_dims);
+    const int64_t each[] = { 2, 1, 1 };
+    binary(n, one_in(n, 2) ? "Mul" : "Add", y, constant(n, some_style(n), 3, each), y);
+    return true;
+}
+
+/* A branch with a branch in it, and a product there; a value from outside is read at both depths. */
+bool deep_branch(net *n)
+{
+    const int x = pick(n, 2, false);
+    const int64_t none = 0;
+    if (x < 0)
+        return false;
+    const int64_t width = n->values[x].dims[1], w_dims[] = { width, width };
+    const int outer = add_value(n, FROM_CALLER, BOOLS, 0, &none),
+              inner = add_value(n, FROM_CALLER, BOOLS, 0, &none);
+    const int w = constant(n, some_style(n), 2, w_dims), b = constant(n, some_style(n), 1, &width);
+    const int inputs[] = { outer, x, inner, w, b }, k = n->value_count;
+    net_node *made = add_node(n, "If", 5, inputs);
+    made->hidden = 4;
+    made->length = (double)width + 4;
+    ATTRIBUTES(made,
+               "\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"t%d\"], \"nodes\": ["
+               "{\"op\": \"MatMul\", \"inputs\": [\"v%d\", \"v%d\"], \"outputs\": [\"p%d\"]}, "
+               "{\"op\": \"Add\", \"inputs\": [\"p%d\", \"v%d\"], \"outputs\": [\"s%d\"]}, "
+               "{\"op\": \"If\", \"inputs\": [\"v%d\"], \"outputs\": [\"i%d\"], \"attributes\": {"
+               "\"then_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"q%d\"], \"nodes\": ["
+               "{\"op\": \"Add\", \"inputs\": [\"s%d\", \"v%d\"], \"outputs\": [\"q%d\"]}]}}, "
+               "\"else_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"r%d\"], \"nodes\": ["
+               "{\"op\": \"Relu\", \"inputs\": [\"s%d\"], \"outputs\": [\"r%d\"]}]}}}}, "
+               "{\"op\": \"Relu\", \"inputs\": [\"i%d\"], \"outputs\": [\"t%d\"]}]}}, "
+               "\"else_branch\": {\"graph\": {\"inputs\": [], \"outputs\": [\"e%d\"], \"nodes\": ["
+               "{\"op\": \"Relu\", \"inputs\": [\"v%d\"], \"outputs\": [\"f%d\"]}, "
+               "{\"op\": \"Relu\", \"inputs\": [\"f%d\"], \"outputs\": [\"e%d\"]}]}}",
+               k, x, w, k, k, b, k, inner, k, k, k, x, k, k, k, k, k, k, k, x, k, k, k);
+    same_as(n, made, x);
+    return true;
+}
+
+/* A Loop of a few rounds whose body reads a constant and a value from outside. */
+bool loop(net *n)
+{
+    const int x = pick(n, 2, false);
+    const int64_t none = 0;
+    if (x < 0)
+        return false;
+    const int64_t width = n->values[x].dims[1];
+    const int trips = whole_number(n, below(n, 4)), go = add_value(n, FROM_FILE, BOOLS, 0, &none);
+    text t = { 0 };
+    add(&t, "true");
+    n->values[go].data = t.at;
+    const int c = constant(n, some_style(n), 1, &width), k = n->value_count;
+    const int inputs[] = { trips, go, x, c, x };
+    net_node *made = add_node(n, "Loop", 5, inputs);
+    made->hidden = 2;
+    made->length = 16;
+    ATTRIBUTES(
+        made,
+        "\"body\": {\"graph\": {\"inputs\": [{\"name\": \"k%d\", \"dtype\": \"int64\", \"shape\": []}, "
+        "{\"name\": \"g%d\", \"dtype\": \"bool\", \"shape\": []}, {\"name\": \"a%d\"}], "
+        "\"outputs\": [\"h%d\", \"o%d\"], \"nodes\": ["
+        "{\"op\": \"Identity\", \"inputs\": [\"g%d\"], \"outputs\": [\"h%d\"]}, "
+        "{\"op\": \"Mul\", \"inputs\": [\"a%d\", \"v%d\"], \"outputs\": [\"m%d\"]}, "
+        "{\"op\": \"Add\", \"inputs\": [\"m%d\", \"v%d\"], \"outputs\": [\"o%d\"]}]}}",
+        k, k, k, k, k, k, k, k, c, k, k, x, k);
+    same_as(n, made, x);
+    return true;
+}

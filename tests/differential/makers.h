@@ -14,6 +14,12 @@ bool batch_norm(net *n);
 bool pool(net *n);
 bool pad(net *n);
 bool instance_norm(net *n);
+bool squeeze_excite(net *n);
+bool channels_last(net *n);
+bool permuted_channels(net *n);
+bool group_norm(net *n);
+bool resize(net *n);
+bool siblings(net *n);
 
 /* sequence.c */
 bool matmul(net *n);
@@ -23,6 +29,11 @@ bool reduce(net *n);
 bool embedding(net *n);
 bool cumulate(net *n);
 bool arg_max(net *n);
+bool gru(net *n);
+bool written_cell(net *n);
+bool matrix_product(net *n);
+bool einsum(net *n);
+bool select_one(net *n);
 
 /* transformer.c */
 bool softmax(net *n);
@@ -30,6 +41,10 @@ bool layer_norm(net *n);
 bool written_norm(net *n);
 bool written_activation(net *n);
 bool attention(net *n);
+bool rotary(net *n);
+bool packed_attention(net *n);
+bool written_rms(net *n);
+bool written_tanh_gelu(net *n);
 
 /* movement.c */
 bool concat(net *n);
@@ -39,6 +54,8 @@ bool shape_chain(net *n);
 bool slice(net *n);
 bool split(net *n);
 bool unsqueeze(net *n);
+bool slice_twice(net *n);
+bool turned(net *n);
 
 /* elementwise.c */
 bool activation(net *n);
@@ -46,11 +63,18 @@ bool clip(net *n);
 bool with_constant(net *n);
 bool residual(net *n);
 bool select_by_mask(net *n);
+bool with_reduced(net *n);
+bool cascade(net *n);
+bool written_hard(net *n);
 
 /* lures.c */
 bool identity_like(net *n);
 bool duplicate(net *n);
 bool folded(net *n);
 bool branch(net *n);
+bool odd_constant(net *n);
+bool computed_weights(net *n);
+bool deep_branch(net *n);
+bool loop(net *n);
 
 #endif

@@ -147,3 +147,55 @@ bool unsqueeze(net *n)
     }
     return true;
 }
+
+/* Two Slices, one of the other, along the same axis or another one. */
+bool slice_twice(net *n)
+{
+    const int x = pick(n, 0, false);
+    if (x < 0)
+        return false;
+    const int rank = n->values[x].rank;
+    int64_t dims[MOST_RANK];
+    int y = x;
+    memcpy(dims, n->values[x].dims, sizeof dims);
+    for (int k = 0, axis = below(n, rank); k < 2;
+         k++, axis = one_in(n, 2) ? axis : below(n, rank)) {
+        const int64_t from = below(n, (int)dims[axis]), step = 1 + one_in(n, 3);
+        const int inputs[] = { y, integer(n, from), integer(n, dims[axis]), integer(n, axis),
+                               integer(n, step) };
+        dims[axis] = (dims[axis] - from + step - 1) / step;
+        y = output(n, add_node(n, "Slice", 5, inputs), FLOATS, rank, dims);
+    }
+    return true;
+}
+
+/* A turn, something that works element by element or along an axis, and another turn. */
+bool turned(net *n)
+{
+    static const int in[] = { 0, 2, 3, 1 }, out[] = { 0, 3, 1, 2 };
+    const int x = pick(n, 4, false);
+    if (x < 0)
+        return false;
+    int y = transposed(n, x, in);
+    const net_value v = n->values[y];
+    const int64_t last = v.dims[3];
+    switch (below(n, 4)) {
+    case 0: y = unary(n, "Sigmoid", y); break;
+    case 1: y = binary(n, "Mul", y, constant(n, some_style(n), 1, &last), y); break;
+    case 2: {
+        net_node *made = add_node(n, "Softmax", 1, &y);
+        made->length = (double)last;
+        ATTRIBUTES(made, "\"axis\": -1");
+        y = same_as(n, made, y);
+        break;
+    }
+    default: {
+        const int64_t pads[] = { 0, 1, 1, 0, 0, 1, 1, 0 };
+        const int64_t dims[] = { v.dims[0], v.dims[1] + 2, v.dims[2] + 2, v.dims[3] };
+        const int inputs[] = { y, integers(n, 8, pads) };
+        y = output(n, add_node(n, "Pad", 2, inputs), FLOATS, 4, dims);
+    }
+    }
+    transposed(n, y, out);
+    return true;
+}

@@ -106,6 +106,26 @@ int integer(net *n, int64_t number)
     return integers(n, 1, &number);
 }
 
+int whole_number(net *n, int64_t number)
+{
+    const int64_t none = 0;
+    const int made = add_value(n, FROM_FILE, INTS, 0, &none);
+    text t = { 0 };
+    add(&t, "%lld", (long long)number);
+    n->values[made].data = t.at;
+    return made;
+}
+
+int number(net *n, double x)
+{
+    const int64_t none = 0;
+    const int made = add_value(n, FROM_FILE, FLOATS, 0, &none);
+    text t = { 0 };
+    add(&t, "%.9g", x);
+    n->values[made].data = t.at;
+    return made;
+}
+
 int scalar(net *n, net_style style)
 {
     const int64_t one = 1;

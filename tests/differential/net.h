@@ -26,6 +26,8 @@ int add_value(net *n, net_origin origin, net_kind kind, int rank, const int64_t 
 int constant(net *n, net_style style, int rank, const int64_t *dims);
 int integers(net *n, int count, const int64_t *numbers);
 int integer(net *n, int64_t number);
+int whole_number(net *n, int64_t number); /* of rank 0 */
+int number(net *n, double x);             /* of rank 0 */
 int scalar(net *n, net_style style);
 
 /* Nodes, then their outputs. */

@@ -26,7 +26,10 @@ static void add_node_text(text *t, const net_node *m, int number)
 {
     add(t, "  {\"name\": \"n%d\", \"op\": \"%s\", \"inputs\": [", number, m->op);
     for (int i = 0; i < m->input_count - m->hidden; i++)
-        add(t, "%s\"v%d\"", i ? ", " : "", m->inputs[i]);
+        if (m->inputs[i] < 0)
+            add(t, "%s\"\"", i ? ", " : "");
+        else
+            add(t, "%s\"v%d\"", i ? ", " : "", m->inputs[i]);
     add(t, "], \"outputs\": [");
     for (int i = 0; i < m->output_count; i++) {
         add(t, "%s\"", i ? ", " : "");
