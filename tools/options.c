@@ -83,6 +83,8 @@ static const option options[] = {
     { "plain-layouts", 0, FLAG, AT(plain_layouts), 0, PLANS, NULL, "row-major everywhere" },
     { "vendor-reference", 0, FLAG, AT(vendor_reference), 0, PLANS, NULL,
       "a vendor library's own reference code is fine too" },
+    { "bodies", 0, FLAG, AT(bodies), 0, PLANS, NULL,
+      "an operator that can be made of others is, whatever kernels there are for it" },
     { "batch", 'n', COUNT, AT(batch), 0, RUNS, "N",
       "pictures in one run; by default what the model declares, or 100" },
     { "limit", 0, COUNT, AT(limit), 0, RUNS, "N", "the first N pictures only" },

@@ -247,7 +247,7 @@ def session_options_reach_the_session():
     expect(tenon(*common, "--backends=reference", "-t2"), 0, "2 threads")
     expect(tenon(*common, "--backend", "nonesuch"), 3, "nonesuch")
     expect(tenon(*common, "--passes", "nonesuch"), 2, "nonesuch")
-    for option in ("--no-fusion", "--plain-layouts", "--vendor-reference", "--math=strict", "--math=fast"):
+    for option in ("--no-fusion", "--plain-layouts", "--vendor-reference", "--bodies", "--math=strict", "--math=fast"):
         expect(tenon(*common, option), 0)
     expect(tenon(*common, "--place", "hidden=reference"), 0)
 

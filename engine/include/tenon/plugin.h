@@ -188,7 +188,8 @@ typedef struct tn_operator_def {
      * it. [any] */
     tn_status (*samplewise)(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
     /* The operator as a graph of others: NULL or a function in Tenon's JSON format
-     * ({"inputs": […], "outputs": […], "opset": …, "nodes": […]}), parsed when first needed. */
+     * ({"inputs": […], "outputs": […], "opset": …, "nodes": […]}), parsed when first needed.
+     * An attribute {"ref": "alpha"} is the node's. TN_BODY spares the quotes. */
     const char *body;
     /* The same, made by code: build nodes before the node with ctx->api, then replace its
      * outputs and remove it. TN_KEEP: cannot for these types, with a reason. [compile] */
@@ -199,6 +200,9 @@ typedef struct tn_operator_def {
     tn_status (*upgrade)(tn_rewrite *ctx, tn_node_id node);
     void *user; /* ends up in call.user */
 } tn_operator_def;
+
+/* JSON as a string: `.body = TN_BODY({"inputs": ["x"], …})`. */
+#define TN_BODY(...) #__VA_ARGS__
 
 /* ---- kernels ---------------------------------------------------------------------------- */
 
