@@ -8,6 +8,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(recognize_swish_register(registrar));
+    TN_TRY(recognize_attention_register(registrar));
     TN_TRY(recognize_channel_shuffle_register(registrar));
     TN_TRY(recognize_gelu_register(registrar));
     TN_TRY(recognize_global_average_pool_register(registrar));
