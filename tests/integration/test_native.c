@@ -954,6 +954,39 @@ Test(native_attention, heads_groups_masks_and_causality)
         check_attention(&cases[k]);
 }
 
+#define NUMBERS(name, shape, data)                                                                 \
+    "\"" name "\": {\"dtype\": \"float32\", \"shape\": [" shape "], \"data\": [" data "]}"
+
+/* Query 0 has scores of minus infinity and may see every key: NaN. Query 1 is NaN and may see none:
+ * 0. Query 2 is an ordinary one: scores 1 and 2 answer (1 + 3 e) / (1 + e). */
+Test(native_attention, only_the_mask_decides_that_a_query_sees_no_key)
+{
+    const char *json =
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [], \"outputs\": [\"y\"], "
+        "\"constants\": {" NUMBERS("q", "1, 1, 3, 1", "\"-Infinity\", \"NaN\", 1") ", " NUMBERS(
+            "k", "1, 1, 2, 1",
+            "1, 2") ", " NUMBERS("v", "1, 1, 2, 1",
+                                 "1, 3") ", " NUMBERS("m", "3, 2",
+                                                      "0, 0, \"-Infinity\", "
+                                                      "\"-Infinity\", 0, 0") "}, "
+                                                                             "\"nodes\": [{\"op\": \"Attention\", \"inputs\": [\"q\", \"k\", \"v\", \"m\"], "
+                                                                             "\"outputs\": [\"y\"]}]}";
+    static const char *const backends[] = { "native,reference", "reference" };
+    for (size_t b = 0; b < 2; b++) {
+        const setup s = { json, TN_MATH_STRICT, 1, 0.0f };
+        size_t count;
+        fixture f = open_text(json);
+        float *y = answer(&f, &s, backends[b], &count);
+        cr_assert_eq(count, 3);
+        cr_expect(isnan(y[0]), "%s: %g", backends[b], (double)y[0]);
+        cr_expect_eq(y[1], 0.0f, "%s: %g", backends[b], (double)y[1]);
+        cr_expect(fabs((double)y[2] - (1.0 + 3.0 * exp(1.0)) / (1.0 + exp(1.0))) < 1e-6, "%s: %g",
+                  backends[b], (double)y[2]);
+        free(y);
+        close_fixture(&f);
+    }
+}
+
 Test(native, refuses_a_set_of_instructions_that_nobody_has)
 {
     tn_runtime *runtime;

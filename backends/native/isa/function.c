@@ -285,13 +285,13 @@ void ISA(softmax)(const float *x, float *y, int64_t count)
     for (; i < count; i++)
         most = x[i] > most ? x[i] : most;
     for (i = 0; i + LANES <= count; i += LANES) {
-        const vec e = vexp(load(x + i) - splat(most));
+        const vec e = vexp_below(load(x + i) - splat(most));
         store(y + i, e);
         sum += e;
     }
     total = sum_of(sum);
     if (i < count) {
-        const vec e = vexp(load_part(x + i, count - i) - splat(most));
+        const vec e = vexp_below(load_part(x + i, count - i) - splat(most));
         for (int64_t k = 0; k < count - i; k++)
             total += e[k];
         store_part(y + i, e, count - i);
