@@ -163,7 +163,7 @@ AT(tn_identity, inputs, 16);
 AT(tn_identity, outputs, 24);
 AT(tn_identity, constants, 32);
 
-SIZE(tn_operator_def, 144);
+SIZE(tn_operator_def, 152);
 AT(tn_operator_def, size, 0);
 AT(tn_operator_def, since, 4);
 AT(tn_operator_def, domain, 8);
@@ -187,6 +187,14 @@ AT(tn_operator_def, body, 112);
 AT(tn_operator_def, expand, 120);
 AT(tn_operator_def, upgrade, 128);
 AT(tn_operator_def, user, 136);
+AT(tn_operator_def, pieces, 144);
+
+SIZE(tn_pieces, 24);
+AT(tn_pieces, size, 0);
+AT(tn_pieces, axis, 4);
+AT(tn_pieces, cuts, 8);
+AT(tn_pieces, reserved, 12);
+AT(tn_pieces, begins, 16);
 
 SIZE(tn_step, 48);
 AT(tn_step, size, 0);

@@ -219,9 +219,10 @@ enum {
     TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues */
     TN_SESSION_PLAIN_LAYOUTS = 1u << 1,    /* no layout but plain row-major */
     TN_SESSION_VENDOR_REFERENCE = 1u << 2, /* a vendor library's own reference code is fine */
-    TN_SESSION_PREFER_BODIES = 1u << 3     /* an operator that can be made of others is, whatever
+    TN_SESSION_PREFER_BODIES = 1u << 3,    /* an operator that can be made of others is, whatever
                                               kernels there are for it: for holding the two against
                                               each other; slower */
+    TN_SESSION_NO_VIEWS = 1u << 4          /* Concat, Split and Slice always move their elements */
 };
 
 /* Compiles: upgrade, verify, infer, expand, passes. */
