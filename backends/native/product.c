@@ -76,8 +76,9 @@ void native_product_run(const native_product *p, const float *const *table, int6
                 tile.out = p->out + row * p->ld + column;
             isa->tile(&tile);
             if (!finished)
-                native_finish(isa, p->epilogue, p->inputs, beside, isa->columns, p->first_row + row,
-                              tile.row_count, p->first_column + column, columns);
+                native_finish_own(isa, p->epilogue, p->inputs, beside, isa->columns,
+                                  p->first_row + row, tile.row_count, p->first_column + column,
+                                  columns);
             if (!direct)
                 store_tile(p, beside, row, tile.row_count, column, columns);
             tile.rows += tile.row_count * p->taps;

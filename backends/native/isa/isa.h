@@ -79,6 +79,7 @@ typedef struct native_depthwise {
     const float *weights;               /* [kernel_h * kernel_w][channels] */
     const float *bias;                  /* NULL: none */
     float *out;                         /* [points][channels] */
+    int64_t x_step, y_step;             /* from a point to the next: channels, or more */
     int64_t channels, points, x_points; /* x_points: of an input row */
     int64_t kernel_h, kernel_w, stride, dilation, before;
 } native_depthwise;

@@ -25,7 +25,7 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
 #pragma GCC unroll 4
             for (int p = 0; p < points; p++) {
                 const int64_t x = at + p * d->stride;
-                const float *from = d->rows[i] + x * d->channels + channel;
+                const float *from = d->rows[i] + x * d->x_step + channel;
                 if (checked && (x < 0 || x >= d->x_points))
                     continue;
                 sum[p] += weight * (part ? load_part(from, part) : load(from));
@@ -34,7 +34,7 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
     }
 #pragma GCC unroll 4
     for (int p = 0; p < points; p++) {
-        float *out = d->out + (first + p) * d->channels + channel;
+        float *out = d->out + (first + p) * d->y_step + channel;
         if (part)
             store_part(out, sum[p], part);
         else
@@ -47,10 +47,10 @@ INLINE void row_of_3x3(const native_depthwise *d, int64_t first, int64_t last, i
 {
     vec w[9];
     const vec start = d->bias ? load(d->bias + channel) : splat(0.0f);
-    const int64_t step = d->channels;
+    const int64_t step = d->x_step;
 #pragma GCC unroll 9
     for (int k = 0; k < 9; k++)
-        w[k] = load(d->weights + k * step + channel);
+        w[k] = load(d->weights + k * d->channels + channel);
     for (int64_t p = first; p < last; p++) {
         const int64_t at = (p * d->stride - d->before) * step + channel;
         vec s0 = start, s1 = splat(0.0f), s2 = splat(0.0f);
@@ -60,7 +60,7 @@ INLINE void row_of_3x3(const native_depthwise *d, int64_t first, int64_t last, i
             s1 += w[3 + j] * load(d->rows[1] + at + j * step);
             s2 += w[6 + j] * load(d->rows[2] + at + j * step);
         }
-        store(d->out + p * step + channel, s0 + s1 + s2);
+        store(d->out + p * d->y_step + channel, s0 + s1 + s2);
     }
 }
 
