@@ -411,7 +411,7 @@ Test(registrar, operators_are_checked)
                                    { .name = "Y", .types = 2 } };
     const tn_param_def nothing[] = { { .name = "X", .types = 2, .flags = TN_PARAM_NOT_TENSOR } };
     refuses_operator((tn_operator_def){ .size = 16 },
-                     "tn_operator_def.size is 16, but ABI 1.0 has 144");
+                     "tn_operator_def.size is 16, but ABI 1.0 has 152");
     refuses_operator((tn_operator_def){ NAMED("", 1) }, "an operator of domain '' has no name");
     refuses_operator(
         (tn_operator_def){ .size = sizeof(tn_operator_def), .name = "Op", .infer = infer },
