@@ -283,6 +283,14 @@ static tn_status call_prepare(const tn_compile *compile, tn_plan_step *step, tn_
     return TN_OK;
 }
 
+/* What was packed is not read where it came from, as a rule: weights are in memory once. */
+static void forget_sources(const tn_compile *compile, const tn_plan_step *step,
+                           const tn_pack_def *def)
+{
+    for (uint32_t k = 0; k < def->source_count; k++)
+        tn_constant_forget(tn_graph_constant(compile->graph, step->input_ids[def->sources[k]]));
+}
+
 tn_status tn_kernel_prepare(const tn_compile *compile, tn_plan_step *step, tn_pool *pool)
 {
     const tn_alternative *chosen = &step->alternatives[step->chosen];
@@ -304,8 +312,10 @@ tn_status tn_kernel_prepare(const tn_compile *compile, tn_plan_step *step, tn_po
     if (status == TN_OK && step->kernel->def.prepare)
         status = call_prepare(compile, step, packs);
     for (uint32_t k = 0; k < got; k++)
-        if (packs[k].fill)
+        if (packs[k].fill) {
             tn_pack_filled(step->packs[k], status == TN_OK);
+            forget_sources(compile, step, &chosen->packs[k]);
+        }
     return status;
 }
 

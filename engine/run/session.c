@@ -247,6 +247,18 @@ static void print_traces(const tn_graph *graph, tn_builder *out)
     }
 }
 
+/* Looking for twins has read every weight; what is read again comes from the file again, and what is
+ * packed then goes at once (tn_kernel_prepare). */
+static void forget_constants(const tn_session *s)
+{
+    for (uint32_t slot = 0; slot < tn_graph_value_slots(s->graph); slot++) {
+        const tn_value_id value = tn_graph_value_at(s->graph, slot);
+        const tn_constant *constant = value == TN_NONE ? NULL : tn_graph_constant(s->graph, value);
+        if (constant)
+            tn_constant_forget(constant);
+    }
+}
+
 static tn_status compile_graph(tn_session *s, const tn_session_options *options,
                                tn_diagnostics *diagnostics)
 {
@@ -262,6 +274,7 @@ static tn_status compile_graph(tn_session *s, const tn_session_options *options,
         TN_TRY(expand(s, diagnostics));
     TN_TRY(expand_ours(s, options->passes, diagnostics));
     TN_TRY(tn_intern_constants(s->model->interned, s->graph, s->model->last_id));
+    forget_constants(s);
     return keep_all(s, options->outputs);
 }
 
