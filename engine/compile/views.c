@@ -295,7 +295,9 @@ static bool read_pieces(const work *w, tn_plan_step *step, pieces *out)
     around(&plan->values[out->whole], out->axis, &outer, &out->inner);
     for (uint32_t k = 0; k < out->count; k++)
         begins[k] *= out->inner;
-    return outer == 1 || out->inner == 1;
+    /* Extents of 1 behind the axis would be rows of their own. */
+    const int32_t rank = plan->values[out->whole].type->rank;
+    return outer == 1 || out->axis == axis_at(&plan->values[out->whole], rank - 1);
 }
 
 /* The step is no kernel's any more: it copies what is not in its place. */
@@ -326,6 +328,22 @@ static tn_status dissolve(work *w, const pieces *p)
 
 /* ---- cutting ------------------------------------------------------------------------------------- */
 
+static bool lies_in(const tn_plan *plan, uint32_t part, uint32_t whole)
+{
+    return plan->values[part].is_piece && plan->values[part].view_of == whole;
+}
+
+/* A kernel that cuts goes over the whole once, as copies of much of it would; and then all readers
+ * may as well have dense pieces: what reads rows again and again (a product) is slower with gaps. */
+static bool is_mostly_copied(const tn_plan *plan, const pieces *p)
+{
+    int64_t copied = 0;
+    for (uint32_t k = 0; k < p->count; k++)
+        if (p->parts[k] != TN_NONE && !lies_in(plan, p->parts[k], p->whole))
+            copied += count_of(&plan->values[p->parts[k]]);
+    return copied > count_of(&plan->values[p->whole]) / 4;
+}
+
 static tn_status cut(work *w, const pieces *p)
 {
     const tn_plan *plan = w->plan;
@@ -338,7 +356,12 @@ static tn_status cut(work *w, const pieces *p)
         if (part != TN_NONE && !w->is_output[part] && plan->values[part].view_of == TN_NONE)
             any |= try_link(w, part, p->whole, p->begins[k], false);
     }
-    return any ? dissolve(w, p) : TN_OK;
+    if (any && !is_mostly_copied(plan, p))
+        return dissolve(w, p);
+    for (uint32_t k = p->count; any && k-- > 0;) /* the last one linked is the first of the list */
+        if (p->parts[k] != TN_NONE && lies_in(plan, p->parts[k], p->whole))
+            unlink_first(w, p->parts[k]);
+    return TN_OK;
 }
 
 /* ---- joining -------------------------------------------------------------------------------------- */
