@@ -221,7 +221,8 @@ static void type_outputs(tn_registry *registry, tn_graph *graph)
         tn_graph_region_outputs(copy, TN_TOP_REGION, &inferred);
         tn_type found = *tn_graph_value(copy, inferred[k])->type;
         found.flags = 0;
-        if (!known->dtype || known->rank < 0)
+        /* A tensor's output has a shape in most formats; a sequence need not say its elements'. */
+        if (!known->dtype || (known->rank < 0 && !known->kind))
             status = tn_graph_set_type(graph, outputs[k], &found);
     }
     tn_graph_destroy(copy);

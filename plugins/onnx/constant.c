@@ -230,8 +230,8 @@ static uint32_t type_of_value(wire_span name)
     return TN_ATTR_UNDEFINED;
 }
 
-tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_node *node,
-                             bool *done)
+static tn_status read_constant_value(reader *r, const place *at, scope *s, const proto_node *node,
+                                     bool *done)
 {
     wire_list outputs = node->outputs, attributes = node->attributes;
     wire_span name, bytes;
@@ -263,4 +263,34 @@ tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_n
     TN_TRY(read_attribute(r, &here, s, bytes, &value));
     *done = value.type == type;
     return *done ? add_list(r, at, s, name, &value) : TN_OK;
+}
+
+/* What the node had besides its value. A name that is the value's needs no keeping. */
+static tn_status keep_node(reader *r, const place *at, const scope *s, const proto_node *node)
+{
+    wire_list outputs = node->outputs, metadata = node->metadata;
+    wire_span name, bytes;
+    wire_next(&outputs, &name);
+    /* In a body it may have been renamed. */
+    const wire_span value = wire_text(r->ctx->api->value(r->graph, scope_find(s, name))->name);
+    const wire_span none = { 0 };
+    if (node->name.count && (node->name.count != value.count ||
+                             memcmp(node->name.bytes, value.bytes, value.count) != 0))
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_NAME, value, none, node->name));
+    if (node->doc.count)
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_DOC, value, none, node->doc));
+    while (wire_next(&metadata, &bytes)) {
+        proto_entry e;
+        TN_TRY(reader_open(r, at, &proto_entry_message, bytes, &e));
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_METADATA, value, e.key.bytes ? e.key : wire_text(""),
+                         e.value));
+    }
+    return TN_OK;
+}
+
+tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_node *node,
+                             bool *done)
+{
+    TN_TRY(read_constant_value(r, at, s, node, done));
+    return *done ? keep_node(r, at, s, node) : TN_OK;
 }

@@ -148,6 +148,14 @@ tn_status write_model(tn_format_call *ctx);
 #define KEY_VALUE_DOC KEY "value_doc/"
 #define KEY_VALUE_METADATA KEY "value_metadata/"
 #define KEY_QUANTIZATION KEY "quantization/"
-#define KEY_REFERENCE KEY "reference_type/" /* of a node: the type of a ref_attr_name attribute */
+/* Of what was a Constant node: KEY + value [/ key]. */
+#define KEY_CONSTANT_NAME KEY "constant_name/"
+#define KEY_CONSTANT_DOC KEY "constant_doc/"
+#define KEY_CONSTANT_METADATA KEY "constant_metadata/"
+/* Of a node: the type of a ref_attr_name attribute; what the graph behind an attribute is called. */
+#define KEY_REFERENCE KEY "reference_type/"
+#define KEY_BODY_NAME KEY "body_name/"
+#define KEY_BODY_DOC KEY "body_doc/"
+#define KEY_BODY_METADATA KEY "body_metadata/"
 
 #endif

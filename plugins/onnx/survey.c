@@ -93,8 +93,12 @@ static tn_status survey_region(writer *w, survey *s, tn_region_id region);
 static tn_status survey_node(writer *w, survey *s, tn_node_id id)
 {
     const tn_node_view *node = w->api->node(s->graph, id);
-    if (*node->overload || w->api->node_metadata(s->graph, id, 0, NULL))
+    const char *key;
+    if (*node->overload)
         need(w, 10);
+    for (uint32_t k = 0; (key = w->api->node_metadata(s->graph, id, k, NULL)) != NULL; k++)
+        if (!is_own_key(key))
+            need(w, 10);
     for (uint32_t k = 0; k < node->input_count; k++)
         TN_TRY(note_value(w, s, node->inputs[k]));
     for (uint32_t k = 0; k < node->output_count; k++)
@@ -147,10 +151,16 @@ static tn_status survey_graph(writer *w, survey *s, tn_graph *graph)
     for (uint32_t k = 0; w->api->opset(graph, k, &version); k++)
         if (!*w->api->opset(graph, k, &version))
             need(w, version_of_opset(version));
+    TN_TRY(read_words(w, s));
+    for (size_t k = 0; k < s->node_count; k++)
+        if (s->nodes[k].key)
+            need(w, 10);
     TN_TRY(survey_region(w, s, TN_TOP_REGION));
-    /* Named by an annotation alone: a scale that a later tool wants. */
-    for (size_t k = 0; k < w->annotation_count && s == w->surveys; k++)
-        TN_TRY(note_value(w, s, w->api->find_value(graph, TN_TOP_REGION, w->annotations[k].text)));
+    /* What nobody reads, too: an annotation may name it, or the user wants it kept. */
+    for (tn_value_id v = w->api->next_value(graph, TN_NONE); v != TN_NONE;
+         v = w->api->next_value(graph, v))
+        if (w->api->value(graph, v)->constant)
+            TN_TRY(note_value(w, s, v));
     if (s->count)
         qsort(s->constants, s->count, sizeof *s->constants, by_region);
     return TN_OK;
@@ -191,9 +201,9 @@ tn_status survey_all(writer *w)
     w->ir_version = 4;
     if (functions)
         need(w, 8);
-    if (w->annotation_count)
-        need(w, 5);
     TN_TRY(survey_graph(w, w->surveys, w->graph));
+    if (w->surveys->annotation_count)
+        need(w, 5);
     for (uint32_t k = 0; k < functions; k++) {
         const char *overload;
         const tn_attribute *attributes;

@@ -516,6 +516,7 @@ typedef struct tn_graph_api {
                                  const char **text);
     /* What the last function of this table that did not answer TN_OK said, on this thread. */
     const char *(*error_message)(void);
+    tn_value_id (*next_value)(const tn_graph *graph, tn_value_id value);
 } tn_graph_api;
 
 /* Context of a rewrite (a pass's match, upgrade, expand). Edits are one transaction: they are

@@ -378,6 +378,9 @@ TN_EXPORT tn_node_id tn_graph_next_node(const tn_graph *graph, tn_node_id node);
 /* NULL for a stale handle. */
 TN_EXPORT const tn_node_view *tn_graph_node(const tn_graph *graph, tn_node_id node);
 TN_EXPORT const tn_value_view *tn_graph_value(const tn_graph *graph, tn_value_id value);
+/* All values, of all regions, in the order in which they were made: the one behind `value`, the first
+ * for TN_NONE; TN_NONE ends it, and answers a stale handle. */
+TN_EXPORT tn_value_id tn_graph_next_value(const tn_graph *graph, tn_value_id value);
 /* Use k of a value: which input of which node, at any depth. TN_ERR_ARGUMENT beyond the last. */
 TN_EXPORT tn_status tn_graph_use(const tn_graph *graph, tn_value_id value, uint32_t k,
                                  tn_node_id *node, uint32_t *input);
