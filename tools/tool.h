@@ -155,6 +155,8 @@ int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width);
 /* ---- file formats --------------------------------------------------------------------------- */
 
 int npy_read(tool *t, const char *name, blob bytes, tn_tensor **out);
+/* A TensorProto, by the plugin for .onnx. */
+int pb_read(tool *t, const char *name, blob bytes, tn_tensor **out);
 int npy_write(tool *t, const char *path, const tn_tensor *tensor);
 const char *npy_dtype(uint32_t dtype); /* as what a type is stored: "float32" for bfloat16 */
 int npz_read(tool *t, const char *name, blob bytes, const char *member, tn_tensor **out);

@@ -152,6 +152,28 @@ def empty_and_scalar_arrays_work():
     assert saved(identity("float32", []), "-i", "x.npy") == 3
 
 
+def inputs_may_be_tensors_as_onnx_s_tests_have_them():
+    a = np.array([[1.5, -2], [3, 1e-9]], np.float32)
+    dims = b"\x08\x02\x08\x02"
+    with open("raw.pb", "wb") as file:  # dims, data_type 1, name, raw_data
+        file.write(dims + b"\x10\x01" + b"\x42\x03abc" + b"\x4a\x10" + a.tobytes())
+    with open("typed.pb", "wb") as file:  # float_data, packed
+        file.write(dims + b"\x10\x01" + b"\x22\x10" + a.tobytes())
+    with open("text.pb", "wb") as file:  # string_data
+        file.write(b"\x08\x02\x10\x08" + b"\x32\x02hi" + b"\x32\x00")
+    with open("cut.pb", "wb") as file:
+        file.write(dims + b"\x10\x01" + b"\x4a\x08" + a.tobytes()[:8])
+    with open("no.pb", "wb") as file:
+        file.write(b"\xff\xff\xff")
+    net = identity("float32", [2, 2])
+    assert (saved(net, "-i", "x=raw.pb") == a).all()
+    assert (saved(net, "-i", "typed.pb") == a).all()
+    expect(tenon("run", identity("string", [2]), "-i", "text.pb"), 0, "hi")
+    net = identity("float32", [2, 2])
+    expect(tenon("run", net, "-i", "cut.pb"), 1, "cut.pb holds no TensorProto: ", "8 bytes")
+    expect(tenon("run", net, "-i", "no.pb"), 1, "no.pb holds no TensorProto: ")
+
+
 def archives_give_their_members():
     a, b = np.arange(3, dtype=np.float32), np.arange(3, 6, dtype=np.float32)
     net = identity("float32", [3])
@@ -200,7 +222,7 @@ def bad_arrays_are_refused():
              "record": (data.replace(b"'<f4'", b"[('a'"), "arrays of records"),
              "huge": (data.replace(b"(3,), ", b"(99999999999999999999,), "), ""),
              "overflow": (data.replace(b"(3,), }           ", b"(4294967296, 4294967296), }"), ""),
-             "text": (b"hello, world", "is none of .npy, .npz, .safetensors, PNG, JPEG, IDX")}
+             "text": (b"hello, world", "is none of .npy, .npz, .safetensors, .pb, PNG, JPEG, IDX")}
     for name, (content, message) in cases.items():
         with open(name, "wb") as file:
             file.write(content)
