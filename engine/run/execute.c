@@ -61,6 +61,7 @@ tn_status tn_call_kernel(tn_step_call *call, const tn_kernel *kernel, const void
         return TN_OK;
     tn_frame_reset(&call->frame);
     call->ctx.seed = call->run->seed;
+    call->ctx.turn = call->activation ? call->activation->turn : 0;
     const tn_status status = kernel->def.run(&call->ctx, state, slot);
     if (status == TN_OK)
         return TN_OK;

@@ -284,7 +284,7 @@ AT(tn_prepare, reserved, 44);
 AT(tn_prepare, packs, 48);
 AT(tn_prepare, instance, 56);
 
-SIZE(tn_run, 96);
+SIZE(tn_run, 104);
 AT(tn_run, call, 0);
 AT(tn_run, node, 24);
 AT(tn_run, input_count, 32);
@@ -297,6 +297,7 @@ AT(tn_run, instance, 72);
 AT(tn_run, threads, 80);
 AT(tn_run, math, 84);
 AT(tn_run, seed, 88);
+AT(tn_run, turn, 96);
 
 SIZE(tn_slot_call, 40);
 AT(tn_slot_call, call, 0);

@@ -376,6 +376,8 @@ typedef struct tn_run {
     uint32_t threads;
     uint32_t math;
     uint64_t seed; /* of the run */
+    uint64_t turn; /* tells one trip of a loop's body from another, the same in each run; 0 outside
+                      of bodies. `random` knows it; a kernel with numbers of its own mixes it in */
 } tn_run;
 
 typedef struct tn_slot_call {

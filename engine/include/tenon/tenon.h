@@ -210,7 +210,7 @@ typedef struct tn_session_options {
     uint32_t flags;        /* TN_SESSION_* */
     const char *outputs;   /* values to keep besides the graph's outputs, separated by ','; "*": all
                              values that nodes make (no fusion then hides one); NULL: none */
-    uint32_t plan_count;   /* plans kept; 0: 16 */
+    uint32_t plan_count;   /* plans kept, and half as many of each body; 0: 16 */
     uint32_t max_parallel_runs; /* divides the threads among this many runs at once; 0: 1 */
     uint64_t plan_bytes;        /* bound on the memory of kept plans; 0: 256 MiB */
     tn_limits limits;
