@@ -25,13 +25,14 @@ static const maker transformer[] = {
     attention, matmul,   matmul,   layer_norm, layer_norm,       written_norm, written_activation,
     softmax,   residual, residual, rotary,     packed_attention, written_rms,  written_tanh_gelu
 };
-static const maker common[] = { activation,     clip,          with_constant, with_constant,
-                                with_constant,  transpose,     reshape,       shape_chain,
-                                slice,          split,         unsqueeze,     reduce,
-                                select_by_mask, identity_like, identity_like, identity_like,
-                                duplicate,      duplicate,     folded,        branch,
-                                residual,       with_reduced,  cascade,       slice_twice,
-                                turned,         odd_constant,  deep_branch,   select_one };
+static const maker common[] = { activation,      clip,          with_constant, with_constant,
+                                with_constant,   transpose,     reshape,       shape_chain,
+                                slice,           split,         unsqueeze,     reduce,
+                                select_by_mask,  identity_like, identity_like, identity_like,
+                                duplicate,       duplicate,     folded,        branch,
+                                residual,        with_reduced,  cascade,       slice_twice,
+                                turned,          odd_constant,  quantized,     quantized_weights,
+                                by_a_wider_type, deep_branch,   select_one };
 
 static void add_inputs(net *n, int family)
 {

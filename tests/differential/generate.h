@@ -11,7 +11,7 @@
 
 enum { MOST_RANK = 5, MOST_VALUES = 400, MOST_NODES = 160, MOST_INPUTS = 8, MOST_OUTPUTS = 4 };
 
-typedef enum net_kind { FLOATS, INTS, BOOLS } net_kind;
+typedef enum net_kind { FLOATS, INTS, BOOLS, BYTES /* uint8 */, WIDES /* float64 */ } net_kind;
 typedef enum net_origin { FROM_NODE, FROM_CALLER, FROM_FILE, FROM_EITHER } net_origin;
 
 typedef struct net_value {

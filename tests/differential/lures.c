@@ -231,3 +231,75 @@ bool loop(net *n)
     same_as(n, made, x);
     return true;
 }
+
+static int bytes_constant(net *n, int rank, const int64_t *dims)
+{
+    const int made = add_value(n, FROM_FILE, BYTES, rank, dims);
+    text t = { 0 };
+    add(&t, "[");
+    for (int64_t k = 0; k < elements(&n->values[made]); k++)
+        add(&t, "%s%d", k ? ", " : "", rank ? below(n, 256) : 128);
+    add(&t, "]");
+    n->values[made].data = t.at;
+    return made;
+}
+
+/* QuantizeLinear steps, so that it reads only what has no rounding. */
+bool quantized(net *n)
+{
+    const int x = strcmp(n->dtype, "float32") == 0 ? pick(n, 0, true) : -1;
+    if (x < 0)
+        return false;
+    const net_value v = n->values[x];
+    int scale = number(n, 0.0625), zero = bytes_constant(n, 0, NULL), y = x;
+    for (int k = 0; k < 1 + below(n, 2); k++) {
+        const int from[] = { y, scale, zero };
+        const int to[] = { output(n, add_node(n, "QuantizeLinear", 3, from), BYTES, v.rank, v.dims),
+                           scale, zero };
+        y = same_as(n, add_node(n, "DequantizeLinear", 3, to), x);
+        if (one_in(n, 2))
+            scale = number(n, 0.125);
+    }
+    unary(n, "Relu", y);
+    return true;
+}
+
+/* A matrix that is kept as bytes, with a scale for each column or for all. */
+bool quantized_weights(net *n)
+{
+    const int x = strcmp(n->dtype, "float32") == 0 ? pick(n, 2, false) : -1;
+    if (x < 0)
+        return false;
+    const int64_t *d = n->values[x].dims, out = 1 + below(n, 4), w_dims[] = { d[1], out };
+    const int64_t y_dims[] = { d[0], out };
+    const double length = (double)d[1];
+    const bool each = one_in(n, 2);
+    const int from[] = { bytes_constant(n, 2, w_dims),
+                         each ? constant(n, POSITIVE, 1, &out) : number(n, 0.0625) };
+    net_node *made = add_node(n, "DequantizeLinear", 2, from);
+    if (each)
+        ATTRIBUTES(made, "\"axis\": 1");
+    const int pair[] = { x, output(n, made, FLOATS, 2, w_dims) };
+    made = add_node(n, "MatMul", 2, pair);
+    made->length = length;
+    output(n, made, FLOATS, 2, y_dims);
+    return true;
+}
+
+/* There and back over float64, which holds every number of the narrower types. */
+bool by_a_wider_type(net *n)
+{
+    const int x = pick(n, 0, false);
+    if (x < 0 || strcmp(n->dtype, "float64") == 0)
+        return false;
+    const net_value v = n->values[x];
+    net_node *made = add_node(n, "Cast", 1, &x);
+    ATTRIBUTES(made, "\"to\": 11");
+    int y = output(n, made, WIDES, v.rank, v.dims);
+    if (one_in(n, 3))
+        y = unary(n, "Neg", y);
+    made = add_node(n, "Cast", 1, &y);
+    ATTRIBUTES(made, "\"to\": %d", strcmp(n->dtype, "float32") == 0 ? 1 : 10);
+    same_as(n, made, x);
+    return true;
+}

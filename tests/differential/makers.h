@@ -76,5 +76,8 @@ bool odd_constant(net *n);
 bool computed_weights(net *n);
 bool deep_branch(net *n);
 bool loop(net *n);
+bool quantized(net *n);
+bool quantized_weights(net *n);
+bool by_a_wider_type(net *n);
 
 #endif

@@ -7,7 +7,7 @@
 
 static void add_type(text *t, const net *n, const net_value *v, bool declared)
 {
-    static const char *const names[] = { NULL, "int64", "bool" };
+    static const char *const names[] = { NULL, "int64", "bool", "uint8", "float64" };
     add(t, "\"dtype\": \"%s\", \"shape\": [", v->kind == FLOATS ? n->dtype : names[v->kind]);
     for (int k = 0; k < v->rank; k++)
         if (declared && v->named_batch && k == 0)
