@@ -6,6 +6,7 @@
 
 #include "tenon/kernel.h"
 
+tn_status drop_before_shape_register(tn_registrar *registrar);
 tn_status inline_if_register(tn_registrar *registrar);
 tn_status join_split_register(tn_registrar *registrar);
 tn_status merge_casts_register(tn_registrar *registrar);

@@ -7,6 +7,7 @@
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
+    TN_TRY(drop_before_shape_register(registrar));
     TN_TRY(inline_if_register(registrar));
     TN_TRY(merge_transposes_register(registrar));
     TN_TRY(merge_reshapes_register(registrar));

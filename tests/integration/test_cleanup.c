@@ -314,3 +314,35 @@ Test(recognize_split, takes_neighbouring_parts_in_any_order)
                                                                             "'b'")),
               "recognize_split", "");
 }
+
+/* ---- Shape ---------------------------------------------------------------------------------------- */
+
+Test(drop_before_shape, goes_up_to_the_first_value_of_the_shape)
+{
+    rewritten(NET_OF("['N', 4]", "'y'", "",
+                     SAY("a", "Relu", "'x'", "'t'") ", " SAY(
+                         "b", "Add", "'t', 't'", "'u'") ", " SAY("c", "Shape", "'u'", "'y'")),
+              NULL, 1, "= Shape c(x)", "* c reads 'x', 2 nodes before, which has the same shape\n",
+              0);
+    /* the summand of the other side has it; the one of extent 1 has not */
+    rewritten(
+        GRAPH("'inputs': [" IN("x", "float32", "['N', 1]") ", " IN("z", "float32", "['N', 4]") //
+              "], 'outputs': ['y'], 'nodes': [" SAY("a", "Add", "'x', 'z'",
+                                                    "'t'") ", " SAY("c", "Size", "'t'", "'y'") "]"),
+        NULL, 1, "= Size c(z)", "", 0);
+}
+
+Test(drop_before_shape, stays_where_extents_may_differ)
+{
+    untouched(
+        GRAPH("'inputs': [" IN("x", "float32", "['N', 1]") ", " IN("z", "float32", "[1, 'M']") //
+              "], 'outputs': ['y'], 'nodes': [" SAY("a", "Add", "'x', 'z'", "'t'") ", " SAY(
+                  "c", "Shape", "'t'", "'y'") "]"),
+        "drop_before_shape", "");
+    untouched(NET_OF("['N', 'M']", "'y'", "",
+                     SAY("a", "Transpose", "'x'", "'t'") ", " SAY("c", "Shape", "'t'", "'y'")),
+              "drop_before_shape", "");
+    untouched(NET_OF("[null, 4]", "'y'", "",
+                     SAY("a", "Relu", "'x'", "'t'") ", " SAY("c", "Shape", "'t'", "'y'")),
+              "drop_before_shape", "");
+}
