@@ -11,7 +11,7 @@
 
 #include "tenon/kernel.h"
 
-enum { PATTERN_NODES = 24, WHY_BYTES = 400 };
+enum { PATTERN_NODES = 32, WHY_BYTES = 400 };
 
 /* What was found so far. */
 typedef struct pattern {

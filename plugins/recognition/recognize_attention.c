@@ -20,7 +20,7 @@
 #include "recognition.h"
 
 enum { Q, K, V, SIDES };
-enum { MOST_PASSED = 16 };
+enum { MOST_PASSED = 20 };
 
 /* Q, K or V with its heads in front of its rows: axis k of it is axis perm[k] of `source`. */
 typedef struct side {
@@ -373,14 +373,14 @@ static tn_status add_reshape(pattern *p, tn_value_id x, const int64_t *shape, in
 }
 
 /* [batch, rows, heads, width] or [rows, heads, width] with the heads side by side. */
-static tn_status pack(pattern *p, const attention *a, const side *s, tn_value_id *out)
+static tn_status pack(pattern *p, attention *a, const side *s, tn_value_id *out)
 {
     const tn_type *type = pattern_value(p, s->source)->type;
     const int64_t hidden = type->dims[a->rank - 2] * type->dims[a->rank - 1];
     const int64_t shapes[2][3] = { { 1, -1, hidden }, { 0, 0, hidden } };
     const tn_node_id split = pattern_maker(p, s->source, "Reshape");
     *out = split == TN_NONE ? TN_NONE : pattern_node(p, split)->inputs[0];
-    if (*out != TN_NONE && is_joined(p, *out, s->source))
+    if (*out != TN_NONE && is_joined(p, *out, s->source) && pass(a, split))
         return TN_OK;
     return add_reshape(p, s->source, shapes[a->rank - 3], 3, out);
 }
