@@ -87,8 +87,10 @@ tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uin
 /* What read y reads `new_y`; what was taken goes, its trace to the node that makes `heir`. */
 tn_status pattern_finish(pattern *p, tn_value_id new_y, tn_value_id heir);
 
+tn_status drop_requantize_register(tn_registrar *registrar);
 tn_status recognize_attention_register(tn_registrar *registrar);
 tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
+tn_status recognize_depth_to_space_register(tn_registrar *registrar);
 tn_status recognize_gelu_register(tn_registrar *registrar);
 tn_status recognize_global_average_pool_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
