@@ -6,6 +6,7 @@
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
+    TN_TRY(push_transposes_register(registrar));
     TN_TRY(matrix_chain_register(registrar));
     return merge_matmuls_register(registrar);
 }

@@ -151,3 +151,167 @@ Test(merge_matmuls, says_what_does_not_fit)
                                                                        "'e'") "]}}")),
               "merge_matmuls", "");
 }
+
+/* ---- Transposes -------------------------------------------------------------------------------- */
+
+#define TURN(name, in, out, perm) NAMED(name, "Transpose", in, out, "'perm': " perm)
+#define LAST "[0, 2, 3, 1]"  /* channels last */
+#define FRONT "[0, 3, 1, 2]" /* channels first */
+#define PICTURE IN("x", "float32", "[2, 3, 4, 5]")
+/* x is turned, something happens, and what comes out is turned back. */
+#define BETWEEN(constants, nodes)                                                                  \
+    NET_OF(PICTURE, "'y'", constants,                                                              \
+           TURN("a", "'x'", "'t'", LAST) ", " nodes ", " TURN("b", "'u'", "'y'", FRONT))
+#define INTS(name, count, data) CONSTANT(name, "int64", "[" count "]", data)
+#define ONLY_TRANSPOSES "none,+push_transposes"
+
+static void cancels(const char *text, uint64_t nodes, const char *op)
+{
+    rewritten(text, ONLY_TRANSPOSES, nodes, op, "* a: ", 1e-6);
+}
+
+Test(push_transposes, goes_through_elementwise_nodes)
+{
+    cancels(BETWEEN("", SAY("n", "Neg", "'t'", "'u'")), 1, "float32[2,3,4,5] = Neg n(x)");
+    cancels(
+        BETWEEN(CONSTANT("c", "float32", "[3]", "[1, 2, 3]"), SAY("n", "Add", "'c', 't'", "'u'")),
+        1, "constant: float32[1,3,1,1] {1,2,3}");
+    cancels(BETWEEN(CONSTANT("c", "float32", "[5, 1]", "[1, 2, 3, 4, 5]"),
+                    SAY("n", "Mul", "'t', 'c'", "'u'")),
+            1, "constant: float32[1,1,1,5] {1,2,3,4,5}");
+    cancels(BETWEEN(CONSTANT("c", "float32", "[]", "[2]"), SAY("n", "Pow", "'t', 'c'", "'u'")), 1,
+            "= Pow n(x, c)");
+    cancels(BETWEEN(CONSTANT("l", "float32", "[]", "[-1]"),
+                    SAY("m", "Clip", "'t', 'l'", "'v'") ", " SAY("n", "Sub", "'v', 't'", "'u'")),
+            2, "= Sub n(v, x)");
+}
+
+Test(push_transposes, renames_axes)
+{
+    cancels(BETWEEN("", NAMED("n", "Softmax", "'t'", "'u'", "'axis': -1")), 1, "axis=1");
+    cancels(BETWEEN("", NAMED("n", "Concat", "'t', 't'", "'u'", "'axis': 1")), 1,
+            "float32[2,3,8,5] = Concat n(x, x) axis=2");
+    cancels(BETWEEN(INTS("k", "2", "[1, -2]"), SAY("n", "ReduceMax", "'t', 'k'", "'u'")), 1,
+            "float32[2,3,1,1] = ReduceMax");
+    cancels(BETWEEN(INTS("s", "1", "[1]") ", " INTS("e", "1", "[3]") ", " INTS("k", "1", "[3]"),
+                    SAY("n", "Slice", "'t', 's', 'e', 'k'", "'u'")),
+            1, "float32[2,2,4,5] = Slice n(x, ");
+    cancels(BETWEEN(INTS("p", "8", "[0, 1, 2, 3, 0, 0, 0, 4]"), SAY("n", "Pad", "'t', 'p'", "'u'")),
+            1, "float32[2,10,5,7] = Pad n(x, ");
+    cancels(BETWEEN(CONSTANT("f", "float32", "[4]", "[1, 2, 3, 1]"),
+                    SAY("n", "Resize", "'t', '', 'f'", "'u'")),
+            1, "float32[2,3,8,15] = Resize n(x, ");
+    cancels(BETWEEN(INTS("k", "4", "[1, 2, 1, 3]"), SAY("n", "Tile", "'t', 'k'", "'u'")), 1,
+            "float32[2,9,8,5] = Tile n(x, ");
+    cancels(BETWEEN(INTS("k", "2", "[2, 0]"), NAMED("n", "Gather", "'t', 'k'", "'u'", "'axis': 3")),
+            1, "float32[2,2,4,5] = Gather n(x, k) axis=1");
+    cancels(BETWEEN(CONSTANT("s", "float32", "[3]", "[0.5, 0.25, 1]"),
+                    NAMED("m", "QuantizeLinear", "'t', 's'", "'q'", "'axis': 3") ", " NAMED(
+                        "n", "DequantizeLinear", "'q', 's'", "'u'", "'axis': -1")),
+            2, "= DequantizeLinear n(q, s) axis=1");
+}
+
+Test(push_transposes, leaves_none_where_axes_go)
+{
+    /* a mean over rows and columns, whose answer has no axes left to turn */
+    rewritten(NET_OF(PICTURE, "'y'", INTS("k", "2", "[1, 2]"),
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY("r", "Relu", "'t'", "'u'") ", " NAMED(
+                         "n", "ReduceMean", "'u', 'k'", "'y'", "'keepdims': 0")),
+              ONLY_TRANSPOSES, 2, "float32[2,3] = ReduceMean",
+              "* a: 2 nodes turned, 1 Transposes become 0\n", 1e-6);
+    rewritten(
+        NET_OF(IN("x", "float32", "['N', 3, 1, 5]"), "'y'", INTS("k", "1", "[1]"),
+               TURN("a", "'x'", "'t'", LAST) ", " SAY("s", "Squeeze", "'t', 'k'", "'u'") ", " TURN(
+                   "b", "'u'", "'y'", "[0, 2, 1]")),
+        ONLY_TRANSPOSES, 1, "= Squeeze s(x, ", "* a: 1 nodes turned, 2 Transposes become 0\n", 0);
+}
+
+Test(push_transposes, crosses_residual_sums)
+{
+    rewritten(
+        NET_OF(PICTURE ", " IN("z", "float32", "[2, 3, 4, 5]"), "'y', 'w'", "",
+               TURN("a", "'x'", "'t'", LAST) ", " TURN("b", "'z'", "'s'", LAST) ", " SAY(
+                   "r", "Relu", "'s'",
+                   "'p'") ", " SAY("n", "Add", "'t', 'p'",
+                                   "'u'") ", " TURN("c", "'u'", "'y'",
+                                                    FRONT) ", " TURN("d", "'p'", "'w'", FRONT)),
+        ONLY_TRANSPOSES, 2, "= Add n(x, p)", "* a: 2 nodes turned, 4 Transposes become 0\n", 0);
+}
+
+Test(push_transposes, keeps_the_plain_form_for_its_other_readers)
+{
+    /* three become one: of what is an output in the middle */
+    rewritten(NET_OF(PICTURE ", " IN("z", "float32", "[2, 3, 4, 5]"), "'y', 'u'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " TURN("b", "'z'", "'s'", LAST) ", " SAY(
+                         "n", "Add", "'t', 's'", "'u'") ", " TURN("c", "'u'", "'y'", FRONT)),
+              ONLY_TRANSPOSES, 2, "output u = ", "* a: 1 nodes turned, 3 Transposes become 1\n", 0);
+    /* read in a body, and by a node that works on rows */
+    rewritten(
+        GRAPH("'inputs': [" PICTURE ", " IN("z", "float32", "[2, 3, 4, 5]") ", " IN("b", "bool", "[]") "], 'outputs': ['y', 'w'], 'nodes': [" TURN(
+            "a", "'x'", "'t'",
+            LAST) ", " TURN("a2", "'z'", "'s'",
+                            LAST) ", " SAY("n", "Add", "'t', 's'",
+                                           "'u'") ", " TURN("c", "'u'", "'y'",
+                                                            FRONT) ", " NAMED("if", "If", "'b'",
+                                                                              "'w'",
+                                                                              "'then_branch': " BODY("", "'o'", SAY("abs", "Abs", "'u'", "'o'")) ", 'else_branch': " BODY(
+                                                                                  "", "'e'",
+                                                                                  SAY("neg", "Neg",
+                                                                                      "'u'",
+                                                                                      "'e'"))) "]"),
+        ONLY_TRANSPOSES, 5, "= Abs", "3 Transposes become 1\n", 0); /* with two in bodies */
+}
+
+Test(push_transposes, stays_where_nothing_is_won)
+{
+    const char *none = "- a not moved: no fewer Transposes would be left\n";
+    /* nothing turns it back, or an output in the middle needs one more */
+    untouched(NET_OF(PICTURE, "'y'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY("n", "Neg", "'t'", "'y'")),
+              "push_transposes", none);
+    untouched(NET_OF(PICTURE, "'y', 'u', 't'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY("n", "Neg", "'t'", "'u'") ", " TURN(
+                         "b", "'u'", "'y'", FRONT)),
+              "push_transposes", none);
+    /* nothing turns, however far one looks */
+    untouched(NET_OF(PICTURE, "'y'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY("n", "Neg", "'t'", "'u'") ", " SAY(
+                         "s", "Sign", "'u'", "'y'")),
+              "push_transposes", none);
+    untouched(NET_OF(PICTURE, "'y'", INTS("s", "2", "[2, -1]"),
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY("n", "Reshape", "'t', 's'", "'y'")),
+              "push_transposes", "");
+}
+
+Test(push_transposes, says_which_node_is_in_the_way)
+{
+    untouched(NET_OF(PICTURE ", " IN("c", "float32", "[3]"), "'y'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY(
+                         "n", "Add", "'t', 'c'", "'u'") ", " TURN("b", "'u'", "'y'", FRONT)),
+              "push_transposes",
+              "- a not moved through n: an operand has another rank, or one that is not known\n");
+    untouched(NET_OF(PICTURE ", " IN("k", "int64", "[1]"), "'y'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY(
+                         "n", "ReduceSum", "'t', 'k'", "'u'") ", " TURN("b", "'u'", "'y'", FRONT)),
+              "push_transposes", "- a not moved through n: its axes are not constant\n");
+    untouched(NET_OF(PICTURE ", {'name': 'k', 'dtype': 'int64', 'shape': [1], 'default': {'dtype': "
+                             "'int64', 'shape': [1], 'data': [1]}}",
+                     "'y'", "",
+                     TURN("a", "'x'", "'t'", LAST) ", " SAY(
+                         "n", "ReduceSum", "'t', 'k'", "'u'") ", " TURN("b", "'u'", "'y'", FRONT)),
+              "push_transposes", "- a not moved through n: its axes are not constant\n");
+    untouched(
+        NET_OF(IN("x", "float32", "[2, 3, 4]"), "'y'", RANDOM("w", "[3, 2]", "1"),
+               TURN("a", "'x'", "'t'", "[0, 2, 1]") ", " SAY(
+                   "n", "MatMul", "'t', 'w'", "'u'") ", " TURN("b", "'u'", "'y'", "[0, 2, 1]")),
+        "push_transposes", "- a not moved through n: it works on the last axis, which moves\n");
+}
+
+Test(push_transposes, goes_through_rows_with_the_last_axis_in_place)
+{
+    rewritten(
+        NET_OF(IN("x", "float32", "[2, 'T', 4]"), "'y'", RANDOM("w", "[4, 3]", "1"),
+               TURN("a", "'x'", "'t'", "[1, 0, 2]") ", " SAY(
+                   "n", "MatMul", "'t', 'w'", "'u'") ", " TURN("b", "'u'", "'y'", "[1, 0, 2]")),
+        ONLY_TRANSPOSES, 1, "float32[2,T,3] = MatMul n(x, w)", "* a: ", 0);
+}
