@@ -30,6 +30,9 @@ int32_t motion_integers(tn_rewrite *ctx, tn_value_id value, int64_t *out);
 /* Adds a vector of int64. */
 tn_status motion_add_integers(tn_rewrite *ctx, tn_region_id region, const int64_t *data,
                               int32_t count, tn_value_id *out);
+/* The shape that a Reshape is to ask for: extents, -1 for the one that may be open. 0: more are open,
+ * or one is 0, which would mean "as it was". */
+int motion_read_shape(const tn_type *type, int64_t *shape);
 tn_status motion_set_int(tn_rewrite *ctx, tn_node_id node, const char *name, int64_t i);
 
 /* Ids to numbers. Zeroed is empty. */
@@ -63,6 +66,14 @@ int turn_read(tn_rewrite *ctx, const tn_node_view *view, turn *out);
 /* What an input is to a node that works on turned values. */
 typedef enum turn_role { TURN_KEEP, TURN_DATA, TURN_CONSTANT } turn_role;
 turn_role turn_role_of(tn_rewrite *ctx, const tn_node_view *view, uint32_t k);
+/* Which axes an operator cares about. */
+typedef enum turn_care {
+    TURN_CARES,      /* some, or it is not known here */
+    TURN_CARES_LAST, /* the last one only */
+    TURN_BROADCASTS, /* none, but its inputs are broadcast together */
+    TURN_CARES_NONE
+} turn_care;
+turn_care turn_cares(const tn_node_view *view);
 /* Whether the node can compute on turned values what it computes on plain ones: its data are v =
  * Transpose(…, in). Answers how its outputs follow, and whether inputs and outputs are turned alike.
  * 0: it cannot; *why tells, where the operator could in other cases. */

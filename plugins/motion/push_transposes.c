@@ -203,6 +203,19 @@ static double elements_of(const tn_type *type)
     return count;
 }
 
+/* Whether a Transpose, or one that it reads from, reads a value of the network. */
+static int reads_an_item(const network *n, tn_node_id node)
+{
+    turn t;
+    for (int depth = 0; read_transpose(n, node, &t); depth++) {
+        const tn_value_id x = view_of(n, node)->inputs[0];
+        if (depth == 8 || motion_find(&n->item_of, x) != UINT32_MAX)
+            return 1;
+        node = value_of(n, x)->producer;
+    }
+    return 0;
+}
+
 /* Makers are known when all nodes are; and what a Transpose of each value costs. A Transpose between
  * two values of the network keeps what it reads in one form: its own is then taken as plain. */
 static void finish(network *n)
@@ -210,8 +223,7 @@ static void finish(network *n)
     double all = 1.0;
     for (uint32_t i = 0; i < n->item_count; i++) {
         const tn_node_id maker = value_of(n, n->items[i].value)->producer;
-        if (n->items[i].origin != PLAIN &&
-            motion_find(&n->item_of, view_of(n, maker)->inputs[0]) != UINT32_MAX) {
+        if (n->items[i].origin != PLAIN && reads_an_item(n, maker)) {
             n->items[i].origin = PLAIN;
             n->items[i].turned = TN_NONE;
         }

@@ -61,6 +61,18 @@ tn_status motion_add_integers(tn_rewrite *ctx, tn_region_id region, const int64_
     return ctx->api->add_constant(ctx->graph, &desc, out);
 }
 
+int motion_read_shape(const tn_type *type, int64_t *shape)
+{
+    int open = 0, empty = 0;
+    for (int32_t a = 0; a < type->rank; a++) {
+        const int known = tn_dim_known(type->dims[a]);
+        shape[a] = known ? type->dims[a] : -1;
+        open += !known;
+        empty = empty || shape[a] == 0;
+    }
+    return type->rank >= 0 && open <= 1 && !empty;
+}
+
 tn_status motion_set_int(tn_rewrite *ctx, tn_node_id node, const char *name, int64_t i)
 {
     const tn_attribute attribute = {

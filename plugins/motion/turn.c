@@ -229,6 +229,21 @@ static const struct rule *rule_of(const tn_node_view *view)
     return NULL;
 }
 
+turn_care turn_cares(const tn_node_view *view)
+{
+    const struct rule *rule = rule_of(view);
+    if (!rule || rule->kind == GRAINS || motion_is(view, "CastLike"))
+        return TURN_CARES;
+    if (rule->kind == ROWS)
+        return motion_is(view, "MatMul") || tn_attr_int(view, "axis", -1) == -1 ? TURN_CARES_LAST
+                                                                                : TURN_CARES;
+    if (rule->kind == AXIS && (motion_is(view, "Softmax") || motion_is(view, "LogSoftmax")))
+        return tn_attr_int(view, "axis", -1) == -1 ? TURN_CARES_LAST : TURN_CARES;
+    return rule->kind == ELEMENTS ? TURN_BROADCASTS
+           : rule->kind == FIRST  ? TURN_CARES_NONE
+                                  : TURN_CARES;
+}
+
 /* ---- inputs --------------------------------------------------------------------------------- */
 
 static int is_one_element(const tn_type *type)

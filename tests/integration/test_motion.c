@@ -315,3 +315,132 @@ Test(push_transposes, goes_through_rows_with_the_last_axis_in_place)
                    "n", "MatMul", "'t', 'w'", "'u'") ", " TURN("b", "'u'", "'y'", "[1, 0, 2]")),
         ONLY_TRANSPOSES, 1, "float32[2,T,3] = MatMul n(x, w)", "* a: ", 0);
 }
+
+/* ---- Transpose as Reshape ------------------------------------------------------------------------ */
+
+Test(transpose_to_reshape, takes_what_moves_axes_of_extent_1_only)
+{
+    rewritten(NET_OF(IN("x", "float32", "['N', 1, 5, 1]"), "'y'", "",
+                     TURN("a", "'x'", "'y'", "[3, 0, 2, 1]")),
+              "none,+transpose_to_reshape", 1, "float32[1,N,5,1] = Reshape a(x, ",
+              "* a is a Reshape: it only moves axes of extent 1\n", 0);
+    untouched(
+        NET_OF(IN("x", "float32", "[1, 2, 5]"), "'y'", "", TURN("a", "'x'", "'y'", "[0, 2, 1]")),
+        "transpose_to_reshape", "");
+    untouched(
+        NET_OF(IN("x", "float32", "['N', 2, 1]"), "'y'", "", TURN("a", "'x'", "'y'", "[1, 0, 2]")),
+        "transpose_to_reshape", "");
+    untouched(NET_OF(IN("x", "float32", "['N', 1, 'M']"), "'y'", "",
+                     TURN("a", "'x'", "'y'", "[1, 0, 2]")),
+              "transpose_to_reshape",
+              "- a is no Reshape: more than one extent is open, or one is 0\n");
+}
+
+/* ---- Reshapes ------------------------------------------------------------------------------------- */
+
+#define THERE(in) SAY("a", "Reshape", in ", 's'", "'t'")
+#define BACK(in) SAY("b", "Reshape", in ", 'r'", "'y'")
+#define SHAPES INTS("s", "3", "[2, 3, 20]") ", " INTS("r", "2", "[6, 20]")
+#define ONLY_RESHAPES "none,+push_reshapes"
+#define MOVED "* a moved down into b\n"
+
+Test(push_reshapes, merges_two_across_other_nodes)
+{
+    rewritten(NET_OF(IN("x", "float32", "[6, 4, 5]"), "'y'", SHAPES,
+                     THERE("'x'") ", " SAY("n", "Neg", "'t'", "'u'") ", " BACK("'u'")),
+              ONLY_RESHAPES, 2, "float32[6,4,5] = Neg n(x)", MOVED, 0);
+    rewritten(NET_OF(IN("x", "float32", "[6, 20]"), "'y'",
+                     SHAPES ", " RANDOM("c", "[20]", "1") ", " RANDOM("w", "[20, 20]", "2"),
+                     THERE("'x'") ", " SAY("n", "MatMul", "'t', 'w'", "'u'") ", " SAY(
+                         "m", "Add", "'c', 'u'", "'v'") ", " NAMED("o", "Softmax", "'v'", "'z'",
+                                                                   "'axis': -1") ", " BACK("'z'")),
+              ONLY_RESHAPES, 4, "float32[6,20] = Softmax o(v)", MOVED, 0);
+    rewritten(NET_OF(IN("x", "float32", "[6, 'N']"), "'y'",
+                     INTS("s", "3", "[2, 3, -1]") ", " INTS("r", "2", "[6, -1]") ", " CONSTANT(
+                         "k", "float32", "[1]", "[3]"),
+                     THERE("'x'") ", " SAY("n", "Mul", "'k', 't'", "'u'") ", " BACK("'u'")),
+              ONLY_RESHAPES, 2, "float32[6,N] = Mul n(k, x)", MOVED, 0);
+}
+
+Test(push_reshapes, says_what_is_in_the_way)
+{
+    untouched(NET_OF(IN("x", "float32", "[6, 4, 5]"), "'y'", SHAPES ", " RANDOM("c", "[20]", "1"),
+                     THERE("'x'") ", " SAY("n", "Add", "'t', 'c'", "'u'") ", " BACK("'u'")),
+              "push_reshapes",
+              "- a not moved to b: a node between works on the last axis, which it changes\n");
+    untouched(NET_OF(IN("x", "float32", "[120]"), "'y'",
+                     SHAPES ", " CONSTANT("c", "float32", "[1, 1]", "[2]"),
+                     THERE("'x'") ", " SAY("n", "Add", "'t', 'c'", "'u'") ", " BACK("'u'")),
+              "push_reshapes", "- a not moved to b: an operand has more axes than what it reads\n");
+    untouched(NET_OF(IN("x", "float32", "['N', 'M', 4]"), "'y'", INTS("r", "1", "[0]"),
+                     SAY("a", "Unsqueeze", "'x', 'r'", "'t'") ", " SAY(
+                         "n", "Neg", "'t'", "'u'") ", " SAY("b", "Unsqueeze", "'u', 'r'", "'y'")),
+              "push_reshapes",
+              "- a not moved to b: more than one extent of b is open, or one is 0\n");
+}
+
+Test(push_reshapes, leaves_what_others_read)
+{
+    untouched(NET_OF(IN("x", "float32", "[6, 20]"), "'y', 't'", SHAPES,
+                     THERE("'x'") ", " SAY("n", "Neg", "'t'", "'u'") ", " BACK("'u'")),
+              "push_reshapes", "");
+    untouched(NET_OF(IN("x", "float32", "[6, 20]"), "'y', 'u'", SHAPES,
+                     THERE("'x'") ", " SAY("n", "Neg", "'t'", "'u'") ", " BACK("'u'")),
+              "push_reshapes", "");
+    untouched(
+        NET_OF(IN("x", "float32", "[6, 20]"), "'y'", SHAPES,
+               THERE("'x'") ", " NAMED("n", "Softmax", "'t'", "'u'", "'axis': 1") ", " BACK("'u'")),
+        "push_reshapes", "");
+    untouched(NET_OF(IN("x", "float32", "[6, 20]") ", " IN("z", "float32", "[2, 3, 20]"), "'y'",
+                     SHAPES, THERE("'x'") ", " SAY("n", "Add", "'t', 'z'", "'u'") ", " BACK("'u'")),
+              "push_reshapes", "");
+}
+
+/* ---- Einsum ---------------------------------------------------------------------------------------- */
+
+#define EINSUM(equation) NAMED("e", "Einsum", "'q', 'k'", "'y'", "'equation': '" equation "'")
+#define HEADS IN("q", "float32", "[2, 5, 3, 4]") ", " IN("k", "float32", "[2, 6, 3, 4]")
+#define ONLY_EINSUM "none,+einsum_to_matmul"
+
+Test(einsum_to_matmul, turns_and_reshapes_as_letters_ask)
+{
+    rewritten(NET_OF(HEADS, "'y'", "", EINSUM("bihd,bjhd->bhij")), ONLY_EINSUM, 3,
+              "float32[2,3,5,6] = MatMul", "* e is a MatMul\n", 1e-5);
+    rewritten(NET_OF(HEADS, "'y'", "", EINSUM("bihd, bjhd -> bhji")), ONLY_EINSUM, 3,
+              "float32[2,3,6,5] = MatMul", "* e is a MatMul\n", 1e-5);
+    rewritten(NET_OF(IN("q", "float32", "[3, 4]") ", " IN("k", "float32", "[4, 'N']"), "'y'", "",
+                     EINSUM("ij,jk")),
+              ONLY_EINSUM, 1, "float32[3,N] = MatMul e/MatMul(q, k)", "", 1e-5);
+    rewritten(NET_OF(IN("q", "float32", "[2, 5, 3, 4]") ", " IN("k", "float32", "[4, 3, 7]"), "'y'",
+                     "", EINSUM("bihd,dho->bio")),
+              ONLY_EINSUM, 5, "float32[10,7] = MatMul", "", 1e-5);
+    rewritten(NET_OF(IN("q", "float32", "[5, 4]") ", " IN("k", "float32", "[5, 4]"), "'y'", "",
+                     EINSUM("bd,bd->b")),
+              ONLY_EINSUM, 4, "float32[5,1,1] = MatMul", "", 1e-5);
+}
+
+Test(einsum_to_matmul, says_what_it_is_not)
+{
+    const char *sums = "- e: no MatMul: nothing is summed over both operands, or a letter of one "
+                       "alone is\n",
+               *letters = "- e: no MatMul: an ellipsis, or a letter twice in one operand\n";
+    untouched(NET_OF(HEADS, "'y'", "", EINSUM("bihd,bjhe->bij")), "einsum_to_matmul", sums);
+    untouched(NET_OF(IN("q", "float32", "[2, 3]") ", " IN("k", "float32", "[4, 5]"), "'y'", "",
+                     EINSUM("ab,cd->abcd")),
+              "einsum_to_matmul", sums);
+    untouched(NET_OF(HEADS, "'y'", "", EINSUM("...ihd,...jhd->...hij")), "einsum_to_matmul",
+              letters);
+    untouched(NET_OF(IN("q", "float32", "[4, 4]") ", " IN("k", "float32", "[4, 5]"), "'y'", "",
+                     EINSUM("ii,ij->j")),
+              "einsum_to_matmul", letters);
+    untouched(NET_OF(IN("q", "float32", "[3, 1]") ", " IN("k", "float32", "[4, 5]"), "'y'", "",
+                     EINSUM("ij,jk->ik")),
+              "einsum_to_matmul",
+              "- e: no MatMul: the extents of a letter are not known to be equal\n");
+    untouched(NET_OF(IN("q", "float32", "['N', 'M', 4]") ", " IN("k", "float32", "[4, 5]"), "'y'",
+                     "", EINSUM("nmj,jk->nmk")),
+              "einsum_to_matmul", "- e: no MatMul: more than one extent is open, or one is 0\n");
+    untouched(NET_OF(IN("q", "int32", "[3, 4]") ", " IN("k", "int32", "[4, 5]"), "'y'", "",
+                     EINSUM("ij,jk->ik")),
+              "einsum_to_matmul", "");
+}
