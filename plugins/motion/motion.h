@@ -7,6 +7,7 @@
 #include "tenon/kernel.h"
 
 tn_status einsum_to_matmul_register(tn_registrar *registrar);
+tn_status gather_to_slice_register(tn_registrar *registrar);
 tn_status matrix_chain_register(tn_registrar *registrar);
 tn_status merge_matmuls_register(tn_registrar *registrar);
 tn_status push_reshapes_register(tn_registrar *registrar);

@@ -7,6 +7,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(einsum_to_matmul_register(registrar));
+    TN_TRY(gather_to_slice_register(registrar));
     TN_TRY(push_transposes_register(registrar));
     TN_TRY(transpose_to_reshape_register(registrar));
     TN_TRY(push_reshapes_register(registrar));

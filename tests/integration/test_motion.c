@@ -444,3 +444,44 @@ Test(einsum_to_matmul, says_what_it_is_not)
                      EINSUM("ij,jk->ik")),
               "einsum_to_matmul", "");
 }
+
+/* ---- Gather as Slice ------------------------------------------------------------------------------ */
+
+#define PICK(indices, count)                                                                       \
+    NET_OF(IN("x", "float32", "[2, 6]"), "'y'", INTS("k", count, indices),                         \
+           NAMED("g", "Gather", "'x', 'k'", "'y'", "'axis': 1"))
+
+Test(gather_to_slice, takes_evenly_spaced_indices)
+{
+    rewritten(PICK("[1, 2, 3]", "3"), "none,+gather_to_slice", 1, "float32[2,3] = Slice g(x, ",
+              "* g is a Slice\n", 0);
+    rewritten(PICK("[-1, 3, 1]", "3"), "none,+gather_to_slice", 1, "float32[2,3] = Slice g(x, ",
+              "* g is a Slice\n", 0);
+    rewritten(PICK("[2, 1, 0]", "3"), "none,+gather_to_slice", 1, "float32[2,3] = Slice g(x, ",
+              "* g is a Slice\n", 0);
+    rewritten(PICK("[4]", "1"), "none,+gather_to_slice", 1, "float32[2,1] = Slice g(x, ",
+              "* g is a Slice\n", 0);
+    /* two that divide a value */
+    rewritten(NET_OF(IN("x", "float32", "[2, 4]"), "'y', 'z'",
+                     INTS("k", "2", "[0, 1]") ", " INTS("l", "2", "[2, 3]"),
+                     NAMED("g", "Gather", "'x', 'k'", "'y'",
+                           "'axis': 1") ", " NAMED("h", "Gather", "'x', 'l'", "'z'", "'axis': -1")),
+              NULL, 1, "= Split g/Split(x, ", "* h is a Slice\n", 0);
+}
+
+Test(gather_to_slice, says_what_does_not_fit)
+{
+    untouched(PICK("[0, 1, 3]", "3"), "gather_to_slice",
+              "- g is no Slice: its indices are not evenly spaced\n");
+    untouched(PICK("[1, 1]", "2"), "gather_to_slice",
+              "- g is no Slice: its indices are not evenly spaced\n");
+    untouched(NET_OF(IN("x", "float32", "['N', 6]"), "'y'", INTS("k", "2", "[0, 1]"),
+                     SAY("g", "Gather", "'x', 'k'", "'y'")),
+              "gather_to_slice", "- g is no Slice: the extent of axis 0 is not known\n");
+    untouched(NET_OF(IN("x", "float32", "[2, 6]"), "'y'", CONSTANT("k", "int64", "[]", "[1]"),
+                     SAY("g", "Gather", "'x', 'k'", "'y'")),
+              "gather_to_slice", "");
+    untouched(NET_OF(IN("x", "float32", "[3, 6]") ", " IN("k", "int64", "[2]"), "'y'", "",
+                     SAY("g", "Gather", "'x', 'k'", "'y'")),
+              "gather_to_slice", "");
+}
