@@ -283,6 +283,39 @@ static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t 
     return TN_OK;
 }
 
+/* to: the elements of a and b in turn. */
+static void zip(const float *restrict a, const float *restrict b, float *restrict to, int64_t count)
+{
+    for (int64_t k = 0; k < count; k++) {
+        to[2 * k] = a[k];
+        to[2 * k + 1] = b[k];
+    }
+}
+
+/* Whether the indices take turns between the first half and the second: two groups of channels that
+ * are shuffled. */
+static bool takes_turns(const gather_job *job)
+{
+    const int64_t *index = job->ctx->inputs[1]->data, half = job->extent / 2;
+    if (job->count != job->extent || job->count % 2 != 0)
+        return false;
+    for (int64_t k = 0; k < half; k++)
+        if (index[2 * k] != k || index[2 * k + 1] != half + k)
+            return false;
+    return true;
+}
+
+static tn_status zip_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const gather_job *job = user;
+    const float *x = job->ctx->inputs[0]->data;
+    float *y = job->ctx->outputs[0]->data;
+    (void)thread;
+    for (int64_t row = begin * job->count; row < end * job->count; row += job->count)
+        zip(x + row, x + row + job->count / 2, y + row, job->count / 2);
+    return TN_OK;
+}
+
 /* The run that an index means; NULL: none, and said so. */
 static const float *row_of(const gather_job *job, int64_t outer, int64_t k)
 {
@@ -327,7 +360,8 @@ static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
             if (!row_of(&job, 0, k))
                 return TN_ERR_VALUE;
         return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.count,
-                                            1 + 8192 / job.count, element_chunk, &job);
+                                            1 + 8192 / job.count,
+                                            takes_turns(&job) ? zip_chunk : element_chunk, &job);
     }
     return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.width,
                                         1 + 8192 / job.width, gather_chunk, &job);

@@ -734,6 +734,10 @@ Test(native_move, gathers)
     check_node("Gather", "\"axis\": 1", "4, 19, 5", ", \"i\"",
                "\"i\": {\"dtype\": \"int32\", \"shape\": [], \"data\": -2}", 1);
     check_node("Gather", "\"axis\": 1", "40, 19", ", \"i\"", INTS("i", 4, 3, -19, 18, -1), 1);
+    /* two halves in turn, as channels are shuffled, and nearly so */
+    check_node("Gather", "\"axis\": 1", "3, 6", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 5), 1);
+    check_node("Gather", "\"axis\": 1", "3, 6", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 4), 1);
+    check_node("Gather", "\"axis\": 1", "3, 8", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 5), 1);
     check_node("Gather", "", "40, 19", ", \"i\"",
                "\"i\": {\"dtype\": \"int64\", \"shape\": [2, 2], \"data\": [3, 39, 0, 3]}", 1);
 }
