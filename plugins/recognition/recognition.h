@@ -93,6 +93,7 @@ tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
 tn_status recognize_depth_to_space_register(tn_registrar *registrar);
 tn_status recognize_gelu_register(tn_registrar *registrar);
 tn_status recognize_global_average_pool_register(tn_registrar *registrar);
+tn_status recognize_group_normalization_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_hard_swish_register(tn_registrar *registrar);
 tn_status recognize_mish_register(tn_registrar *registrar);
