@@ -117,6 +117,14 @@ static tn_status place_of(reader *r, const place *at, const tensor_shape *dense,
     return TN_OK;
 }
 
+/* A small file must not take much memory: a thousand bytes for each of the file's, beside what small
+ * models may want. */
+static size_t dense_limit(const reader *r)
+{
+    const size_t base = 16 << 20;
+    return r->file.count > (DENSE_LIMIT - base) / 1000 ? DENSE_LIMIT : base + r->file.count * 1000;
+}
+
 static tn_status check_sparse(reader *r, const place *at, const tensor_shape *dense,
                               const tensor_shape *values, const tensor_shape *indices)
 {
@@ -129,10 +137,12 @@ static tn_status check_sparse(reader *r, const place *at, const tensor_shape *de
                            values->elements, values->elements, dense->rank);
     if (tn_dtype_bits(dense->dtype) < 8 || dense->dtype == TN_STRING)
         return reader_fail(r, at, TN_ERR_TYPE, "a sparse tensor of this type is not supported");
-    if (dense->bytes > DENSE_LIMIT - r->dense_bytes)
+    const size_t limit = dense_limit(r);
+    if (dense->bytes > limit - r->dense_bytes)
         return reader_fail(r, at, TN_ERR_LIMIT,
-                           "sparse tensors become more than %d bytes when written out",
-                           DENSE_LIMIT);
+                           "sparse tensors become more than %zu bytes when written out: the bound "
+                           "for a file of %zu",
+                           limit, r->file.count);
     r->dense_bytes += dense->bytes;
     return TN_OK;
 }

@@ -169,8 +169,21 @@ static tn_status survey_graph(writer *w, survey *s, tn_graph *graph)
 /* ---- external data ------------------------------------------------------------------------------------- */
 
 /* A protobuf message ends at 2 GiB; beyond that, and with room for the rest, the large constants of
- * the model go to a file of their own, at multiples of 4096, which can be mapped. */
+ * the model go to a file of their own, at multiples of 4096, which can be mapped. The graph may ask for
+ * that earlier. */
 enum { IN_MODEL = 1024, PAGE = 4096 };
+#define EXTERNAL_FROM UINT64_C(0x7c000000)
+
+static uint64_t external_from(const writer *w)
+{
+    const char *key, *text;
+    for (uint32_t k = 0; (key = w->api->metadata(w->graph, k, &text)) != NULL; k++)
+        if (!strcmp(key, KEY_EXTERNAL_FROM) && *text >= '0' && *text <= '9') {
+            const uint64_t from = strtoull(text, NULL, 10);
+            return from < EXTERNAL_FROM ? from : EXTERNAL_FROM;
+        }
+    return EXTERNAL_FROM;
+}
 
 static void place_externally(writer *w)
 {
@@ -178,7 +191,7 @@ static void place_externally(writer *w)
     uint64_t total = 0;
     for (size_t k = 0; k < s->count; k++)
         total += w->api->value(s->graph, s->constants[k].value)->constant->bytes;
-    if (total < UINT64_C(0x7c000000))
+    if (total < external_from(w))
         return;
     for (size_t k = 0; k < s->count; k++) {
         const tn_tensor *tensor = w->api->value(s->graph, s->constants[k].value)->constant;

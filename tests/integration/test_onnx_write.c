@@ -146,6 +146,45 @@ Test(onnx_write, an_output_with_a_name_of_its_own_is_an_identity)
     close_fixture(&f);
 }
 
+/* Weights of 4096 and 1024 bytes go to the file beside, at whole pages; what is small stays. */
+Test(onnx_write, weights_go_to_a_file_beside_the_model)
+{
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 21, \"metadata\": {\"onnx.external_from\": \"5000\"},"
+        "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [8, 32]}],"
+        "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [32, 32],"
+        "\"random\": {\"distribution\": \"normal\", \"std\": 0.5, \"seed\": 7}},"
+        "\"v\": {\"dtype\": \"float32\", \"shape\": [8, 32],"
+        "\"random\": {\"distribution\": \"normal\", \"std\": 0.5, \"seed\": 8}},"
+        "\"c\": {\"dtype\": \"float32\", \"shape\": [1], \"data\": [2]}},"
+        "\"nodes\": [{\"op\": \"MatMul\", \"inputs\": [\"x\", \"w\"], \"outputs\": [\"h\"]},"
+        " {\"op\": \"Add\", \"inputs\": [\"h\", \"v\"], \"outputs\": [\"g\"]},"
+        " {\"op\": \"Mul\", \"inputs\": [\"g\", \"c\"], \"outputs\": [\"y\"]}]}");
+    static const char *const names[] = { "w", "v", "c" };
+    tn_model *again;
+    size_t count, beside;
+    OK(tn_model_save(f.model, path_of("a.onnx"), NULL));
+    OK(tn_model_load(f.runtime, path_of("a.onnx"), NULL, NULL, &again));
+    for (int k = 0; k < 3; k++) {
+        const tn_tensor *t[2];
+        for (int m = 0; m < 2; m++) {
+            const tn_graph *g = tn_model_graph(m ? again : f.model);
+            t[m] = tn_graph_value(g, tn_graph_find_value(g, TN_TOP_REGION, names[k]))->constant;
+        }
+        cr_assert_eq(t[0]->bytes, t[1]->bytes);
+        cr_assert_eq(memcmp(t[0]->data, t[1]->data, t[0]->bytes), 0, "%s", names[k]);
+        cr_assert(k == 2 || (uintptr_t)t[1]->data % 4096 == 0, "%s", names[k]);
+    }
+    char *model = slurp(path_of("a.onnx"), &count), *data = slurp(path_of("a.onnx.data"), &beside);
+    cr_assert_lt(count, 1024);
+    cr_assert_eq(beside, 4096 + 1024);
+    free(model);
+    free(data);
+    tn_model_destroy(again);
+    close_fixture(&f);
+    unlink(path_of("a.onnx.data"));
+}
+
 /* ---- what a region and a constant have no place for --------------------------------------------- */
 
 static size_t occurrences(const char *text, size_t count, const char *what)
