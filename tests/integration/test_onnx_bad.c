@@ -353,6 +353,40 @@ Test(onnx_bad, graphs_within_graphs_without_end)
     cr_assert(strstr(tn_error_message(), "graphs nest deeper than 64"), "%s", tn_error_message());
 }
 
+/* 1,300 bytes that would be a million nodes. */
+Test(onnx_bad, functions_that_double_with_each_other)
+{
+    const pb own = pb_opset("own", 1), onnx = pb_opset("", 17);
+    pb g = { .count = 0 }, call = pb_node("f19", "x", NULL, "y");
+    pb_text(&call, 7, "own");
+    pb_in(&g, 1, &call);
+    pb_value(&g, 11, "x", 3, NULL);
+    pb_value(&g, 12, "y", 3, NULL);
+    pb m = pb_model(&g, 8, 17);
+    pb_in(&m, 8, &own);
+    for (int k = 0; k < 20; k++) {
+        pb f = { .count = 0 };
+        char name[8], inner[8];
+        snprintf(name, sizeof name, "f%d", k);
+        snprintf(inner, sizeof inner, "f%d", k - 1);
+        pb_text(&f, 1, name);
+        pb_text(&f, 4, "a");
+        pb_text(&f, 5, "c");
+        for (int half = 0; half < 2; half++) {
+            pb n = pb_node(k ? inner : "Neg", half ? "b" : "a", NULL, half ? "c" : "b");
+            if (k)
+                pb_text(&n, 7, "own");
+            pb_in(&f, 7, &n);
+        }
+        pb_in(&f, 9, &own);
+        pb_in(&f, 9, &onnx);
+        pb_text(&f, 10, "own");
+        pb_in(&m, 25, &f);
+    }
+    not_compiled(&m, TN_ERR_LIMIT,
+                 "the model's functions make more than 1000000 nodes in their places");
+}
+
 Test(onnx_bad, a_function_that_calls_itself)
 {
     pb g = { .count = 0 }, f = { .count = 0 }, n = pb_node("F", "x", NULL, "y");
