@@ -63,7 +63,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
         return TN_NO_MATCH;
     const tn_type *x = motion_type(ctx, view->inputs[0]);
     const int32_t axis = x->rank < 0 ? -1 : tn_axis(tn_attr_int(view, "axis", 0), x->rank);
-    if (axis < 0 || x->kind)
+    if (axis < 0 || x->kind || x->rank == 1) /* a vector is a shape, or small */
         return TN_NO_MATCH;
     if (!tn_dim_known(x->dims[axis]))
         return tn_fail(ctx, TN_NO_MATCH, "%s is no Slice: the extent of axis %d is not known",

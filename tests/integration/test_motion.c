@@ -481,6 +481,9 @@ Test(gather_to_slice, says_what_does_not_fit)
     untouched(NET_OF(IN("x", "float32", "[2, 6]"), "'y'", CONSTANT("k", "int64", "[]", "[1]"),
                      SAY("g", "Gather", "'x', 'k'", "'y'")),
               "gather_to_slice", "");
+    untouched(NET_OF(IN("x", "float32", "[6]"), "'y'", INTS("k", "2", "[0, 1]"),
+                     SAY("g", "Gather", "'x', 'k'", "'y'")),
+              "gather_to_slice", "");
     untouched(NET_OF(IN("x", "float32", "[3, 6]") ", " IN("k", "int64", "[2]"), "'y'", "",
                      SAY("g", "Gather", "'x', 'k'", "'y'")),
               "gather_to_slice", "");
