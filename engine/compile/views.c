@@ -239,7 +239,14 @@ static bool is_candidate(const tn_plan_step *step)
            step->input_count && step->inputs[0] != TN_NONE;
 }
 
-/* Whole bytes, no text, something in it, a layout whose order is known. */
+/* Where the memory is that a view shows. */
+static uint32_t place_of(const tn_plan *plan, uint32_t v)
+{
+    return plan->values[locate(plan, v).root].place;
+}
+
+/* Whole bytes, no text, something in it, a layout whose order is known. What a run makes as an
+ * object, or shows of one, has no place before. */
 static bool has_place(const tn_plan *plan, uint32_t v)
 {
     if (v == TN_NONE)
@@ -248,7 +255,7 @@ static bool has_place(const tn_plan *plan, uint32_t v)
     return !value->type->kind && value->layout <= TN_LAYOUT_CHANNELS_LAST &&
            value->type->rank > 0 && value->type->dtype != TN_STRING &&
            tn_dtype_bits(value->type->dtype) >= 8 && count_of(value) > 0 &&
-           (value->place == TN_PLACE_ARENA || value->place == TN_PLACE_INPUT);
+           (place_of(plan, v) == TN_PLACE_ARENA || place_of(plan, v) == TN_PLACE_INPUT);
 }
 
 static bool has_places(const tn_plan *plan, const pieces *p)
@@ -349,7 +356,7 @@ static tn_status cut(work *w, const pieces *p)
     const tn_plan *plan = w->plan;
     bool any = false;
     /* A body hands on what it was given as handles, which know nothing of pieces. */
-    if (plan->values[p->whole].place == TN_PLACE_INPUT && plan->region != TN_TOP_REGION)
+    if (place_of(plan, p->whole) == TN_PLACE_INPUT && plan->region != TN_TOP_REGION)
         return TN_OK;
     for (uint32_t k = 0; k < p->count; k++) {
         const uint32_t part = p->parts[k];
