@@ -208,12 +208,15 @@ static tn_status batch_norm_chunk(void *user, int64_t begin, int64_t end, uint32
     const int64_t x_step = tn_row_step(job->ctx->inputs[0]);
     const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
     const float *factors = job->ctx->packs[0];
+    const native_epilogue *e = &job->s->epilogue;
+    const bool relu = e->count == 1 && e->steps[0].function == NATIVE_RELU;
     (void)thread;
     for (int64_t row = begin; row < end; row++) {
         float *y = (float *)job->ctx->outputs[0]->data + row * y_step;
-        job->isa->combine(NATIVE_MUL, (const float *)job->ctx->inputs[0]->data + row * x_step,
-                          factors, 1, y, n);
-        job->isa->combine(NATIVE_ADD, y, factors + n, 1, y, n);
+        job->isa->affine((const float *)job->ctx->inputs[0]->data + row * x_step, factors,
+                         factors + n, relu ? 0.0f : -INFINITY, y, n);
+        if (relu)
+            continue;
         native_finish(job->isa, &job->s->epilogue, job->ctx->inputs, y, n, row, 1, 0, n);
     }
     return TN_OK;

@@ -224,6 +224,22 @@ INLINE vec larger(vec x, vec y) /* NaN wins */
     return choose(x > y, x, choose(x != x, x, y));
 }
 
+void ISA(affine)(const float *x, const float *factor, const float *summand, float low, float *y,
+                 int64_t count)
+{
+    const vec least = splat(low);
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        store(y + i, vmax(least, load(x + i) * load(factor + i) + load(summand + i)));
+    if (i < count) {
+        const int64_t n = count - i;
+        store_part(
+            y + i,
+            vmax(least, load_part(x + i, n) * load_part(factor + i, n) + load_part(summand + i, n)),
+            n);
+    }
+}
+
 INLINE float reduce(bool maximum, const float *x, int64_t count)
 {
     vec total[4];

@@ -94,6 +94,9 @@ typedef struct native_isa {
     /* y[i] = f(x[i], operand[i * step]), step 0 or 1; in place is fine. */
     void (*combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
                     int64_t count);
+    /* y[i] = x[i] * factor[i] + summand[i], not below `low`; NaN stays NaN; in place is fine. */
+    void (*affine)(const float *x, const float *factor, const float *summand, float low, float *y,
+                   int64_t count);
     void (*depthwise)(const native_depthwise *job);
     /* y[c] = max or sum over points of x[p][c]; rows are pointers. */
     void (*pool)(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,

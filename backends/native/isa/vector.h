@@ -26,6 +26,7 @@ typedef uint32_t uvec __attribute__((vector_size(LANES * 4))); /* for bits: it m
 void ISA(tile)(const native_tile *);
 void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
 void ISA(combine)(native_function, const float *, const float *, int64_t, float *, int64_t);
+void ISA(affine)(const float *, const float *, const float *, float, float *, int64_t);
 void ISA(depthwise)(const native_depthwise *);
 void ISA(pool)(bool, const float *const *, int64_t, int64_t, float, float *);
 float ISA(reduce)(bool, const float *, int64_t);
