@@ -35,7 +35,7 @@ def main():
         small = all(len(ops) <= 3 and {"Relu", "Gelu", "If"} & set(ops) for ops in nodes.values())
         print(f"{'ok' if small else 'not ok'} 2 - what is kept is small and has what the pass looks for\n# {list(nodes.values())}")
         fails, passes = differential(wrong, *files), differential(right, *files)
-        again = fails.returncode == 1 and "10 failed" in fails.stdout and " 0 failed" in passes.stdout
+        again = fails.returncode == 1 and " 0 failed" in passes.stdout
         print("ok 3 - it fails again from its file, and not without the pass" if again else f"not ok 3 - from files\n# {fails}\n# {passes}")
         return not (found.returncode == 1 and small and again)
 
