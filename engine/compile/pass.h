@@ -44,6 +44,8 @@ typedef struct tn_pass_row {
     const tn_plugin *plugin;    /* NULL: the core's */
     const tn_pass_hooks *hooks; /* NULL: a plugin's */
     bool enabled;
+    bool by_level;                               /* not by its own name, and not by "all" */
+    enum { USE_UNKNOWN, OF_USE, OF_NO_USE } use; /* whether what it makes has a kernel */
     bool ran;
     bool dumped;
     uint64_t seen;      /* edits of the graph when its last sweep began */

@@ -434,10 +434,33 @@ static tn_status work_off(tn_manager *m, tn_rewrite_frame *frame)
     return TN_OK;
 }
 
+static bool has_root(const tn_manager *m, const tn_pass_row *row)
+{
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(m->graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(m->graph, slot);
+        if (node != TN_NONE && is_root(&row->def, tn_graph_node(m->graph, node)))
+            return true;
+    }
+    return false;
+}
+
+/* Backends are asked, and opened for it, only when there is something to match. */
+static bool is_of_use(const tn_manager *m, tn_pass_row *row)
+{
+    const tn_passes_options *options = m->options;
+    if (!row->by_level || !row->def.makes || !options->has_kernel)
+        return true;
+    if (row->use == USE_UNKNOWN && has_root(m, row))
+        row->use = options->has_kernel(options->user, row->def.makes) ? OF_USE : OF_NO_USE;
+    return row->use == OF_USE;
+}
+
 tn_status tn_pass_sweep(tn_manager *m, tn_pass_row *row)
 {
     tn_rewrite_frame frame;
     tn_status status, end = TN_OK;
+    if (!is_of_use(m, row))
+        return TN_OK;
     m->row = row;
     forget_misses(m);
     open_frame(m, &frame);

@@ -109,9 +109,11 @@ static bool set_all(tn_manager *manager, const char *word)
     const bool none = strcmp(word, "none") == 0, all = strcmp(word, "all") == 0;
     if (!none && !all && strcmp(word, "safe") != 0)
         return false;
-    for (uint32_t k = 0; k < manager->row_count; k++)
-        manager->rows[k].enabled = all ||
-                                   (!none && manager->rows[k].def.exactness <= TN_EXACT_ROUNDING);
+    for (uint32_t k = 0; k < manager->row_count; k++) {
+        tn_pass_row *row = &manager->rows[k];
+        row->enabled = all || (!none && row->def.exactness <= TN_EXACT_ROUNDING);
+        row->by_level = row->enabled && !all;
+    }
     return true;
 }
 
@@ -184,6 +186,7 @@ static tn_status switch_one(tn_manager *manager, const char *item)
     for (uint32_t k = 0; k < manager->row_count; k++)
         if (tn_glob(item + 1, manager->rows[k].def.name)) {
             manager->rows[k].enabled = *item == '+';
+            manager->rows[k].by_level = false;
             found = true;
         }
     return found ? TN_OK : unknown(manager, item + 1);

@@ -29,6 +29,8 @@ typedef struct tn_passes_options {
     uint32_t math;
     tn_limits limits;
     tn_evaluate_fn evaluate; /* NULL: nothing is folded */
+    /* Whether a listed backend but the reference has a kernel; NULL: they may be any. */
+    bool (*has_kernel)(void *user, const char *op);
     void *user;
     tn_check_fn check; /* for the word "verify"; NULL: nothing is checked */
     void *check_user;

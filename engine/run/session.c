@@ -192,6 +192,25 @@ static tn_status expand(tn_session *s, tn_diagnostics *diagnostics)
                            &s->compile, &s->compile.limits, diagnostics);
 }
 
+/* Whether a listed backend has one, the reference aside; an operator of ai.onnx, or "domain::Name". */
+static bool has_kernel(void *user, const char *op)
+{
+    const tn_compile *compile = user;
+    const tn_kernel *kernel;
+    const char *colons = strstr(op, "::");
+    char domain[128] = "";
+    if (colons)
+        snprintf(domain, sizeof domain, "%.*s", (int)(colons - op), op);
+    const tn_operator *schema = tn_registry_operator(compile->registry, domain,
+                                                     colons ? colons + 2 : op, INT32_MAX, NULL);
+    for (uint32_t k = 0; schema && k < compile->backend_count; k++)
+        if (strcmp(compile->backends[k], "reference") != 0 && tn_compile_backend(compile, k) &&
+            tn_registry_kernels(compile->registry, compile->backends[k], schema->def.domain,
+                                schema->def.name, schema->def.since, &kernel, 1))
+            return true;
+    return false;
+}
+
 static tn_status run_passes(tn_session *s, const tn_session_options *options,
                             tn_diagnostics *diagnostics)
 {
@@ -204,6 +223,7 @@ static tn_status run_passes(tn_session *s, const tn_session_options *options,
                                        .math = s->compile.math,
                                        .limits = s->compile.limits,
                                        .evaluate = tn_evaluate,
+                                       .has_kernel = has_kernel,
                                        .user = &s->compile,
                                        .check = tn_check,
                                        .check_user = &checker };

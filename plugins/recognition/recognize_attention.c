@@ -491,7 +491,8 @@ tn_status recognize_attention_register(tn_registrar *registrar)
                          .doc = "Products, scale, mask and Softmax of scaled dot-product attention "
                                 "as one Attention; the mask must leave every query a key.",
                          .roots = roots,
-                         .match = match };
+                         .match = match,
+                         .makes = "Attention" };
     TN_TRY(registrar->add_pass(registrar, &pass));
     pass.order = 36;
     pass.exactness = TN_EXACT_APPROXIMATE;

@@ -5,6 +5,7 @@
 #include "lines.h"
 
 #define ONLY "none,+recognize_attention"
+#define WITH_IT "safe,+recognize_attention" /* on the reference alone it would rest */
 #define MASKED "none,+recognize_masked_attention"
 #define TIGHT 3e-6
 
@@ -34,6 +35,31 @@ Test(recognize_attention, finds_the_scale_wherever_it_stands)
                   " up to y are one Attention", TIGHT);
         same_specials(text, ONLY, TIGHT);
     }
+}
+
+static bool leaves_attention(const char *text, const char *backends, const char *passes)
+{
+    const tn_session_options options = {
+        .size = sizeof options, .threads = 1, .backends = backends, .passes = passes
+    };
+    static char graph[LOG_BYTES];
+    running r = start_with(text, &options);
+    graph[0] = 0;
+    OK(tn_session_print(r.session, "graph", append_text, graph));
+    stop(&r);
+    return strstr(graph, "= Attention") != NULL;
+}
+
+/* On the reference alone, one node is not faster than its parts; who asks for it gets it. */
+Test(recognize_attention, rests_where_only_the_reference_has_a_kernel)
+{
+    static char json[1 << 15];
+    snprintf(json, sizeof json, "%s", lines(QKV, HALF, CORE, "y"));
+    cr_assert(leaves_attention(json, "native,reference", NULL));
+    cr_assert_not(leaves_attention(json, "reference", NULL));
+    cr_assert_not(leaves_attention(json, "reference", "safe"));
+    cr_assert(leaves_attention(json, "reference", "all"));
+    cr_assert(leaves_attention(json, "reference", "safe,+recognize_attention"));
 }
 
 Test(recognize_attention, writes_a_scale_that_is_not_the_usual_one)
@@ -92,16 +118,16 @@ Test(recognize_attention, takes_rows_with_heads_side_by_side)
     const char *text = lines(ROWS, SPLITS, PACKED JOIN, "y");
     rewritten(text, ONLY, 1, "= Attention y/Attention(q, k, v) q_num_heads=3 kv_num_heads=3", "",
               TIGHT);
-    rewritten(text, NULL, 1, "= Attention y/Attention(q, k, v) q_num_heads=3 kv_num_heads=3",
+    rewritten(text, WITH_IT, 1, "= Attention y/Attention(q, k, v) q_num_heads=3 kv_num_heads=3",
               "* 12 nodes up to y are one Attention\n", TIGHT);
-    same_specials(text, NULL, TIGHT);
+    same_specials(text, WITH_IT, TIGHT);
 }
 
 Test(recognize_attention, takes_them_with_symbols)
 {
     rewritten(lines("q float32['B','S',12]; k float32['B','T',12]; v float32['B','T',9]", SPLITS,
                     PACKED JOIN, "y"),
-              NULL, 1, "= Attention y/Attention(q, k, v) q_num_heads=3", "", TIGHT);
+              WITH_IT, 1, "= Attention y/Attention(q, k, v) q_num_heads=3", "", TIGHT);
 }
 
 Test(recognize_attention, keeps_heads_apart_where_they_are_wanted_so)
@@ -110,7 +136,7 @@ Test(recognize_attention, keeps_heads_apart_where_they_are_wanted_so)
               "", TIGHT);
     rewritten(
         lines(ROWS, SPLITS, PACKED "Transpose m -> mt 'perm': [0, 2, 1, 3]; Neg mt -> y", "y"),
-        NULL, 3, "= Attention mt/Attention(q, k, v) q_num_heads=3", "", TIGHT);
+        WITH_IT, 3, "= Attention mt/Attention(q, k, v) q_num_heads=3", "", TIGHT);
     rewritten(
         lines(ROWS, SPLITS, PACKED "Transpose m -> mt 'perm': [0, 2, 3, 1]; Neg mt -> y", "y"),
         ONLY, 9, "= Attention m/Attention(", "", TIGHT);

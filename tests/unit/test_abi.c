@@ -395,7 +395,7 @@ AT(tn_rewrite, api, 32);
 AT(tn_rewrite, math, 40);
 AT(tn_rewrite, reserved, 44);
 
-SIZE(tn_pass_def, 56);
+SIZE(tn_pass_def, 64);
 AT(tn_pass_def, size, 0);
 AT(tn_pass_def, phase, 4);
 AT(tn_pass_def, order, 8);
@@ -405,6 +405,7 @@ AT(tn_pass_def, doc, 24);
 AT(tn_pass_def, roots, 32);
 AT(tn_pass_def, match, 40);
 AT(tn_pass_def, user, 48);
+AT(tn_pass_def, makes, 56);
 
 SIZE(tn_format_call, 72);
 AT(tn_format_call, call, 0);

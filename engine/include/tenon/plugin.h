@@ -555,6 +555,10 @@ typedef struct tn_pass_def {
      * with a reason when it nearly matched. Anything else is an error. [compile] */
     tn_status (*match)(tn_rewrite *ctx, tn_node_id node);
     void *user;
+    /* An operator that it makes of others, which pays only where a backend has a kernel for it that
+     * is faster than they are: "Attention". By the level `safe` the pass then runs only where a
+     * listed backend other than the reference has one. NULL: always. */
+    const char *makes;
 } tn_pass_def;
 
 typedef struct tn_format_call {
