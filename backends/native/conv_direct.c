@@ -20,6 +20,7 @@ typedef struct conv_state {
     int64_t points;      /* of an image's output */
     int64_t taps, depth; /* as the product has them */
     uint32_t gathered, plain;
+    uint32_t in_place; /* a point of the output is that point of the input */
     size_t table_bytes, thread_bytes, group_floats;
 } conv_state;
 
@@ -72,6 +73,9 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     s->epilogue.ld = w->outputs * w->groups;
     s->points = w->y[0] * w->y[1];
     s->gathered = w->groups == 1 && w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
+    s->in_place = w->kernel[0] * w->kernel[1] == 1 && w->strides[0] == 1 && w->strides[1] == 1 &&
+                  w->before[0] == 0 && w->before[1] == 0 && w->x[0] == w->y[0] &&
+                  w->x[1] == w->y[1];
     s->taps = s->gathered ? 1 : w->kernel[0] * w->kernel[1];
     s->depth = s->gathered ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
     s->cut = native_cut_of(isa, s->points, w->outputs, s->taps * s->depth, p->threads);
@@ -128,6 +132,11 @@ static void fill_table(const conv_job *job, const float *x, int64_t first, int64
 {
     const native_window *w = &job->state->window;
     const int64_t step = w->channels * w->groups, side = job->isa->rows;
+    if (job->state->in_place) {
+        for (int64_t point = first; point < last; point++)
+            *table++ = x + point * step;
+        return;
+    }
     for (int64_t tile = first; tile < last; tile += side) {
         const int64_t rows = last - tile < side ? last - tile : side;
         int64_t oy = tile / w->y[1], ox = tile % w->y[1];

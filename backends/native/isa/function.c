@@ -94,8 +94,7 @@ INLINE vec value_of(native_function f, vec a, vec b, vec x)
     case NATIVE_CLIP: return vmin(b, vmax(a, x));
     case NATIVE_SIGMOID: return sigmoid(x);
     case NATIVE_HARD_SIGMOID: return vmin(splat(1.0f), vmax(splat(0.0f), a * x + b));
-    case NATIVE_HARD_SWISH:
-        return x * vmin(splat(1.0f), vmax(splat(0.0f), x * splat(1.0f / 6.0f) + splat(0.5f)));
+    case NATIVE_HARD_SWISH: return hard_swish(x);
     case NATIVE_SWISH: return x / (splat(1.0f) + vexp(-a * x));
     case NATIVE_TANH: return vtanh(x);
     case NATIVE_GELU: return gelu(x);

@@ -37,7 +37,7 @@ void ISA(winograd_out)(int32_t, const float *, int64_t, float *const *, int64_t)
 
 INLINE vec splat(float x)
 {
-    return (vec){ 0 } + x;
+    return x - (vec){ 0 };
 }
 /* A value in memory on all lanes: one load, where the compiler would load and then shuffle. */
 INLINE vec spread(const float *p)
@@ -101,13 +101,46 @@ INLINE vec choose(ivec mask, vec yes, vec no)
 {
     return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
 }
-INLINE vec vmax(vec a, vec b) /* b where one is NaN */
+/* One instruction each, which GCC does not make of a comparison and a choice. b where one is NaN. */
+#if defined(__AVX512F__)
+INLINE vec vmax(vec a, vec b)
+{
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+}
+INLINE vec vmin(vec a, vec b)
+{
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+}
+#elif defined(__AVX2__)
+INLINE vec vmax(vec a, vec b)
+{
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+INLINE vec vmin(vec a, vec b)
+{
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+}
+#else
+INLINE vec vmax(vec a, vec b)
 {
     return choose(a > b, a, b);
 }
 INLINE vec vmin(vec a, vec b)
 {
     return choose(a < b, a, b);
+}
+#endif
+INLINE vec hard_swish(vec x)
+{
+    return x * vmin(splat(1.0f), vmax(splat(0.0f), x * splat(1.0f / 6.0f) + splat(0.5f)));
+}
+INLINE vec ended(const native_end *end, vec x)
+{
+    switch (end->kind) {
+    case NATIVE_END_BOUNDS: return vmin(splat(end->high), vmax(splat(end->low), x));
+    case NATIVE_END_HARD_SWISH: return hard_swish(x);
+    default: return x;
+    }
 }
 INLINE vec vabs(vec x)
 {
