@@ -100,7 +100,10 @@ typedef struct native_product {
     int64_t m, n, taps, depth;
     const float *panels;
     float *out;
-    int64_t ld;           /* of out */
+    int64_t ld;             /* of out */
+    const int32_t *offsets; /* with no table: as native_tile has it, from row `begin` on */
+    const float *base;
+    int64_t step;
     int64_t first_row;    /* what row 0 is for the epilogue */
     int64_t first_column; /* and column 0 */
 } native_product;

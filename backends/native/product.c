@@ -75,6 +75,9 @@ static void begin_strip(const native_product *p, int64_t panel, float *beside, s
                              .ld = isa->columns,
                              .taps = p->taps,
                              .depth = p->depth,
+                             .offsets = p->offsets,
+                             .base = p->base,
+                             .step = p->step,
                              .narrow = s->columns <= isa->lanes };
     const bool whole = s->columns == isa->columns || s->columns == isa->lanes;
     s->finished = end_in_tile(p, whole, &s->tile);
@@ -121,9 +124,12 @@ void native_product_run(const native_product *p, const float *const *table, int6
             begin_strip(p, panel + k, beside, &strips[k]);
         for (int64_t row = begin; row < end; row += isa->rows) {
             const int32_t some = (int32_t)(end - row < isa->rows ? end - row : isa->rows);
-            for (int64_t k = 0; k < count; k++)
+            for (int64_t k = 0; k < count; k++) {
+                if (!table)
+                    strips[k].tile.base = p->base + (row - begin) * p->step;
                 run_tile(p, &strips[k], rows, row, some, beside);
-            rows += some * p->taps;
+            }
+            rows = table ? rows + some * p->taps : NULL;
         }
     }
 }

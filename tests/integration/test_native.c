@@ -214,9 +214,12 @@ CONV_TEST(direct_windows_with_padding_stride_and_dilation,
           { 1, 12, 9, 9, 20, 2, 2, 2, 1, 0, 1, sum_relu })
 CONV_TEST(direct_groups, { 1, 32, 7, 7, 48, 3, 3, 1, 1, 1, 4, relu },
           { 2, 18, 6, 5, 12, 1, 1, 1, 1, 0, 2, sum_relu })
-CONV_TEST(gathered_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
+CONV_TEST(bands_of_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
           { 2, 1, 9, 9, 6, 5, 5, 1, 1, 2, 1, NULL }, { 1, 4, 10, 9, 16, 3, 3, 1, 2, 2, 1, clip },
-          { 1, 3, 4, 4, 40, 4, 4, 4, 1, 0, 1, NULL })
+          { 1, 3, 4, 4, 40, 4, 4, 4, 1, 0, 1, NULL },
+          { 1, 2, 3, 1100, 8, 3, 3, 2, 1, 1, 1, sum_relu }, /* pieces side by side … */
+          { 1, 5, 70, 70, 12, 5, 3, 1, 1, 2, 1, swish },    /* … and below each other */
+          { 1, 3, 2, 2, 24, 5, 5, 1, 1, 4, 1, relu })       /* lines that are all padding */
 CONV_TEST(winograd, { 1, 16, 12, 12, 16, 3, 3, 1, 1, 1, 1, relu },
           { 1, 17, 13, 11, 35, 3, 3, 1, 1, 1, 1, NULL },
           { 2, 64, 14, 14, 32, 3, 3, 1, 1, 1, 1, sum_relu },

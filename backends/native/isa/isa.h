@@ -28,10 +28,14 @@ typedef struct native_end {
 /* One tile of a product: out[r][c] = start[c] + sum over taps t, channels k of rows[t * row_count + r][k] *
  * panel[t * depth + k][c], then `add`, then `end`. */
 typedef struct native_tile {
-    const float *const *rows; /* [taps][row_count] */
-    const float *panel;       /* [taps * depth][columns of the tile], aligned to 64 */
-    const float *start;       /* [columns of the tile] */
-    float *out;               /* [row_count][columns of the tile], rows `ld` apart */
+    const float *const *rows; /* [taps][row_count]; NULL: row r, channel k of the only tap is at
+                               * base[r * step + offsets[k]] */
+    const float *base;
+    const int32_t *offsets;
+    int64_t step;
+    const float *panel; /* [taps * depth][columns of the tile], aligned to 64 */
+    const float *start; /* [columns of the tile] */
+    float *out;         /* [row_count][columns of the tile], rows `ld` apart */
     int64_t ld;
     int64_t taps, depth;
     int32_t row_count;

@@ -55,6 +55,34 @@ INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
         put(t, r, a[r], b[r], narrow);
 }
 
+/* Rows that lie anyhow, a fixed step apart. */
+INLINE void spots_of(const native_tile *t, const int rows, const bool narrow)
+{
+    vec a[NATIVE_ROWS], b[NATIVE_ROWS];
+    const float *panel = t->panel;
+    const int64_t step = t->step;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        __builtin_prefetch(t->out + r * t->ld, 1);
+        a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
+    }
+    for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES) {
+        const float *from = t->base + t->offsets[k];
+        const vec left = *(const vec *)panel;
+        const vec right = narrow ? left : *(const vec *)(panel + LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const vec value = spread(from + r * step);
+            a[r] += value * left;
+            if (!narrow)
+                b[r] += value * right;
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+        put(t, r, a[r], b[r], narrow);
+}
+
 /* One or two rows: four sums each, over steps that are four apart. */
 INLINE void few_rows_of(const native_tile *t, const int rows)
 {
@@ -97,6 +125,34 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
             load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])), t->narrow);
 }
 
+#define SPOTS(n)                                                                                   \
+    case n: spots_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
+
+INLINE void spots(const native_tile *t, const bool narrow)
+{
+    switch (t->row_count) {
+        SPOTS(1);
+        SPOTS(2);
+        SPOTS(3);
+        SPOTS(4);
+#if NATIVE_ROWS > 4
+        SPOTS(5);
+        SPOTS(6);
+#endif
+#if NATIVE_ROWS > 6
+        SPOTS(7);
+        SPOTS(8);
+        SPOTS(9);
+        SPOTS(10);
+        SPOTS(11);
+        SPOTS(12);
+        SPOTS(13);
+        SPOTS(14);
+#endif
+    default: __builtin_unreachable();
+    }
+}
+
 #define CASE(n)                                                                                    \
     case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
 
@@ -131,7 +187,11 @@ INLINE void tile_of(const native_tile *t, const bool narrow)
 
 void ISA(tile)(const native_tile *t)
 {
-    if (t->narrow)
+    if (!t->rows && t->narrow)
+        spots(t, true);
+    else if (!t->rows)
+        spots(t, false);
+    else if (t->narrow)
         tile_of(t, true);
     else
         tile_of(t, false);
