@@ -50,6 +50,7 @@ static const char plugins_about[] =
     "\n"
     "  tenon plugins --open\n"
     "  tenon plugins --plugin ./swish.so\n"
+    "  tenon plugins --index /usr/local/lib/tenon\n"
     "\n"
     "Plugins are looked for in --plugins, then TENON_PLUGIN_PATH, then the folder installed with\n"
     "the library: plugins/*.so and backends/*.so in each. A file that another user could change is\n"

@@ -43,8 +43,9 @@ enum {
 
 static const option options[] = {
     { "input", 'i', LIST, AT(inputs), 0, RUNS, "[NAME=]FILE",
-      "an input: .npy, .npz[:member], .safetensors[:tensor], PNG, JPEG, IDX (also .gz). NAME may be\n"
-      "left out when there is one input. Repeat it for more pictures, or elements of a sequence" },
+      "an input: .npy, .npz[:member], .safetensors[:tensor], ONNX's .pb (a TensorProto), PNG, JPEG,\n"
+      "IDX (also .gz). NAME may be left out when there is one input. Repeat it for more pictures,\n"
+      "or elements of a sequence" },
     { "random", 0, FLAG, AT(random), 0, CMD_RUN, NULL,
       "inputs that are not set get random values" },
     { "shape", 's', LIST, AT(shapes), 0, PLANS | CMD_OPTIMIZE, "NAME=1,3,224,224",
@@ -80,9 +81,12 @@ static const option options[] = {
       "strict: infinities and NaN spread as IEEE says; fast (default): also algorithms that\n"
       "round alike; bf16, int8: reduced precision" },
     { "no-fusion", 0, FLAG, AT(no_fusion), 0, PLANS, NULL, "no node runs inside another's kernel" },
+    { "no-views", 0, FLAG, AT(no_views), 0, PLANS, NULL, "Concat, Split, Slice move elements" },
     { "plain-layouts", 0, FLAG, AT(plain_layouts), 0, PLANS, NULL, "row-major everywhere" },
     { "vendor-reference", 0, FLAG, AT(vendor_reference), 0, PLANS, NULL,
       "a vendor library's own reference code is fine too" },
+    { "bodies", 0, FLAG, AT(bodies), 0, PLANS, NULL,
+      "an operator that can be made of others is, whatever kernels there are for it" },
     { "batch", 'n', COUNT, AT(batch), 0, RUNS, "N",
       "pictures in one run; by default what the model declares, or 100" },
     { "limit", 0, COUNT, AT(limit), 0, RUNS, "N", "the first N pictures only" },
@@ -116,6 +120,8 @@ static const option options[] = {
       "all operators as a Markdown table; no MODEL" },
     { "open", 0, FLAG, AT(open), 0, CMD_PLUGINS, NULL,
       "open the backends too, to see their libraries" },
+    { "index", 0, TEXT, AT(index), 0, CMD_PLUGINS, "DIR",
+      "write DIR/plugins/index: a plugin there is then opened only when it is needed" },
     { "runs", 0, COUNT, AT(runs), 0, CMD_BENCH | CMD_COMPARE, "N",
       "so many runs; by default as many as fit the time, at least 5" },
     { "seconds", 0, NUMBER, AT(seconds), 0, CMD_BENCH | CMD_COMPARE, "S",

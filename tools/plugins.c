@@ -1,4 +1,5 @@
-/* tools/plugins.c: `tenon plugins`: what was found, where, what each brings, what was refused.
+/* tools/plugins.c: `tenon plugins`: what was found, where, what each brings, what was refused; and
+ * the index of a folder.
  *
  * SPDX-License-Identifier: MIT */
 #include "tool.h"
@@ -42,11 +43,20 @@ void open_backends(tool *t)
         (void)tn_runtime_open_backend(t->runtime, names.items[k]); /* the list then says why not */
 }
 
+/* No plugin but those of the folder is looked at. */
+static int write_index(tool *t)
+{
+    const tn_status status = tn_index_plugins(t->set.index, t->diagnostics);
+    return status == TN_OK ? EXIT_FINE : complain(t, status);
+}
+
 int plugins_main(tool *t)
 {
     table tab = { .heading = "name\tversion\tABI\tkind\tstate\toffers\tfile" };
     const tn_plugin_info *p;
     size_t refused = 0;
+    if (t->set.index)
+        return write_index(t);
     int code = open_runtime(t);
     if (code)
         return code;

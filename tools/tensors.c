@@ -160,13 +160,15 @@ int array_read(tool *t, const char *file, tn_tensor **out)
         return npz_read(t, path, bytes, member, out);
     if (ends_with(path, ".safetensors"))
         return safetensors_read(t, path, bytes, member, out);
+    if (ends_with(path, ".pb") && !member)
+        return pb_read(t, path, bytes, out);
     if (member)
         return bad(t, EXIT_BAD, "%s has no members; only .npz and .safetensors have", path);
     if (begins_with(bytes, "\x93NUMPY", 6))
         return npy_read(t, path, bytes, out);
     if (idx_sniff(bytes))
         return idx_read(t, path, bytes, out);
-    return bad(t, EXIT_BAD, "%s is none of .npy, .npz, .safetensors, PNG, JPEG, IDX", path);
+    return bad(t, EXIT_BAD, "%s is none of .npy, .npz, .safetensors, .pb, PNG, JPEG, IDX", path);
 }
 
 int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width)

@@ -40,13 +40,13 @@ typedef struct settings {
     list inputs, shapes, expect, plugin_files;
     const char *plugin_path, *backend, *placement, *passes, *math, *save;
     const char *dump_after, *seeds;
-    const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op;
+    const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op, *index;
     uint64_t threads, batch, limit, top, draw, seed, runs, warmup;
     double seconds, tolerance;
     bool has_top, has_warmup, has_tolerance, has_threads;
     bool random, quiet, ops, plan, graph, show_passes, open, profile, json, optimized, trust;
     bool explain, verify, fused;
-    bool no_fusion, plain_layouts, vendor_reference, help, version;
+    bool no_fusion, no_views, plain_layouts, vendor_reference, bodies, help, version;
 } settings;
 
 typedef struct tool tool;
@@ -155,6 +155,8 @@ int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width);
 /* ---- file formats --------------------------------------------------------------------------- */
 
 int npy_read(tool *t, const char *name, blob bytes, tn_tensor **out);
+/* A TensorProto, by the plugin for .onnx. */
+int pb_read(tool *t, const char *name, blob bytes, tn_tensor **out);
 int npy_write(tool *t, const char *path, const tn_tensor *tensor);
 const char *npy_dtype(uint32_t dtype); /* as what a type is stored: "float32" for bfloat16 */
 int npz_read(tool *t, const char *name, blob bytes, const char *member, tn_tensor **out);

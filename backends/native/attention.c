@@ -20,7 +20,7 @@ typedef struct attention_state {
     head_rows q, k, v, y;
     int64_t batches, block; /* queries of a block */
     int64_t mask_steps[3];  /* sample, head, query */
-    uint32_t causal;
+    bool causal, bool_mask;
     float scale;
     size_t key_floats, value_floats, score_floats, thread_bytes;
 } attention_state;
@@ -91,6 +91,7 @@ static head_rows rows_of(const tn_type *type, int64_t packed_heads)
 static void read_mask(const tn_type *mask, attention_state *s)
 {
     int64_t step = mask->dims[mask->rank - 1];
+    s->bool_mask = mask->dtype == TN_BOOL;
     for (int32_t axis = 2; axis >= 0; axis--) {
         const int32_t own = axis - (4 - mask->rank);
         s->mask_steps[axis] = own < 0 || mask->dims[own] == 1 ? 0 : step;
@@ -160,37 +161,72 @@ static workspace workspace_of(const attention_job *job, uint32_t thread)
                                                           s->score_floats) };
 }
 
-/* Adds the mask to the first `seen` scores of a query. */
-static void add_mask(const attention_job *job, int64_t first, float *scores, int64_t seen)
+/* Where the mask's row for a query begins; NULL: there is no mask. */
+static const void *mask_row(const attention_job *job, int64_t batch, int64_t head, int64_t query)
 {
-    const tn_tensor *mask = job->ctx->inputs[IN_MASK];
-    if (mask->dtype == TN_FLOAT32) {
-        job->isa->combine(NATIVE_ADD, scores, (const float *)mask->data + first, 1, scores, seen);
+    const attention_state *s = job->s;
+    const tn_tensor *mask = job->ctx->input_count > IN_MASK ? job->ctx->inputs[IN_MASK] : NULL;
+    const int64_t first = batch * s->mask_steps[0] + head * s->mask_steps[1] +
+                          query * s->mask_steps[2];
+    if (!mask)
+        return NULL;
+    return (const uint8_t *)mask->data + (size_t)first * (s->bool_mask ? 1 : sizeof(float));
+}
+
+static void add_mask(const attention_job *job, const void *row, float *scores, int64_t seen)
+{
+    const uint8_t *shown = row;
+    if (!job->s->bool_mask) {
+        job->isa->combine(NATIVE_ADD, scores, row, 1, scores, seen);
         return;
     }
     for (int64_t key = 0; key < seen; key++)
-        if (!((const uint8_t *)mask->data)[first + key])
-            scores[key] = -INFINITY;
+        scores[key] += shown[key] ? 0.0f : -INFINITY;
 }
 
-/* Scores of one query to weights. */
+static bool hides_all(const attention_job *job, const void *row, int64_t seen)
+{
+    const uint8_t *shown = row;
+    if (!job->s->bool_mask)
+        return job->isa->reduce(true, row, seen) == -INFINITY;
+    for (int64_t key = 0; key < seen; key++)
+        if (shown[key])
+            return false;
+    return true;
+}
+
+/* Scores of one query to weights. Where all keys are hidden, Softmax has made NaN of all, and only
+ * the mask tells that from a NaN that was there before. */
 static void weigh(const attention_job *job, int64_t batch, int64_t head, int64_t query,
                   float *scores)
 {
     const attention_state *s = job->s;
     const int64_t keys = s->k.rows;
     const int64_t seen = s->causal && query + 1 < keys ? query + 1 : keys;
-    job->isa->combine(NATIVE_MUL, scores, &s->scale, 0, scores, seen);
-    if (job->ctx->input_count > IN_MASK && job->ctx->inputs[IN_MASK]) {
-        add_mask(job, batch * s->mask_steps[0] + head * s->mask_steps[1] + query * s->mask_steps[2],
-                 scores, seen);
-        if (job->isa->reduce(true, scores, seen) == -INFINITY) {
-            memset(scores, 0, (size_t)keys * sizeof *scores);
-            return;
-        }
-    }
+    const void *mask = mask_row(job, batch, head, query);
+    if (mask)
+        add_mask(job, mask, scores, seen);
     job->isa->softmax(scores, scores, seen);
     memset(scores + seen, 0, (size_t)(keys - seen) * sizeof *scores);
+    if (mask && isnan(scores[0]) && hides_all(job, mask, seen))
+        memset(scores, 0, (size_t)seen * sizeof *scores);
+}
+
+/* Keys times the scale, as panels: a row of keys is a column. */
+static void pack_keys(const attention_job *job, const float *keys, float *out)
+{
+    const attention_state *s = job->s;
+    const int64_t width = job->isa->columns, depth = s->q.width;
+    const int64_t floats = native_round_up(s->k.rows, width) * depth;
+    for (int64_t first = 0; first < s->k.rows; first += width) {
+        const int64_t left = s->k.rows - first, some = left < width ? left : width;
+        float *panel = out + first * depth;
+        native_turn(keys + first * s->k.row, s->k.row, panel, width, depth, some);
+        for (int64_t k = 0; k < depth && some < width; k++)
+            memset(panel + k * width + some, 0, (size_t)(width - some) * sizeof *panel);
+    }
+    job->isa->combine(NATIVE_MUL, out, &s->scale, 0, out, floats);
+    memset(out + floats, 0, (size_t)native_round_up(s->k.rows, width) * sizeof *out);
 }
 
 static void run_block(const attention_job *job, const workspace *w, int64_t batch, int64_t head,
@@ -235,13 +271,8 @@ static tn_status attention_chunk(void *user, int64_t begin, int64_t end, uint32_
     for (int64_t item = begin; item < end; item++) {
         const int64_t batch = item / s->q.heads, head = item % s->q.heads;
         const int64_t shared = head / (s->q.heads / s->k.heads); /* by a group of query heads */
-        const native_source keys = { .data = (const float *)job->ctx->inputs[IN_K]->data +
-                                             batch * s->k.batch + shared * s->k.head,
-                                     .taps = 1,
-                                     .depth = s->q.width,
-                                     .n = s->k.rows,
-                                     .row = 1,
-                                     .column = s->k.row };
+        const float *keys = (const float *)job->ctx->inputs[IN_K]->data + batch * s->k.batch +
+                            shared * s->k.head;
         const native_source values = { .data = (const float *)job->ctx->inputs[IN_V]->data +
                                                batch * s->v.batch + shared * s->v.head,
                                        .taps = 1,
@@ -249,7 +280,7 @@ static tn_status attention_chunk(void *user, int64_t begin, int64_t end, uint32_
                                        .n = s->v.width,
                                        .row = s->v.row,
                                        .column = 1 };
-        native_pack(job->isa, &keys, w.keys);
+        pack_keys(job, keys, w.keys);
         native_pack(job->isa, &values, w.values);
         for (int64_t first = 0; first < s->q.rows; first += s->block)
             run_block(job, &w, batch, head, first);

@@ -34,6 +34,15 @@ static tn_status concat_offer(tn_offer *ctx)
     return status;
 }
 
+/* Along the innermost axis, where pieces of rows are pieces of what strided views call rows. */
+static bool takes_strides(const tn_problem *p, uint32_t layout)
+{
+    int32_t axes[TN_MAX_RANK];
+    const int32_t rank = p->inputs[0]->rank;
+    native_axes_of(rank, layout, axes);
+    return axes[rank - 1] == axis_of(p->node, rank);
+}
+
 static tn_status concat_measure(tn_measure *ctx, void *state)
 {
     const tn_problem *p = ctx->problem;
@@ -43,10 +52,11 @@ static tn_status concat_measure(tn_measure *ctx, void *state)
     for (uint32_t alternative = 0; alternative < ctx->alternative_count; alternative++) {
         tn_alternative *a = &ctx->alternatives[alternative];
         const uint32_t layout = alternative ? TN_LAYOUT_CHANNELS_LAST : TN_LAYOUT_PLAIN;
+        const uint32_t strided = takes_strides(p, layout) ? TN_LAYOUT_STRIDED : 0;
         for (uint32_t k = 0; k < (split ? 1 : p->own_count); k++)
-            a->input_layouts[k] = layout;
+            a->input_layouts[k] = layout | strided;
         for (uint32_t k = 0; k < p->output_count; k++)
-            a->output_layouts[k] = layout;
+            a->output_layouts[k] = layout | strided;
         a->algorithm = "pieces of rows";
         a->seconds = native_seconds(
             native_isa_of(ctx->instance), 0,
@@ -85,9 +95,11 @@ static tn_status concat_chunk(void *user, int64_t begin, int64_t end, uint32_t t
     for (uint32_t k = 0; k < count; k++) {
         const tn_tensor *part = job->split ? ctx->outputs[k] : ctx->inputs[k];
         const int64_t some = extent_of(job, k) * (job->row / job->extent);
-        char *a = (char *)whole->data + (begin * job->row + at) * 4;
-        char *b = part ? (char *)part->data + begin * some * 4 : NULL;
-        for (int64_t row = begin; part && row < end; row++, a += job->row * 4, b += some * 4)
+        const int64_t a_step = whole->strides ? tn_row_step(whole) : job->row;
+        const int64_t b_step = part && part->strides ? tn_row_step(part) : some;
+        char *a = (char *)whole->data + (begin * a_step + at) * 4;
+        char *b = part ? (char *)part->data + begin * b_step * 4 : NULL;
+        for (int64_t row = begin; part && row < end; row++, a += a_step * 4, b += b_step * 4)
             memcpy(job->split ? b : a, job->split ? a : b, (size_t)some * 4);
         at += some;
     }

@@ -48,8 +48,8 @@ static tn_status depthwise_measure(tn_measure *ctx, void *state)
     s->taps = w->kernel[0] * w->kernel[1];
     s->finished = native_end_of(&s->epilogue, 0, &s->end);
     s->has_bias = p->own_count > 2 && p->inputs[2];
-    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
-    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, false);
+    a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
+    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
     a->algorithm = "depthwise";
     a->seconds = native_seconds(
         isa, 2.0 * (double)native_count(p->outputs[0]) * (double)s->taps,
@@ -102,19 +102,22 @@ static void run_row(const depthwise_job *job, int64_t image, int64_t oy)
     const depthwise_state *s = job->state;
     const native_window *w = &s->window;
     const float *rows[MOST_KERNEL_ROWS];
-    const float *x = (const float *)job->ctx->inputs[0]->data +
-                     image * w->x[0] * w->x[1] * w->groups;
+    const int64_t x_step = tn_row_step(job->ctx->inputs[0]);
+    const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
+    const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * x_step;
     const int64_t first = (image * w->y[0] + oy) * w->y[1];
-    float *out = (float *)job->ctx->outputs[0]->data + first * w->groups;
+    float *out = (float *)job->ctx->outputs[0]->data + first * y_step;
     for (int64_t i = 0; i < w->kernel[0]; i++) {
         const int64_t iy = oy * w->strides[0] - w->before[0] + i * w->dilations[0];
-        rows[i] = iy < 0 || iy >= w->x[0] ? NULL : x + iy * w->x[1] * w->groups;
+        rows[i] = iy < 0 || iy >= w->x[0] ? NULL : x + iy * w->x[1] * x_step;
     }
     const native_depthwise work = {
         .rows = rows,
         .weights = job->ctx->packs[0],
         .out = out,
         .channels = w->groups,
+        .x_step = x_step,
+        .y_step = y_step,
         .points = w->y[1],
         .x_points = w->x[1],
         .kernel_h = w->kernel[0],
@@ -126,7 +129,7 @@ static void run_row(const depthwise_job *job, int64_t image, int64_t oy)
     };
     job->isa->depthwise(&work);
     if (!s->finished)
-        native_finish(job->isa, &s->epilogue, job->ctx->inputs, out, w->groups, first, w->y[1], 0,
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, out, y_step, first, w->y[1], 0,
                       w->groups);
 }
 

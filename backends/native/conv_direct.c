@@ -7,7 +7,7 @@
  * table of offsets says where the elements of a window lie, the same for every point.
  *
  * In: X channels last (few channels: plain, too), W and B constant, packed once. Out: Y channels
- * last with its epilogue.
+ * last with its epilogue. Both may be views of some channels of more.
  *
  * SPDX-License-Identifier: MIT */
 #include "native.h"
@@ -60,9 +60,11 @@ static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plai
     const double macs = (double)native_count(p->outputs[0]) * (double)(w->channels) *
                         (double)(w->kernel[0] * w->kernel[1]);
     static const uint32_t sources[] = { 1, 2 };
-    a->input_layouts[0] = plain ? TN_LAYOUT_PLAIN : TN_LAYOUT_CHANNELS_LAST;
-    a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
-    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, true);
+    a->input_layouts[0] = plain       ? TN_LAYOUT_PLAIN
+                          : s->banded ? TN_LAYOUT_CHANNELS_LAST
+                                      : NATIVE_LAST_STRIDED;
+    a->output_layouts[0] = NATIVE_LAST_STRIDED;
+    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, true);
     a->algorithm = s->banded ? "direct, bands" : "direct";
     a->seconds = native_seconds(isa, macs,
                                 4.0 * (double)(native_count(p->inputs[0]) +
@@ -155,7 +157,7 @@ static void fill_table(const conv_job *job, const float *x, int64_t first, int64
                        const float *zeros, const float **table)
 {
     const native_window *w = &job->state->window;
-    const int64_t step = w->channels * w->groups, side = job->isa->rows;
+    const int64_t step = tn_row_step(job->ctx->inputs[0]), side = job->isa->rows;
     if (job->state->in_place) {
         for (int64_t point = first; point < last; point++)
             *table++ = x + point * step;
@@ -236,6 +238,7 @@ static void run_band(const conv_job *job, int64_t image, int64_t oy, int64_t ox,
     const int64_t width = s->plain ? 1 : w->channels;
     const float *x = (const float *)job->ctx->inputs[0]->data +
                      image * w->x[0] * w->x[1] * w->channels;
+    const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
     int32_t *offsets = (int32_t *)(void *)scratch;
     float *band = (float *)(void *)(scratch + s->table_bytes);
     const int64_t points = w->y[1] - ox < s->piece_x ? w->y[1] - ox : s->piece_x;
@@ -253,8 +256,8 @@ static void run_band(const conv_job *job, int64_t image, int64_t oy, int64_t ox,
             .taps = 1,
             .depth = s->depth,
             .panels = job->ctx->packs[0],
-            .out = (float *)job->ctx->outputs[0]->data + row * w->outputs,
-            .ld = w->outputs,
+            .out = (float *)job->ctx->outputs[0]->data + row * y_step,
+            .ld = y_step,
             .offsets = offsets,
             .base = band,
             .step = w->strides[1] * width,
@@ -285,7 +288,8 @@ static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t
 {
     const conv_state *s = job->state;
     const native_window *w = &s->window;
-    const int64_t all_in = w->channels * w->groups, all_out = w->outputs * w->groups;
+    const int64_t all_in = tn_row_step(job->ctx->inputs[0]);
+    const int64_t all_out = tn_row_step(job->ctx->outputs[0]);
     const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * all_in +
                      group * w->channels;
     const float **table = (const float **)(void *)scratch;

@@ -116,8 +116,8 @@ static tn_status winograd_measure(tn_measure *ctx, void *state)
     s->tiles_x = native_ceil(w->y[1], s->size);
     s->tiles = w->images * s->tiles_y * s->tiles_x;
     cut(isa, s, p->threads);
-    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
-    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, true);
+    a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
+    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, true);
     a->algorithm = s->size == 4 ? "winograd 4x4" : "winograd 2x2";
     a->seconds = native_seconds(isa, work_of(w, s->size), 0, p->threads);
     a->scratch_bytes = s->in_bytes + s->out_bytes + s->table_bytes + s->thread_bytes * p->threads;
@@ -215,6 +215,7 @@ static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t t
     const winograd_state *s = job->s;
     const native_window *w = &s->window;
     const float *x = job->ctx->inputs[0]->data, *points[MOST_POINTS];
+    const int64_t step = tn_row_step(job->ctx->inputs[0]);
     (void)thread;
     for (int64_t tile = begin; tile < end; tile++) {
         const place at = place_of(s, job->first + tile);
@@ -223,7 +224,7 @@ static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t t
                 const int64_t iy = at.y + i - w->before[0], ix = at.x + j - w->before[1];
                 const bool inside = iy >= 0 && iy < w->x[0] && ix >= 0 && ix < w->x[1];
                 points[i * s->side + j] = inside ? x + ((at.image * w->x[0] + iy) * w->x[1] + ix) *
-                                                           w->channels
+                                                           step
                                                  : NULL;
             }
         job->isa->winograd_in(s->size, points, job->in + tile * w->channels,
@@ -266,6 +267,7 @@ static tn_status transform_out(void *user, int64_t begin, int64_t end, uint32_t 
     const float *bias = (const float *)job->ctx->packs[0] + matrices;
     float *local = (float *)(void *)(job->threads + thread * s->thread_bytes), *points[16];
     float *y = job->ctx->outputs[0]->data;
+    const int64_t step = tn_row_step(job->ctx->outputs[0]);
     for (int64_t tile = begin; tile < end; tile++) {
         const place at = place_of(s, job->first + tile);
         for (int32_t k = 0; k < s->size * s->size; k++)
@@ -281,7 +283,8 @@ static tn_status transform_out(void *user, int64_t begin, int64_t end, uint32_t 
                                   w->outputs);
             native_finish(job->isa, &s->epilogue, job->ctx->inputs, run, w->outputs, row, columns,
                           0, w->outputs);
-            memcpy(y + row * w->outputs, run, (size_t)(columns * w->outputs) * sizeof *y);
+            for (int64_t j = 0; j < columns; j++)
+                memcpy(y + (row + j) * step, run + j * w->outputs, (size_t)w->outputs * sizeof *y);
         }
     }
     return TN_OK;

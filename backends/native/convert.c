@@ -30,8 +30,9 @@ static tn_status convert_measure(tn_measure *ctx, void *state)
     s->images = type->dims[0];
     s->from_rows = p->input_layout == TN_LAYOUT_PLAIN ? channels : points;
     s->from_columns = p->input_layout == TN_LAYOUT_PLAIN ? points : channels;
-    ctx->alternatives[0].input_layouts[0] = p->input_layout;
-    ctx->alternatives[0].output_layouts[0] = p->output_layout;
+    /* The side that is channels last may be a view. */
+    ctx->alternatives[0].input_layouts[0] = p->input_layout ? NATIVE_LAST_STRIDED : 0;
+    ctx->alternatives[0].output_layouts[0] = p->output_layout ? NATIVE_LAST_STRIDED : 0;
     ctx->alternatives[0].algorithm = "squares";
     return TN_OK;
 }
@@ -46,17 +47,18 @@ static tn_status convert_chunk(void *user, int64_t begin, int64_t end, uint32_t 
 {
     const convert_job *job = user;
     const convert_state *s = job->s;
+    const tn_tensor *in = job->ctx->inputs[0], *out = job->ctx->outputs[0];
+    const int64_t x_step = in->strides ? tn_row_step(in) : s->from_columns;
+    const int64_t y_step = out->strides ? tn_row_step(out) : s->from_rows;
     (void)thread;
     while (begin < end) {
         const int64_t image = begin / s->from_columns, first = begin % s->from_columns;
         int64_t last = first + (end - begin);
         last = last < s->from_columns ? last : s->from_columns;
         last = last < first + SIDE ? last : first + SIDE;
-        const float *x = (const float *)job->ctx->inputs[0]->data +
-                         image * s->from_rows * s->from_columns;
-        float *y = (float *)job->ctx->outputs[0]->data + image * s->from_rows * s->from_columns;
-        native_turn(x + first, s->from_columns, y + first * s->from_rows, s->from_rows,
-                    last - first, s->from_rows);
+        const float *x = (const float *)in->data + image * s->from_rows * x_step;
+        float *y = (float *)out->data + image * s->from_columns * y_step;
+        native_turn(x + first, x_step, y + first * y_step, y_step, last - first, s->from_rows);
         begin += last - first;
     }
     return TN_OK;

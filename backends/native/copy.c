@@ -39,6 +39,14 @@ void native_strides_of(int32_t rank, const int64_t *dims, uint32_t layout, int64
     }
 }
 
+void native_strides(const tn_tensor *tensor, int64_t *strides)
+{
+    if (tensor->strides)
+        memcpy(strides, tensor->strides, (size_t)tensor->rank * sizeof *strides);
+    else
+        native_strides_of(tensor->rank, tensor->dims, tensor->layout, strides);
+}
+
 /* ---- making it small -------------------------------------------------------------------- */
 
 void native_copy_axis(native_copy *c, int64_t extent, int64_t from, int64_t to)

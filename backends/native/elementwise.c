@@ -23,34 +23,27 @@ typedef struct element_state {
     uint32_t binary;
 } element_state;
 
-/* Strides of a tensor in this layout, along the output's axes. */
-static void strides_of(const tn_type *type, const tn_type *out, uint32_t layout, int64_t *strides)
+/* Strides of a tensor along the output's axes. */
+static void strides_of(const tn_tensor *x, const tn_tensor *out, int64_t *strides)
 {
-    int32_t axes[TN_MAX_RANK];
-    int64_t step = 1;
-    const int32_t lead = out->rank - type->rank;
-    native_axes_of(type->rank, layout, axes);
-    for (int32_t k = 0; k < lead; k++)
-        strides[k] = 0;
-    for (int32_t k = type->rank - 1; k >= 0; k--) {
-        strides[lead + axes[k]] = type->dims[axes[k]] == 1 ? 0 : step;
-        step *= type->dims[axes[k]];
-    }
+    const int32_t lead = out->rank - x->rank;
+    native_strides(x, strides + lead);
+    for (int32_t k = 0; k < out->rank; k++)
+        if (k < lead || x->dims[k - lead] == 1)
+            strides[k] = 0;
 }
 
-/* Cuts the output, in its own order, into runs. */
-static void plan_runs(element_state *s, const tn_problem *p, uint32_t layout)
+/* Cuts the output, in its own order, into runs; into rows at most where it is a strided view. */
+static void plan_runs(element_state *s, const tn_tensor *const *x, const tn_tensor *y)
 {
-    const tn_type *y = p->outputs[0];
     int64_t strides[2][TN_MAX_RANK] = { { 0 } }, follow[2] = { -1, -1 };
     int32_t axes[TN_MAX_RANK], k = y->rank - 1;
-    native_axes_of(y->rank, layout, axes);
+    const int32_t stop = y->strides ? y->rank - 1 : 0;
+    native_axes_of(y->rank, y->layout, axes);
     for (int32_t j = 0; j < 2; j++)
-        strides_of(p->inputs[s->binary ? j : 0], y,
-                   p->inputs[s->binary ? j : 0]->rank == y->rank ? layout : TN_LAYOUT_PLAIN,
-                   strides[j]);
+        strides_of(x[s->binary ? j : 0], y, strides[j]);
     s->run = 1;
-    for (; k >= 0; k--) {
+    for (; k >= stop; k--) {
         const int64_t extent = y->dims[axes[k]];
         bool fits = true;
         for (int32_t j = 0; j < 2 && extent > 1; j++) {
@@ -77,6 +70,22 @@ static void plan_runs(element_state *s, const tn_problem *p, uint32_t layout)
     }
     for (int32_t j = 0; j < 2; j++)
         s->step[j] = follow[j] == 1;
+}
+
+static tn_tensor tensor_of(const tn_type *type, uint32_t layout)
+{
+    return (tn_tensor){ .rank = type->rank, .dims = type->dims, .layout = layout };
+}
+
+/* Nothing strided: the runs are the same each time. */
+static void plan_dense(element_state *s, const tn_problem *p, uint32_t layout)
+{
+    const tn_tensor y = tensor_of(p->outputs[0], layout);
+    tn_tensor x[2];
+    const tn_tensor *inputs[] = { &x[0], &x[1] };
+    for (int32_t j = 0; j < (s->binary ? 2 : 1); j++)
+        x[j] = tensor_of(p->inputs[j], p->inputs[j]->rank == y.rank ? layout : TN_LAYOUT_PLAIN);
+    plan_runs(s, inputs, &y);
 }
 
 static bool has_columns(const native_epilogue *e)
@@ -158,9 +167,10 @@ static void describe(tn_measure *ctx, const element_state *s, uint32_t k, uint32
     const tn_problem *p = ctx->problem;
     tn_alternative *a = &ctx->alternatives[k];
     const uint32_t own = s->binary ? 2 : 1;
-    a->output_layouts[0] = layout;
+    a->output_layouts[0] = layout | TN_LAYOUT_STRIDED;
     for (uint32_t j = 0; j < own; j++)
-        a->input_layouts[j] = p->inputs[j]->rank == p->outputs[0]->rank ? layout : TN_LAYOUT_PLAIN;
+        a->input_layouts[j] = p->inputs[j]->rank == p->outputs[0]->rank ? layout | TN_LAYOUT_STRIDED
+                                                                        : TN_LAYOUT_PLAIN;
     native_epilogue_layouts(&s->epilogue, a, layout, false);
     for (uint32_t j = own; j-- > 0;)
         if (native_count(p->inputs[j]) == native_count(p->outputs[0]))
@@ -189,7 +199,7 @@ static tn_status element_prepare(tn_prepare *ctx, void *state)
 {
     element_state *s = state;
     char reason[192] = "";
-    plan_runs(s, ctx->problem, s->layouts[ctx->chosen_index]);
+    plan_dense(s, ctx->problem, s->layouts[ctx->chosen_index]);
     return read_steps(ctx->problem, s->layouts[ctx->chosen_index], s, reason, sizeof reason);
 }
 
@@ -241,6 +251,14 @@ static void finish(const element_job *job, float *y, int64_t first, int64_t n)
     }
 }
 
+/* Where element `first` of the output lies. */
+static int64_t place_of(const element_job *job, int64_t first)
+{
+    const tn_tensor *y = job->ctx->outputs[0];
+    return y->strides ? first / tn_row_length(y) * tn_row_step(y) + first % tn_row_length(y)
+                      : first;
+}
+
 /* Elements [from, from + n) of run number `run`. */
 static void piece(const element_job *job, int64_t run, int64_t from, int64_t n)
 {
@@ -253,7 +271,7 @@ static void piece(const element_job *job, int64_t run, int64_t from, int64_t n)
     }
     const int64_t first = run * s->run + from;
     const float *a = (const float *)job->ctx->inputs[0]->data + at[0] + from * s->step[0];
-    float *y = (float *)job->ctx->outputs[0]->data + first;
+    float *y = (float *)job->ctx->outputs[0]->data + place_of(job, first);
     if (s->binary)
         binary_run(job, a, (const float *)job->ctx->inputs[1]->data + at[1] + from * s->step[1], y,
                    n);
@@ -279,8 +297,15 @@ static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t 
 static tn_status element_run(tn_run *ctx, const void *state, void *slot)
 {
     const element_state *s = state;
-    element_job job = { s, ctx, native_isa_of(ctx->instance) };
+    element_state strided;
     (void)slot;
+    if (ctx->outputs[0]->strides || ctx->inputs[0]->strides ||
+        (s->binary && ctx->inputs[1]->strides)) {
+        strided = *s;
+        plan_runs(&strided, ctx->inputs, ctx->outputs[0]);
+        s = &strided;
+    }
+    element_job job = { s, ctx, native_isa_of(ctx->instance) };
     return ctx->call.host->parallel_for(&ctx->call, s->run * s->count, GRAIN, element_chunk, &job);
 }
 

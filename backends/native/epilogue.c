@@ -214,14 +214,14 @@ bool native_end_of(const native_epilogue *e, uint32_t from, native_end *out)
     }
 }
 
-void native_finish(const native_isa *isa, const native_epilogue *e, const tn_tensor *const *inputs,
+static void finish(const native_isa *isa, const native_epilogue *e, const tn_tensor *const *inputs,
                    float *tile, int64_t stride, int64_t first, int64_t rows, int64_t column,
-                   int64_t columns)
+                   int64_t columns, bool own)
 {
     for (uint32_t k = 0; k < e->count; k++) {
         const native_step *s = &e->steps[k];
         if (s->spread == NATIVE_NO_OPERAND) {
-            if (stride - columns < isa->lanes) /* what lies between is computed, too */
+            if (stride == columns || (own && stride - columns < isa->lanes))
                 isa->apply(s->function, s->a, s->b, tile, tile, (rows - 1) * stride + columns);
             else
                 for (int64_t r = 0; r < rows; r++)
@@ -229,13 +229,29 @@ void native_finish(const native_isa *isa, const native_epilogue *e, const tn_ten
                                columns);
             continue;
         }
-        const float *operand = inputs[s->input]->data;
+        const tn_tensor *tensor = inputs[s->input];
+        const float *operand = tensor->data;
+        const int64_t ld = tensor->strides ? tn_row_step(tensor) : e->ld;
         for (int64_t r = 0; r < rows; r++) {
-            const float *o = s->spread == NATIVE_FULL     ? operand + (first + r) * e->ld + column
+            const float *o = s->spread == NATIVE_FULL     ? operand + (first + r) * ld + column
                              : s->spread == NATIVE_COLUMN ? operand + column
                                                           : operand;
             isa->combine(s->function, tile + r * stride, o, s->spread != NATIVE_SCALAR,
                          tile + r * stride, columns);
         }
     }
+}
+
+void native_finish(const native_isa *isa, const native_epilogue *e, const tn_tensor *const *inputs,
+                   float *tile, int64_t stride, int64_t first, int64_t rows, int64_t column,
+                   int64_t columns)
+{
+    finish(isa, e, inputs, tile, stride, first, rows, column, columns, false);
+}
+
+void native_finish_own(const native_isa *isa, const native_epilogue *e,
+                       const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
+                       int64_t rows, int64_t column, int64_t columns)
+{
+    finish(isa, e, inputs, tile, stride, first, rows, column, columns, true);
 }

@@ -21,12 +21,23 @@ static tn_status move_offer(tn_offer *ctx)
     return status;
 }
 
+/* Copies go by strides. Pad fills its output from one end to the other, Gather reads runs. */
+static uint32_t from_strided(const tn_node_view *node)
+{
+    return strcmp(node->op, "Gather") == 0 ? 0 : TN_LAYOUT_STRIDED;
+}
+
+static uint32_t to_strided(const tn_node_view *node)
+{
+    return strcmp(node->op, "Pad") == 0 ? 0 : from_strided(node);
+}
+
 static void describe(tn_measure *ctx, uint32_t k, uint32_t from, uint32_t to)
 {
     const tn_problem *p = ctx->problem;
     tn_alternative *a = &ctx->alternatives[k];
-    a->input_layouts[0] = from;
-    a->output_layouts[0] = to;
+    a->input_layouts[0] = from | from_strided(p->node);
+    a->output_layouts[0] = to | to_strided(p->node);
     a->algorithm = "runs";
     a->seconds = native_seconds(native_isa_of(ctx->instance), 0,
                                 8.0 * (double)native_count(p->outputs[0]), p->threads);
@@ -106,8 +117,8 @@ static tn_status transpose_run(tn_run *ctx, const void *state, void *slot)
     native_copy copy = { 0 };
     (void)slot;
     native_axes_of(y->rank, s->to, axes);
-    native_strides_of(x->rank, x->dims, s->from, from);
-    native_strides_of(y->rank, y->dims, s->to, to);
+    native_strides(x, from);
+    native_strides(y, to);
     for (int32_t k = 0; k < y->rank; k++)
         native_copy_axis(&copy, y->dims[axes[k]],
                          from[given ? perm[axes[k]] : y->rank - 1 - axes[k]], to[axes[k]]);
@@ -156,8 +167,8 @@ static tn_status slice_run(tn_run *ctx, const void *state, void *slot)
     native_copy copy = { 0 };
     (void)slot;
     native_axes_of(y->rank, s->to, axes);
-    native_strides_of(x->rank, x->dims, s->from, from);
-    native_strides_of(y->rank, y->dims, s->to, to);
+    native_strides(x, from);
+    native_strides(y, to);
     for (int32_t k = 0; k < y->rank; k++) {
         const int32_t axis = axes[k];
         native_copy_axis(&copy, y->dims[axis], from[axis] * s->step[axis], to[axis]);
@@ -214,8 +225,8 @@ static tn_status pad_run(tn_run *ctx, const void *state, void *slot)
     (void)slot;
     TN_TRY(ctx->call.host->parallel_for(&ctx->call, tn_count(y), 16384, fill_chunk, &fill));
     native_axes_of(y->rank, s->to, axes);
-    native_strides_of(x->rank, x->dims, s->from, from);
-    native_strides_of(y->rank, y->dims, s->to, to);
+    native_strides(x, from);
+    native_strides(y, to);
     for (int32_t k = 0; k < y->rank; k++) {
         const int32_t axis = axes[k];
         const int64_t before = s->start[axis], skipped = before < 0 ? -before : 0;
@@ -272,6 +283,39 @@ static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t 
     return TN_OK;
 }
 
+/* to: the elements of a and b in turn. */
+static void zip(const float *restrict a, const float *restrict b, float *restrict to, int64_t count)
+{
+    for (int64_t k = 0; k < count; k++) {
+        to[2 * k] = a[k];
+        to[2 * k + 1] = b[k];
+    }
+}
+
+/* Whether the indices take turns between the first half and the second: two groups of channels that
+ * are shuffled. */
+static bool takes_turns(const gather_job *job)
+{
+    const int64_t *index = job->ctx->inputs[1]->data, half = job->extent / 2;
+    if (job->count != job->extent || job->count % 2 != 0)
+        return false;
+    for (int64_t k = 0; k < half; k++)
+        if (index[2 * k] != k || index[2 * k + 1] != half + k)
+            return false;
+    return true;
+}
+
+static tn_status zip_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const gather_job *job = user;
+    const float *x = job->ctx->inputs[0]->data;
+    float *y = job->ctx->outputs[0]->data;
+    (void)thread;
+    for (int64_t row = begin * job->count; row < end * job->count; row += job->count)
+        zip(x + row, x + row + job->count / 2, y + row, job->count / 2);
+    return TN_OK;
+}
+
 /* The run that an index means; NULL: none, and said so. */
 static const float *row_of(const gather_job *job, int64_t outer, int64_t k)
 {
@@ -316,7 +360,8 @@ static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
             if (!row_of(&job, 0, k))
                 return TN_ERR_VALUE;
         return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.count,
-                                            1 + 8192 / job.count, element_chunk, &job);
+                                            1 + 8192 / job.count,
+                                            takes_turns(&job) ? zip_chunk : element_chunk, &job);
     }
     return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.width,
                                         1 + 8192 / job.width, gather_chunk, &job);

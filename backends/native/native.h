@@ -27,6 +27,9 @@ static inline int64_t native_count(const tn_type *type)
     return tn_extent(type->dims, 0, type->rank);
 }
 
+/* Channels last, or a view of some channels: rows as far apart as tn_row_step says. */
+#define NATIVE_LAST_STRIDED (TN_LAYOUT_CHANNELS_LAST | TN_LAYOUT_STRIDED)
+
 /* The functions of this processor: what the backend's instance is. */
 static inline const native_isa *native_isa_of(const void *instance)
 {
@@ -46,7 +49,7 @@ typedef struct native_step {
 
 typedef struct native_epilogue {
     uint32_t count;
-    int64_t ld; /* elements from row to row of the output, and of full operands */
+    int64_t ld; /* elements from row to row of full operands that are no strided views */
     native_step steps[NATIVE_MAX_STEPS];
 } native_epilogue;
 
@@ -63,17 +66,22 @@ bool native_binary_of(const char *op, bool flipped, native_function *out);
 /* Reads the steps. column_axis: the output's axis that the tile's columns run along. */
 tn_status native_epilogue_read(const tn_problem *problem, int32_t column_axis, native_epilogue *out,
                                char *reason, size_t bytes);
-/* Says for the compiler in which layout full operands are wanted; reuse: the output may lie on one
+/* Says for the compiler in which layout full operands are wanted, strided where rows are finished one
+ * by one; reuse: the output may lie on one
  * of them, because a tile is read before it is written, at the same place. */
 void native_epilogue_layouts(const native_epilogue *epilogue, tn_alternative *alternative,
                              uint32_t layout, bool reuse);
 /* Whether the steps from `from` on are what a register can do before it is stored; out says what. */
 bool native_end_of(const native_epilogue *epilogue, uint32_t from, native_end *out);
 /* Applies it to a tile: row r is row `first + r` of the output, column c is `column + c`. The tile's
- * rows are `stride` apart. */
+ * rows are `stride` apart; what lies between them stays as it is. */
 void native_finish(const native_isa *isa, const native_epilogue *epilogue,
                    const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
                    int64_t rows, int64_t column, int64_t columns);
+/* The same for a tile that nobody else has a part of: what lies between its rows may change. */
+void native_finish_own(const native_isa *isa, const native_epilogue *epilogue,
+                       const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
+                       int64_t rows, int64_t column, int64_t columns);
 
 /* ---- product.c -------------------------------------------------------------------------- */
 
@@ -128,6 +136,8 @@ native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t de
 void native_axes_of(int32_t rank, uint32_t layout, int32_t *axes);
 /* By axis, in elements. */
 void native_strides_of(int32_t rank, const int64_t *dims, uint32_t layout, int64_t *strides);
+/* Those of a tensor, which may be a strided view. */
+void native_strides(const tn_tensor *tensor, int64_t *strides);
 
 /* A block of elements, its axes from the outermost one of `to` inwards. Begins zeroed. */
 typedef struct native_copy {

@@ -52,8 +52,8 @@ static tn_status pool_measure(tn_measure *ctx, void *state)
     if (s->global)
         memcpy(w->kernel, w->x, sizeof w->kernel);
     s->epilogue.ld = w->channels;
-    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
-    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, false);
+    a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
+    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
     a->algorithm = "pool";
     a->seconds = native_seconds(
         native_isa_of(ctx->instance),
@@ -99,15 +99,17 @@ static void run_point(const pool_job *job, int64_t point)
     const int64_t image = point / (w->y[0] * w->y[1]), rest = point % (w->y[0] * w->y[1]);
     const int64_t y0 = rest / w->y[1] * w->strides[0] - w->before[0];
     const int64_t x0 = rest % w->y[1] * w->strides[1] - w->before[1];
-    const float *x = (const float *)job->ctx->inputs[0]->data +
-                     image * w->x[0] * w->x[1] * w->channels;
-    gathering g = { .job = job, .y = (float *)job->ctx->outputs[0]->data + point * w->channels };
+    const int64_t step = tn_row_step(job->ctx->inputs[0]);
+    const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * step;
+    gathering g = { .job = job,
+                    .y = (float *)job->ctx->outputs[0]->data +
+                         point * tn_row_step(job->ctx->outputs[0]) };
     for (int64_t i = 0; i < w->kernel[0]; i++) {
         const int64_t iy = y0 + i * w->dilations[0];
         for (int64_t j = 0; iy >= 0 && iy < w->x[0] && j < w->kernel[1]; j++) {
             const int64_t ix = x0 + j * w->dilations[1];
             if (ix >= 0 && ix < w->x[1])
-                take(&g, x + (iy * w->x[1] + ix) * w->channels);
+                take(&g, x + (iy * w->x[1] + ix) * step);
         }
     }
     if (!g.seen) { /* a window that lies in the padding altogether */

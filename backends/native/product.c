@@ -45,8 +45,9 @@ static bool end_in_tile(const native_product *p, bool whole, native_tile *tile)
         return true;
     if (whole && e->count && e->steps[0].function == NATIVE_ADD &&
         e->steps[0].spread == NATIVE_FULL) {
-        tile->add = p->inputs[e->steps[k++].input]->data;
-        tile->add_ld = e->ld;
+        const tn_tensor *operand = p->inputs[e->steps[k++].input];
+        tile->add = operand->data;
+        tile->add_ld = operand->strides ? tn_row_step(operand) : e->ld;
     }
     if (native_end_of(e, k, &tile->end))
         return true;
@@ -99,8 +100,8 @@ static void run_tile(const native_product *p, strip *s, const float *const *rows
         s->tile.add = s->add + row * s->tile.add_ld;
     p->isa->tile(&s->tile);
     if (!s->finished)
-        native_finish(p->isa, p->epilogue, p->inputs, beside, p->isa->columns, p->first_row + row,
-                      count, p->first_column + s->column, s->columns);
+        native_finish_own(p->isa, p->epilogue, p->inputs, beside, p->isa->columns,
+                          p->first_row + row, count, p->first_column + s->column, s->columns);
     if (!s->direct)
         store_tile(p, beside, row, count, s->column, s->columns);
 }

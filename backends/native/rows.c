@@ -168,9 +168,9 @@ static tn_status batch_norm_measure(tn_measure *ctx, void *state)
     s->count = s->epilogue.ld = y->dims[1];
     s->rows = native_count(y) / s->count;
     s->epsilon = tn_attr_float(p->node, "epsilon", 1e-5f);
-    a->input_layouts[0] = a->output_layouts[0] = TN_LAYOUT_CHANNELS_LAST;
+    a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
     a->output_aliases[0] = (tn_alias){ TN_ALIAS_MAY_REUSE, 0 };
-    native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_CHANNELS_LAST, false);
+    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
     a->algorithm = "factor and summand";
     a->seconds = native_seconds(native_isa_of(ctx->instance), 0, 8.0 * (double)native_count(y),
                                 p->threads);
@@ -205,13 +205,18 @@ static tn_status batch_norm_chunk(void *user, int64_t begin, int64_t end, uint32
 {
     const row_job *job = user;
     const int64_t n = job->s->count;
+    const int64_t x_step = tn_row_step(job->ctx->inputs[0]);
+    const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
     const float *factors = job->ctx->packs[0];
+    const native_epilogue *e = &job->s->epilogue;
+    const bool relu = e->count == 1 && e->steps[0].function == NATIVE_RELU;
     (void)thread;
     for (int64_t row = begin; row < end; row++) {
-        float *y = (float *)job->ctx->outputs[0]->data + row * n;
-        job->isa->combine(NATIVE_MUL, (const float *)job->ctx->inputs[0]->data + row * n, factors,
-                          1, y, n);
-        job->isa->combine(NATIVE_ADD, y, factors + n, 1, y, n);
+        float *y = (float *)job->ctx->outputs[0]->data + row * y_step;
+        job->isa->affine((const float *)job->ctx->inputs[0]->data + row * x_step, factors,
+                         factors + n, relu ? 0.0f : -INFINITY, y, n);
+        if (relu)
+            continue;
         native_finish(job->isa, &job->s->epilogue, job->ctx->inputs, y, n, row, 1, 0, n);
     }
     return TN_OK;

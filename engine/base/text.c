@@ -285,6 +285,12 @@ bool tn_list_next(const char **rest, char separator, char *out, size_t bytes)
     return true;
 }
 
+bool tn_ends_with(const char *text, const char *end)
+{
+    const size_t a = strlen(text), b = strlen(end);
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
 bool tn_list_has(const char *list, const char *name)
 {
     const size_t length = strlen(name);

@@ -183,6 +183,12 @@ static bool offered(const attempt *a, tn_plan_step *fused)
     return true;
 }
 
+/* What the host would apply saves nothing, and a join or cut without it may become a view. */
+static bool is_better_alone(const tn_plan_step *head)
+{
+    return head->op->def.pieces && (head->kernel->def.flags & TN_KERNEL_ANY_STEPS);
+}
+
 /* Both nodes on one backend by the user's override stay apart when the overrides differ. */
 static bool same_override(const attempt *a)
 {
@@ -197,7 +203,7 @@ static bool same_override(const attempt *a)
 static tn_plan_step *try_fuse(attempt *a)
 {
     tn_plan_step fused = *a->head;
-    if (!can_move(a) || !same_override(a) || !extend(a, &fused) ||
+    if (!can_move(a) || is_better_alone(a->head) || !same_override(a) || !extend(a, &fused) ||
         tn_problem_make(a->plan, &fused) != TN_OK || !offered(a, &fused))
         return NULL;
     *a->tail = fused;

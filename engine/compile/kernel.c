@@ -119,6 +119,27 @@ static bool can_follow(const tn_plan_step *step, const tn_layouts *candidates)
     return offered;
 }
 
+/* The ability to be strided is said with a layout; the plan keeps the two apart. */
+static bool split_layouts(tn_plan_step *step, uint32_t a, tn_pool *pool)
+{
+    tn_alternative *alternative = &step->alternatives[a];
+    const uint32_t inputs = step->problem.input_count, outputs = step->problem.output_count;
+    bool *in = tn_pool_alloc(pool, inputs + 1), *out = tn_pool_alloc(pool, outputs + 1);
+    if (!in || !out)
+        return false;
+    for (uint32_t k = 0; k < inputs; k++) {
+        in[k] = alternative->input_layouts[k] & TN_LAYOUT_STRIDED;
+        alternative->input_layouts[k] &= ~TN_LAYOUT_STRIDED;
+    }
+    for (uint32_t k = 0; k < outputs; k++) {
+        out[k] = alternative->output_layouts[k] & TN_LAYOUT_STRIDED;
+        alternative->output_layouts[k] &= ~TN_LAYOUT_STRIDED;
+    }
+    step->strided_inputs[a] = in;
+    step->strided_outputs[a] = out;
+    return true;
+}
+
 /* A kernel without measure: plain, or all channels-last; in place where it says so. */
 static void measure_by_flags(tn_plan_step *step, const tn_layouts *candidates)
 {
@@ -216,7 +237,7 @@ tn_status tn_kernel_measure(const tn_compile *compile, tn_plan_step *step, tn_po
                         step->alternative_count, TN_MAX_ALTERNATIVES);
     for (uint32_t a = 0; a < step->alternative_count; a++) {
         TN_TRY(check_alternative(step, &step->alternatives[a]));
-        if (!keep_packs(&step->alternatives[a], pool))
+        if (!keep_packs(&step->alternatives[a], pool) || !split_layouts(step, a, pool))
             return tn_raise_memory();
     }
     return TN_OK;
@@ -262,6 +283,14 @@ static tn_status call_prepare(const tn_compile *compile, tn_plan_step *step, tn_
     return TN_OK;
 }
 
+/* What was packed is not read where it came from, as a rule: weights are in memory once. */
+static void forget_sources(const tn_compile *compile, const tn_plan_step *step,
+                           const tn_pack_def *def)
+{
+    for (uint32_t k = 0; k < def->source_count; k++)
+        tn_constant_forget(tn_graph_constant(compile->graph, step->input_ids[def->sources[k]]));
+}
+
 tn_status tn_kernel_prepare(const tn_compile *compile, tn_plan_step *step, tn_pool *pool)
 {
     const tn_alternative *chosen = &step->alternatives[step->chosen];
@@ -283,8 +312,10 @@ tn_status tn_kernel_prepare(const tn_compile *compile, tn_plan_step *step, tn_po
     if (status == TN_OK && step->kernel->def.prepare)
         status = call_prepare(compile, step, packs);
     for (uint32_t k = 0; k < got; k++)
-        if (packs[k].fill)
+        if (packs[k].fill) {
             tn_pack_filled(step->packs[k], status == TN_OK);
+            forget_sources(compile, step, &chosen->packs[k]);
+        }
     return status;
 }
 

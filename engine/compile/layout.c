@@ -460,8 +460,10 @@ static tn_status convert_constant(work *w, tn_plan_step *step, uint32_t from, ui
         if (fill)
             status = compile->run_once(compile, step, plain, out);
     }
-    if (fill)
+    if (fill) {
         tn_pack_filled(value->pack, status == TN_OK);
+        tn_constant_forget(constant);
+    }
     value->constant = out;
     value->place = TN_PLACE_CONSTANT;
     return status;

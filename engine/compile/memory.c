@@ -1,6 +1,7 @@
 /* Memory: which values share a block, and where each block lies in the arena.
  *
- * A view shares its base's block. An output may take over the block of an input that dies there
+ * A view shares its base's block, and a piece its whole's, which lives from the first piece that is
+ * written to the last one that is read. An output may take over the block of an input that dies there
  * (in place), as the kernel's aliases allow. A graph output's block is the output's own memory.
  * What remains lies in one arena, by lifetime: the largest first, each as low as it fits.
  *
@@ -18,23 +19,7 @@ static uint32_t root_of(const tn_plan *plan, uint32_t value)
     return value;
 }
 
-/* ---- views --------------------------------------------------------------------------------------- */
-
-/* A view takes its base's place; a view of the caller's memory stays one. */
-static void resolve_views(tn_plan *plan)
-{
-    for (uint32_t s = 0; s < plan->step_count; s++) {
-        const tn_plan_step *step = &plan->steps[s];
-        if (step->kind != TN_STEP_VIEW)
-            continue;
-        tn_plan_value *out = &plan->values[step->outputs[0]];
-        const tn_plan_value *base = &plan->values[step->inputs[0]];
-        out->view_of = step->inputs[0];
-        out->place = base->place;
-        out->index = base->index;
-        plan->views++;
-    }
-}
+/* ---- lifetimes ----------------------------------------------------------------------------------- */
 
 /* The last step that reads each root; outputs of the region are never dead. */
 static uint32_t *last_uses(tn_plan *plan)
@@ -95,7 +80,8 @@ static bool can_take(const tn_plan *plan, uint32_t s, const tn_plan_value *out, 
     const tn_plan_value *in = &plan->values[step->inputs[k]];
     const uint32_t block = plan->values[root_of(plan, step->inputs[k])].block;
     if (block == TN_NONE || plan->blocks[block].last != s || in->bytes != out->bytes ||
-        in->type->dtype != out->type->dtype || in->layout != out->layout)
+        in->bytes != plan->blocks[block].bytes || in->type->dtype != out->type->dtype ||
+        in->layout != out->layout)
         return false;
     for (uint32_t j = 0; j < step->input_count; j++)
         if (j != k && step->inputs[j] != TN_NONE && step->inputs[j] != step->inputs[k] &&
@@ -144,10 +130,30 @@ static uint32_t take_over(tn_plan *plan, uint32_t s, uint32_t k)
     return TN_NONE;
 }
 
+/* A piece lies where its whole does; the first one that is written brings the whole's block. */
+static tn_status place_piece(tn_plan *plan, const uint32_t *last, uint32_t s, uint32_t value)
+{
+    const uint32_t root = root_of(plan, value);
+    if (plan->values[root].place == TN_PLACE_ARENA && plan->values[root].block == TN_NONE)
+        TN_TRY(add_block(plan, s, last[root], plan->values[root].bytes, &plan->values[root].block));
+    plan->values[value].block = plan->values[root].block;
+    return TN_OK;
+}
+
 static tn_status place_output(tn_plan *plan, const uint32_t *last, uint32_t s, uint32_t k)
 {
     tn_plan_step *step = &plan->steps[s];
     tn_plan_value *out = &plan->values[step->outputs[k]];
+    const tn_alias *alias = step->kind == TN_STEP_KERNEL
+                                ? &step->alternatives[step->chosen].output_aliases[k]
+                                : NULL;
+    if (out->view_of != TN_NONE) { /* others lie beside it: never in place */
+        if (alias && alias->kind == TN_ALIAS_STARTS_AS) {
+            step->starts_as = alias->input;
+            plan->copies++;
+        }
+        return place_piece(plan, last, s, step->outputs[k]);
+    }
     const uint32_t end = last[step->outputs[k]];
     const uint32_t input = step->kind == TN_STEP_KERNEL ? take_over(plan, s, k) : TN_NONE;
     if (input == TN_NONE)
@@ -164,12 +170,19 @@ static tn_status place_step(tn_plan *plan, const uint32_t *last, uint32_t s)
     const tn_alternative *chosen = &step->alternatives[step->chosen];
     if (step->kind == TN_STEP_VIEW) {
         plan->values[step->outputs[0]].block = plan->values[root_of(plan, step->inputs[0])].block;
+        plan->views++;
         return TN_OK;
     }
+    for (uint32_t k = 0; k < step->copy_count; k++)
+        for (uint32_t end = 0; end < 2; end++) {
+            const uint32_t value = end ? step->copies[k].from : step->copies[k].to;
+            if (plan->values[value].view_of != TN_NONE)
+                TN_TRY(place_piece(plan, last, s, value));
+        }
     if (step->kind == TN_STEP_DYNAMIC)
         return TN_OK;
     for (uint32_t k = 0; k < step->output_count; k++)
-        if (step->outputs[k] != TN_NONE)
+        if (step->outputs[k] != TN_NONE && plan->values[step->outputs[k]].block == TN_NONE)
             TN_TRY(place_output(plan, last, s, k));
     if (step->kind != TN_STEP_KERNEL)
         return TN_OK;
@@ -218,6 +231,9 @@ static tn_status add_copy(tn_plan *plan, uint32_t k)
         return tn_raise_memory();
     plan->values[copy] = plan->values[plan->outputs[k]];
     plan->values[copy].view_of = plan->values[copy].next = plan->values[copy].block = TN_NONE;
+    plan->values[copy].is_piece = false;
+    plan->values[copy].at = 0;
+    plan->values[copy].strides = NULL;
     plan->values[copy].maker = plan->step_count;
     plan->values[copy].pack = NULL;
     plan->values[copy].constant = NULL;
@@ -378,7 +394,6 @@ static tn_status list_dead(tn_plan *plan, const uint32_t *last, uint32_t known)
 
 tn_status tn_plan_memory(tn_plan *plan)
 {
-    resolve_views(plan);
     const uint32_t known = plan->value_count;
     const uint32_t *last = last_uses(plan);
     if (!last)

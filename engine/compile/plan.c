@@ -28,6 +28,7 @@ static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count
     TN_TRY(tn_place(plan, bars, diagnostics));
     TN_TRY(tn_fuse(plan, bars));
     TN_TRY(tn_choose_layouts(plan, bars, diagnostics));
+    TN_TRY(tn_make_views(plan));
     TN_TRY(tn_plan_memory(plan));
     if (plan->compile->limits.arena_bytes && plan->arena_bytes > plan->compile->limits.arena_bytes)
         return tn_raise(TN_ERR_LIMIT,

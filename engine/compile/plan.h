@@ -7,7 +7,8 @@
  *     place.c    a kernel for each step, with the reasons of those that declined
  *     fuse.c     elementwise steps moved into the epilogue of the one before
  *     layout.c   measure; one alternative for each step; conversions between them
- *     memory.c   views, places in the arena, offsets by lifetime
+ *     views.c    pieces of joins and cuts as views of one buffer
+ *     memory.c   places in the arena, offsets by lifetime
  *     prepare.c  packs constants, makes the kernels' objects
  *
  * SPDX-License-Identifier: MIT */
@@ -97,7 +98,12 @@ typedef struct tn_plan_value {
     uint32_t block;   /* values that share memory share a block; TN_NONE for CONSTANT, DYNAMIC */
     uint32_t maker;   /* step; TN_NONE: none */
     uint32_t view_of; /* the plan value whose elements these are; TN_NONE */
-    uint32_t next;    /* the same value in another layout; TN_NONE */
+    bool is_piece;    /* of view_of, some of its elements; else all, with other extents */
+    int64_t first;    /* a piece: its first element, counted in view_of's order */
+    size_t at;        /* bytes from the memory of the last one of that chain */
+    const int64_t *strides; /* NULL: dense */
+    int64_t row, row_step;  /* strided: elements of a row, and from one to the next */
+    uint32_t next;          /* the same value in another layout; TN_NONE */
     size_t bytes;
     const tn_tensor *constant;
     tn_pack_block *pack; /* a constant in another layout */
@@ -112,8 +118,9 @@ typedef struct tn_plan_block {
 enum { /* tn_plan_step.kind */
        TN_STEP_KERNEL,
        TN_STEP_VIEW, /* output 0 shows input 0's elements: nothing to do but, for dynamic ones, a handle */
-       TN_STEP_COPY,   /* output 0 gets input 0's bytes */
-       TN_STEP_DYNAMIC /* a kernel whose extents, kinds or bodies are known only while running */
+       TN_STEP_COPY,    /* output 0 gets input 0's bytes */
+       TN_STEP_DYNAMIC, /* a kernel whose extents, kinds or bodies are known only while running */
+       TN_STEP_PIECES   /* a join or cut whose pieces lie in one buffer, but for some `copies` */
 };
 
 /* A step of an epilogue that the host applies itself (TN_KERNEL_ANY_STEPS). */
@@ -124,6 +131,11 @@ typedef struct tn_host_step {
     uint32_t chain_input, input_count;
     const int32_t *inputs; /* as tn_step.inputs */
 } tn_host_step;
+
+/* Plan values of equal extents, one of them a piece. */
+typedef struct tn_plan_copy {
+    uint32_t from, to;
+} tn_plan_copy;
 
 struct tn_plan_step {
     tn_node_id node; /* TN_NONE: a conversion or copy */
@@ -146,6 +158,10 @@ struct tn_plan_step {
     uint32_t host_step_count;
     tn_alternative alternatives[TN_MAX_ALTERNATIVES];
     uint32_t alternative_count, chosen;
+    bool *strided_inputs[TN_MAX_ALTERNATIVES]; /* which may be strided; NULL: not measured */
+    bool *strided_outputs[TN_MAX_ALTERNATIVES];
+    tn_plan_copy *copies; /* PIECES */
+    uint32_t copy_count;
     tn_pack_block **packs;
     const void **pack_data;
     uint32_t scratch_block; /* TN_NONE: none */
@@ -221,6 +237,7 @@ tn_status tn_place(tn_plan *plan, const tn_bars *bars, tn_diagnostics *diagnosti
 tn_status tn_fuse(tn_plan *plan, const tn_bars *bars);
 /* TN_DECLINED: a measure said no; `bars` has one more, place again. */
 tn_status tn_choose_layouts(tn_plan *plan, tn_bars *bars, tn_diagnostics *diagnostics);
+tn_status tn_make_views(tn_plan *plan);
 tn_status tn_plan_memory(tn_plan *plan);
 tn_status tn_prepare_all(tn_plan *plan, tn_diagnostics *diagnostics);
 

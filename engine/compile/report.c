@@ -60,6 +60,18 @@ static const char *value_name(const maker *m, uint32_t value)
     return view ? view->name : "";
 }
 
+/* "view of x", "its parts lie there, 1 copied". */
+static void add_pieces(maker *m, const tn_plan_step *step, tn_builder *text)
+{
+    const tn_plan_value *out = &m->plan->values[step->outputs[0]];
+    if (out->is_piece)
+        tn_add(text, "view of %s", value_name(m, out->view_of));
+    else
+        tn_add(text, "view: its parts lie there");
+    if (step->copy_count)
+        tn_add(text, ", %u copied", step->copy_count);
+}
+
 static char *place_text(maker *m, const tn_plan_step *step)
 {
     tn_builder text = { 0 };
@@ -68,13 +80,17 @@ static char *place_text(maker *m, const tn_plan_step *step)
     const tn_plan_value *out = &m->plan->values[step->outputs[0]];
     if (step->kind == TN_STEP_VIEW)
         tn_add(&text, "view of %s", value_name(m, step->inputs[0]));
+    else if (step->kind == TN_STEP_PIECES)
+        add_pieces(m, step, &text);
     else if (out->place == TN_PLACE_DYNAMIC)
         tn_add(&text, "made while running");
     else if (out->place == TN_PLACE_OUTPUT)
         tn_add(&text, "output %s",
                tn_graph_output_name(m->plan->compile->graph, m->plan->region, out->index));
     else
-        tn_add(&text, "arena+%zu", m->plan->blocks[out->block].offset);
+        tn_add(&text, "arena+%zu", m->plan->blocks[out->block].offset + out->at);
+    if (step->kind == TN_STEP_KERNEL && out->is_piece)
+        tn_add(&text, ", a piece of %s", value_name(m, out->view_of));
     if (step->in_place)
         tn_add(&text, ", in place");
     return keep(m, &text);
@@ -100,6 +116,11 @@ static void add_cost(const maker *m, tn_node_id node, tn_report_step *row)
     row->ops += cost.ops;
 }
 
+static bool is_view(const tn_plan_step *step)
+{
+    return step->kind == TN_STEP_VIEW || step->kind == TN_STEP_PIECES;
+}
+
 static void measure_step(const maker *m, const tn_plan_step *step, tn_report_step *row)
 {
     if (step->node != TN_NONE && step->kind != TN_STEP_DYNAMIC)
@@ -111,7 +132,7 @@ static void measure_step(const maker *m, const tn_plan_step *step, tn_report_ste
             continue;
         const tn_plan_value *value = &m->plan->values[step->inputs[k]];
         int64_t count = 0;
-        row->bytes += step->kind == TN_STEP_VIEW ? 0.0 : (double)value->bytes;
+        row->bytes += is_view(step) ? 0.0 : (double)value->bytes;
         if (value->constant &&
             tn_shape_count(value->type->rank, value->type->dims, &count) == TN_OK)
             row->parameters += (uint64_t)count;
@@ -119,7 +140,9 @@ static void measure_step(const maker *m, const tn_plan_step *step, tn_report_ste
     for (uint32_t k = 0; k < step->output_count; k++)
         if (step->outputs[k] != TN_NONE)
             row->output_bytes += m->plan->values[step->outputs[k]].bytes;
-    row->bytes += step->kind == TN_STEP_VIEW ? 0.0 : (double)row->output_bytes;
+    row->bytes += is_view(step) ? 0.0 : (double)row->output_bytes;
+    for (uint32_t k = 0; k < step->copy_count; k++)
+        row->bytes += 2.0 * (double)m->plan->values[step->copies[k].to].bytes;
 }
 
 /* ---- receptive fields ---------------------------------------------------------------------------------------- */
@@ -170,8 +193,9 @@ static tn_window field_of(const maker *m, const tn_plan_step *step)
 static bool make_step(maker *m, const tn_plan_step *step, tn_report_step *row)
 {
     const tn_alternative *chosen = &step->alternatives[step->chosen];
-    const char *algorithm = step->measured && chosen->algorithm ? chosen->algorithm
-                                                                : step->algorithm;
+    const char *algorithm = step->kind == TN_STEP_PIECES          ? "view"
+                            : step->measured && chosen->algorithm ? chosen->algorithm
+                                                                  : step->algorithm;
     *row = (tn_report_step){ .size = sizeof *row };
     row->is_conversion = step->node == TN_NONE && step->kind == TN_STEP_KERNEL;
     row->name = tn_pool_copy(&m->report->pool, step->view ? step->view->name : "copy");

@@ -47,4 +47,5 @@ const tn_graph_api tn_graph_functions = {
     .set_node_metadata = tn_graph_set_node_metadata,
     .node_metadata = tn_graph_node_metadata,
     .error_message = tn_error_message,
+    .next_value = tn_graph_next_value,
 };

@@ -127,6 +127,12 @@ tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_cons
     return TN_OK;
 }
 
+void tn_constant_forget(const tn_constant *constant)
+{
+    if (constant->buffer && tn_buffer_is_mapped(constant->buffer))
+        tn_buffer_forget(constant->buffer, constant->tensor.data, constant->tensor.bytes);
+}
+
 /* ---- constants of a graph ----------------------------------------------------------------- */
 
 /* Detaches the value from its node, which goes with its last output. */

@@ -22,6 +22,8 @@ typedef struct tn_constant {
 } tn_constant;
 tn_constant *tn_constant_ref(tn_constant *constant);
 void tn_constant_unref(tn_constant *constant);
+/* Lets the pages of a mapped file go; who reads the constant again gets them from the file. */
+void tn_constant_forget(const tn_constant *constant);
 
 extern const tn_graph_api tn_graph_functions;
 

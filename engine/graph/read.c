@@ -115,6 +115,17 @@ tn_value_id tn_graph_value_at(const tn_graph *graph, uint32_t slot)
     return alive ? ((const tn_value *)graph->values.items[slot].object)->id : TN_NONE;
 }
 
+tn_value_id tn_graph_next_value(const tn_graph *graph, tn_value_id value)
+{
+    tn_value_id found = TN_NONE;
+    if (value != TN_NONE && !tn_graph_value(graph, value))
+        return TN_NONE;
+    for (uint32_t slot = value == TN_NONE ? 0 : tn_slot_of(value) + 1;
+         found == TN_NONE && slot < graph->values.count; slot++)
+        found = tn_graph_value_at(graph, slot);
+    return found;
+}
+
 tn_node_id tn_graph_node_at(const tn_graph *graph, uint32_t slot)
 {
     const bool alive = slot < graph->nodes.count && graph->nodes.items[slot].alive;

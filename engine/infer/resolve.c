@@ -45,9 +45,11 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
                              uint32_t newest)
 {
     char text[400], suggestion[320] = "";
-    const char *near = newest ? NULL
-                              : tn_registry_nearest_operator(d->registry, view->domain, view->op);
-    const char *near_domain = newest || near
+    const char *refusal = tn_registry_refusal(d->registry, view->domain, view->op);
+    const char *near = newest || refusal
+                           ? NULL
+                           : tn_registry_nearest_operator(d->registry, view->domain, view->op);
+    const char *near_domain = newest || near || refusal
                                   ? NULL
                                   : tn_registry_nearest_domain(d->registry, view->domain);
     if (newest)
@@ -55,10 +57,13 @@ static void complain_unknown(driver *d, tn_node_id node, const tn_node_view *vie
                  "operator '%s' of operator set %" PRId64
                  " of %s is not held: the versions held begin later, up to %u",
                  view->op, opset, domain_text(view->domain), newest);
+    else if (refusal)
+        snprintf(text, sizeof text, "operator '%s' is in a plugin that cannot be used: %s",
+                 view->op, refusal);
     else
         snprintf(text, sizeof text, "no plugin brings operator '%s' of domain %s", view->op,
                  domain_text(view->domain));
-    if (!newest)
+    if (!newest && !refusal)
         suggest_newer(d, view->domain, opset, sizeof suggestion, suggestion);
     if (near)
         snprintf(suggestion, sizeof suggestion, "did you mean '%s'?", near);
@@ -222,15 +227,62 @@ static tn_status resolve_region(driver *d, tn_region_id region);
 
 /* ---- functions of the model ------------------------------------------------------------------------------------ */
 
-static const tn_graph *find_function(const tn_graph *graph, const tn_node_view *view)
+/* Its number among the model's functions; the count of these: it is none of them. */
+static uint32_t function_of(const tn_graph *graph, const tn_node_view *view)
 {
     const char *domain, *name, *overload;
-    const tn_graph *found;
-    for (uint32_t k = 0; (found = tn_graph_function(graph, k, &domain, &name, &overload)); k++)
+    uint32_t k = 0;
+    for (; tn_graph_function(graph, k, &domain, &name, &overload); k++)
         if (strcmp(domain, view->domain) == 0 && strcmp(name, view->op) == 0 &&
             strcmp(overload, view->overload) == 0)
-            return found;
-    return NULL;
+            break;
+    return k;
+}
+
+static const tn_graph *find_function(const tn_graph *graph, const tn_node_view *view)
+{
+    return tn_graph_function(graph, function_of(graph, view), NULL, NULL, NULL);
+}
+
+/* Nodes of a graph once the calls in it are replaced by `sizes` nodes each; at most one more than the
+ * budget. */
+static uint64_t count_nodes(const tn_graph *graph, const tn_graph *model, const uint64_t *sizes)
+{
+    uint64_t count = 0;
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph) && count <= MAX_NODES; slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        if (node != TN_NONE)
+            count += sizes[function_of(model, tn_graph_node(graph, node))];
+    }
+    return count <= MAX_NODES ? count : MAX_NODES + 1;
+}
+
+/* Functions that call each other twice double with each: counted before any is put in its place, so
+ * that a small file costs neither time nor memory. */
+static tn_status check_functions(driver *d)
+{
+    const uint32_t count = tn_graph_function_count(d->graph);
+    uint64_t *sizes = tn_alloc(count + 1, sizeof *sizes);
+    bool changed = true;
+    if (!sizes)
+        return tn_raise_memory();
+    for (uint32_t k = 0; k <= count; k++)
+        sizes[k] = 1; /* the last one is that of any other node */
+    for (uint32_t depth = 0; depth < MAX_FUNCTION_DEPTH && changed; depth++) {
+        changed = false;
+        for (uint32_t k = 0; k < count; k++) {
+            const tn_graph *body = tn_graph_function(d->graph, k, NULL, NULL, NULL);
+            const uint64_t size = count_nodes(body, d->graph, sizes);
+            changed = changed || size != sizes[k];
+            sizes[k] = size;
+        }
+    }
+    const bool fits = count_nodes(d->graph, d->graph, sizes) <= MAX_NODES;
+    tn_free(sizes);
+    if (!fits)
+        driver_complain(d, TN_NONE, TN_ERR_LIMIT, TN_SEVERITY_ERROR, NULL, NULL, NULL,
+                        "the model's functions make more than 1000000 nodes in their places");
+    return TN_OK;
 }
 
 tn_status tn_infer_put_body(tn_graph *graph, tn_node_id node, const tn_graph *body)
@@ -296,6 +348,8 @@ static tn_status put_functions(driver *d)
 {
     bool again = tn_graph_function_count(d->graph) > 0;
     TN_TRY(resolve_bodies(d));
+    if (again && d->status == TN_OK)
+        TN_TRY(check_functions(d));
     if (d->status != TN_OK)
         return d->status;
     for (uint32_t depth = 0; again; depth++) {

@@ -150,6 +150,7 @@ tn_status tn_registry_backend(tn_registry *registry, const char *name, uint32_t 
 {
     if (!name || !*name)
         return tn_raise(TN_ERR_ARGUMENT, "no backend is named");
+    tn_want_kind(registry, TN_PROMISE_BACKEND);
     pthread_mutex_lock(&registry->opening);
     const tn_status status = open_backend(registry, name, threads, out);
     pthread_mutex_unlock(&registry->opening);
@@ -193,6 +194,7 @@ const char *tn_registry_default_backends(tn_registry *registry)
     const char *rest = TN_DEFAULT_BACKENDS;
     tn_builder list = { 0 };
     char name[64];
+    tn_want_kind(registry, TN_PROMISE_BACKEND);
     pthread_mutex_lock(&registry->opening);
     while (tn_list_next(&rest, ',', name, sizeof name))
         if (is_promising(registry, name))

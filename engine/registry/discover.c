@@ -1,8 +1,9 @@
 /* Where plugins are looked for: the caller's folders, TENON_PLUGIN_PATH, the install's own. Never
  * the working folder.
  *
- * In: folders. Out: plugins/<name>.so of each loaded, in the order of their names; backends/<name>.so
- * noted, to be opened when a session asks. A file that cannot be used is refused and shown; it is
+ * In: folders. Out: plugins/<name>.so of each loaded, in the order of their names, or, where an
+ * index says what they bring, noted (index.c); backends/<name>.so noted, to be opened when a session
+ * asks. A file that cannot be used is refused and shown; it is
  * no error here. A folder's rank is its place in the search: the earlier one is ahead.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
@@ -26,6 +27,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* Opens a plugin; notes a backend. */
 static tn_status take_file(tn_registry *registry, const char *folder, const char *name,
                            uint32_t rank, bool is_backend, tn_diagnostics *diagnostics)
 {
@@ -42,25 +44,39 @@ static tn_status take_file(tn_registry *registry, const char *folder, const char
     return TN_OK;
 }
 
+/* The objects of a folder: by its index, where it has a true one, else file by file. */
+static tn_status take_files(tn_registry *registry, const char *folder, const char *const *names,
+                            uint32_t count, uint32_t rank, bool are_backends,
+                            tn_diagnostics *diagnostics)
+{
+    bool indexed = false;
+    if (count && !are_backends)
+        TN_TRY(tn_index_read(registry, folder, rank, names, count, &indexed));
+    for (uint32_t k = 0; !indexed && k < count; k++)
+        TN_TRY(take_file(registry, folder, names[k], rank, are_backends, diagnostics));
+    return TN_OK;
+}
+
 /* One of the two folders inside; *found tells whether it is there. */
 static tn_status walk(tn_registry *registry, const char *folder, const char *kind, uint32_t rank,
                       bool *found, tn_diagnostics *diagnostics)
 {
     struct dirent **entries = NULL;
-    tn_status status = TN_OK;
     char *path = tn_file_join(folder, kind);
-    if (!path)
-        return tn_raise_memory();
-    const int count = scandir(path, &entries, is_object, by_name);
+    const int count = path ? scandir(path, &entries, is_object, by_name) : -1;
+    const char **names = path ? tn_alloc(count > 0 ? (size_t)count : 1, sizeof *names) : NULL;
+    tn_status status = names ? TN_OK : tn_raise_memory();
     if (count >= 0)
         *found = true;
-    for (int k = 0; k < count; k++) {
-        if (status == TN_OK)
-            status = take_file(registry, path, entries[k]->d_name, rank,
-                               strcmp(kind, "backends") == 0, diagnostics);
+    for (int k = 0; names && k < count; k++)
+        names[k] = entries[k]->d_name;
+    if (names && count > 0)
+        status = take_files(registry, path, names, (uint32_t)count, rank,
+                            strcmp(kind, "backends") == 0, diagnostics);
+    for (int k = 0; k < count; k++)
         free(entries[k]);
-    }
     free(entries);
+    tn_free(names);
     tn_free(path);
     return status;
 }

@@ -66,9 +66,15 @@ static char *stem_of(tn_registry *registry, const char *file)
 
 tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t rank)
 {
+    tn_plugin_slot *slot = tn_slot_new(registry, file, rank);
+    return slot && tn_list_insert(&registry->plugins, registry->plugins.count, slot) ? slot : NULL;
+}
+
+tn_plugin_slot *tn_slot_new(tn_registry *registry, const char *file, uint32_t rank)
+{
     tn_plugin_slot *slot = tn_pool_alloc(&registry->pool, sizeof *slot);
     const char *name = slot ? tn_pool_copy(&registry->pool, file) : NULL;
-    if (!name || !tn_list_insert(&registry->plugins, registry->plugins.count, slot))
+    if (!name)
         return NULL;
     slot->plugin.rank = rank;
     slot->stem = stem_of(registry, name);
@@ -91,6 +97,11 @@ tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t ra
 
 /* ---- may it be opened? ------------------------------------------------------------------------- */
 
+bool tn_is_safe(const struct stat *s)
+{
+    return (s->st_uid == 0 || s->st_uid == geteuid()) && !(s->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* Another user who can change a plugin or its folder could run code as this one. */
 static tn_status check_owner(tn_registry *registry, tn_plugin_slot *slot, const char *what,
                              const char *path)
@@ -99,17 +110,17 @@ static tn_status check_owner(tn_registry *registry, tn_plugin_slot *slot, const 
     if (stat(path, &s) != 0)
         return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN, "cannot open '%s': %s", path,
                               strerror(errno));
+    if (tn_is_safe(&s))
+        return TN_OK;
     if (s.st_uid != 0 && s.st_uid != geteuid())
         return tn_slot_refuse(
             registry, slot, TN_ERR_PLUGIN,
             "%s: refused, because its %s belongs to user %lu, neither root nor you",
             slot->plugin.info.file, what, (unsigned long)s.st_uid);
-    if (s.st_mode & (S_IWGRP | S_IWOTH))
-        return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
-                              "%s: refused, because others may write to its %s (mode %04o); "
-                              "'chmod go-w' would do",
-                              slot->plugin.info.file, what, (unsigned)(s.st_mode & 07777));
-    return TN_OK;
+    return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
+                          "%s: refused, because others may write to its %s (mode %04o); "
+                          "'chmod go-w' would do",
+                          slot->plugin.info.file, what, (unsigned)(s.st_mode & 07777));
 }
 
 static tn_status check_file(tn_registry *registry, tn_plugin_slot *slot)
@@ -234,7 +245,7 @@ static void *open_object(const char *file)
     return object;
 }
 
-tn_status tn_load_slot(tn_registry *registry, tn_plugin_slot *slot)
+static tn_status load_file(tn_registry *registry, tn_plugin_slot *slot)
 {
     const char *file = slot->plugin.info.file;
     const struct tn_plugin_entry *entry;
@@ -251,6 +262,13 @@ tn_status tn_load_slot(tn_registry *registry, tn_plugin_slot *slot)
         return tn_slot_refuse(registry, slot, TN_ERR_PLUGIN,
                               "%s is no Tenon plugin: it exports no tn_plugin_entry", file);
     return tn_load_entry(registry, slot, entry);
+}
+
+tn_status tn_load_slot(tn_registry *registry, tn_plugin_slot *slot)
+{
+    const tn_status status = load_file(registry, slot);
+    atomic_store_explicit(&slot->tried, true, memory_order_release);
+    return status;
 }
 
 /* ---- one more, by the caller --------------------------------------------------------------------- */

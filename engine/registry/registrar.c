@@ -481,12 +481,14 @@ static void link_kernels(tn_registry *registry)
 {
     for (uint32_t k = 0; k < registry->kernels.count; k++) {
         tn_kernel *kernel = registry->kernels.items[k];
-        kernel->backend = NULL;
+        tn_backend *own = NULL;
         for (uint32_t b = 0; b < registry->backends.count; b++) {
             tn_backend *backend = registry->backends.items[b];
             if (strcmp(backend->def.name, kernel->def.backend) == 0)
-                kernel->backend = backend;
+                own = backend;
         }
+        if (kernel->backend != own) /* others may be reading those that stay as they are */
+            kernel->backend = own;
     }
 }
 

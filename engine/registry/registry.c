@@ -105,6 +105,7 @@ void tn_registry_destroy(tn_registry *registry)
     tn_free(registry->retired.items);
     tn_free(registry->closing.items);
     tn_free(registry->plugins.items);
+    tn_free(registry->promises.items);
     tn_pool_fini(&registry->pool);
     pthread_rwlock_destroy(&registry->tables);
     pthread_mutex_destroy(&registry->opening);
@@ -126,8 +127,12 @@ const tn_plugin_info *tn_registry_info(tn_registry *registry, size_t k)
 {
     const tn_plugin_info *shown = NULL;
     pthread_mutex_lock(&registry->opening);
-    if (k < registry->plugins.count) {
-        tn_plugin_slot *slot = registry->plugins.items[k];
+    tn_plugin_slot *slot = k < registry->plugins.count ? registry->plugins.items[k] : NULL;
+    pthread_mutex_unlock(&registry->opening);
+    if (slot)
+        tn_want_plugin(registry, slot);
+    pthread_mutex_lock(&registry->opening);
+    if (slot) {
         const tn_plugin_info *now = &slot->plugin.info;
         /* Another thread's session may open a backend while a caller reads: what was given out
          * stays as it is. A backend changes once, so copies are few. */
@@ -193,6 +198,7 @@ const tn_operator *tn_registry_operator(const tn_registry *registry, const char 
     const tn_operator *found = NULL;
     uint32_t last = 0;
     domain = tn_text_or(domain, "");
+    tn_want_operator(registry, domain, name);
     read_lock(registry);
     for (uint32_t k = first_of(list, domain, name); k < list->count; k++) {
         const tn_operator *op = list->items[k];
@@ -215,6 +221,7 @@ const tn_operator *tn_registry_newer(const tn_registry *registry, const tn_opera
     const tn_operator *found = NULL;
     if (!op->plugin)
         return NULL; /* a model's own function */
+    tn_want_operator(registry, op->def.domain, op->def.name);
     read_lock(registry);
     for (uint32_t k = first_of(list, op->def.domain, op->def.name); k < list->count && !found;
          k++) {
@@ -231,8 +238,8 @@ const tn_operator *tn_registry_newer(const tn_registry *registry, const tn_opera
 uint32_t tn_registry_newest(const tn_registry *registry, const char *domain)
 {
     const tn_list *list = &registry->operators;
-    uint32_t newest = 0;
     domain = tn_text_or(domain, "");
+    uint32_t newest = tn_promised_newest(registry, domain);
     read_lock(registry);
     for (uint32_t k = first_of(list, domain, ""); k < list->count; k++) {
         const tn_operator *op = list->items[k];
@@ -245,12 +252,14 @@ uint32_t tn_registry_newest(const tn_registry *registry, const char *domain)
     return newest;
 }
 
-/* Names of what the tables hold, for a suggestion: of one domain, or (domain NULL) all domains. */
+/* Names of what there is, for a suggestion: of one domain, or (domain NULL) all domains. It opens
+ * all: who asks is about to fail. */
 static const char *nearest(const tn_registry *registry, const char *domain, const char *name)
 {
     const tn_list *list = &registry->operators;
     const char *found = NULL;
     uint32_t count = 0;
+    tn_want_kind(registry, TN_PROMISE_OPERATOR);
     read_lock(registry);
     const char **names = tn_alloc(list->count, sizeof *names);
     for (uint32_t k = 0; names && k < list->count; k++) {
@@ -289,6 +298,7 @@ static const void *item_at(const tn_registry *registry, const tn_list *list, siz
 
 const tn_operator *tn_registry_operator_at(const tn_registry *registry, size_t k)
 {
+    tn_want_kind(registry, TN_PROMISE_OPERATOR);
     return item_at(registry, &registry->operators, k);
 }
 
@@ -336,6 +346,7 @@ uint32_t tn_registry_kernels(const tn_registry *registry, const char *backend, c
     const tn_list *list = &registry->kernels;
     uint32_t low = 0, count = 0;
     domain = tn_text_or(domain, "");
+    tn_want_operator(registry, domain, op);
     read_lock(registry);
     for (uint32_t high = list->count; low < high;) {
         const uint32_t middle = low + (high - low) / 2;
@@ -362,44 +373,56 @@ uint32_t tn_registry_kernels(const tn_registry *registry, const char *backend, c
 
 const tn_pass *tn_registry_pass_at(const tn_registry *registry, size_t k)
 {
+    tn_want_kind(registry, TN_PROMISE_PASS);
     return item_at(registry, &registry->passes, k);
 }
 
 const tn_format *tn_registry_format_at(const tn_registry *registry, size_t k)
 {
+    tn_want_kind(registry, TN_PROMISE_FORMAT);
     return item_at(registry, &registry->formats, k);
 }
 
-static bool ends_with(const char *text, const char *end)
+/* How well a format fits: by name; else who knows the bytes, those of a fitting extension first;
+ * else the extension. 0: not at all. */
+static int fit_of(const tn_format_def *def, const char *name, const char *path, const void *bytes,
+                  size_t count)
 {
-    const size_t a = strlen(text), b = strlen(end);
-    return a >= b && strcmp(text + a - b, end) == 0;
+    const bool extension = path && def->extension && tn_ends_with(path, def->extension);
+    if (name)
+        return strcmp(def->name, name) == 0 ? 3 : 0;
+    if (bytes && def->sniff && def->sniff(bytes, count))
+        return extension ? 3 : 2;
+    return extension ? 1 : 0; /* damaged bytes: the format itself says what is wrong */
 }
 
-/* By name; else who knows the bytes, those of a fitting extension first; else the extension. */
-const tn_format *tn_registry_format(const tn_registry *registry, const char *name, const char *path,
-                                    const void *bytes, size_t count)
+static const tn_format *best_format(const tn_registry *registry, const char *name, const char *path,
+                                    const void *bytes, size_t count, int *best)
 {
     const tn_list *list = &registry->formats;
     const tn_format *found = NULL;
-    int best = 0;
+    *best = 0;
     read_lock(registry);
     for (uint32_t k = 0; k < list->count; k++) {
         const tn_format *format = list->items[k];
-        const bool extension = path && format->def.extension &&
-                               ends_with(path, format->def.extension);
-        int fit = 0;
-        if (name)
-            fit = strcmp(format->def.name, name) == 0 ? 3 : 0;
-        else if (bytes && format->def.sniff && format->def.sniff(bytes, count))
-            fit = extension ? 3 : 2;
-        else if (extension)
-            fit = 1; /* damaged bytes: the format itself says what is wrong */
-        if (fit > best) {
-            best = fit;
+        const int fit = fit_of(&format->def, name, path, bytes, count);
+        if (fit > *best) {
+            *best = fit;
             found = format;
         }
     }
     unlock(registry);
     return found;
+}
+
+const tn_format *tn_registry_format(const tn_registry *registry, const char *name, const char *path,
+                                    const void *bytes, size_t count)
+{
+    int best;
+    tn_want_format(registry, name, path);
+    const tn_format *found = best_format(registry, name, path, bytes, count, &best);
+    if (best == 3 || name || !bytes)
+        return found;
+    tn_want_kind(registry, TN_PROMISE_FORMAT); /* another one may know the bytes */
+    return best_format(registry, name, path, bytes, count, &best);
 }

@@ -73,9 +73,11 @@ tn_status tn_registry_load_file(tn_registry *registry, const char *file,
 /* Registers a plugin that is linked in (TN_STATIC builds and tests). */
 tn_status tn_registry_add_entry(tn_registry *registry, const struct tn_plugin_entry *entry,
                                 const char *file, tn_diagnostics *diagnostics);
+/* Writes FOLDER/plugins/index (index_write.c). */
+tn_status tn_index_write(const char *folder, tn_diagnostics *diagnostics);
 size_t tn_registry_plugin_count(const tn_registry *registry);
 const tn_plugin *tn_registry_plugin(const tn_registry *registry, size_t k);
-/* What is known of plugin k now: a copy that never changes and lives as long as the registry. [any]
+/* What is known of plugin k, which is opened for it when an index put that off (backends are not): a copy that never changes and lives as long as the registry. [any]
  * NULL beyond the last, and when memory is short. */
 const tn_plugin_info *tn_registry_info(tn_registry *registry, size_t k);
 
@@ -87,6 +89,8 @@ const tn_operator *tn_registry_operator(const tn_registry *registry, const char 
                                         const char *name, int64_t opset, uint32_t *newest);
 /* Version chain: the next newer schema of the same operator, or NULL. */
 const tn_operator *tn_registry_newer(const tn_registry *registry, const tn_operator *op);
+/* The operator's plugin could not be opened: why; NULL: that is not the reason. */
+const char *tn_registry_refusal(const tn_registry *registry, const char *domain, const char *name);
 /* The nearest operator name, for a suggestion; NULL: none near. */
 const char *tn_registry_nearest_operator(const tn_registry *registry, const char *domain,
                                          const char *name);

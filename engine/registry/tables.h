@@ -14,6 +14,9 @@
 #include "engine/registry/registry.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+struct stat;
 
 /* A growing array of pointers. Zero-initialise. */
 typedef struct tn_list {
@@ -38,7 +41,24 @@ typedef struct tn_plugin_slot {
     uint64_t device, inode;      /* of the file, to know it again */
     char *stem;                  /* "onednn" of ".../backends/onednn.so"; NULL: linked in */
     const tn_plugin_info *shown; /* the newest copy of plugin.info that was given out */
+    bool promised;               /* an index says what it brings: opened when that is wanted */
+    atomic_bool tried;           /* it was opened, or refused */
 } tn_plugin_slot;
+
+/* One thing that an index says a plugin brings. */
+enum {
+    TN_PROMISE_OPERATOR = 1,
+    TN_PROMISE_KERNEL,
+    TN_PROMISE_PASS,
+    TN_PROMISE_FORMAT,
+    TN_PROMISE_BACKEND
+};
+typedef struct tn_promise {
+    uint32_t kind, since; /* since: an operator's newest */
+    const char *domain, *name;
+    const char *extension; /* a format's; "" none */
+    tn_plugin_slot *slot;
+} tn_promise;
 
 struct tn_registry {
     tn_host_parts parts;
@@ -46,15 +66,16 @@ struct tn_registry {
     uint32_t next_rank; /* of the next folder; 0 is for files that the caller loads */
     pthread_mutex_t opening;
     pthread_rwlock_t tables;
-    tn_pool pool;         /* under `opening` */
-    tn_list plugins;      /* tn_plugin_slot, in the order found */
-    tn_list operators;    /* by domain, name, since */
-    tn_list kernels;      /* by domain, operator, backend, rank, order of registration */
-    tn_list backends;     /* by name */
-    tn_list passes;       /* by phase, order, name */
-    tn_list formats;      /* by rank, order of registration */
-    tn_list retired;      /* operators that a file loaded later replaced … */
-    tn_list closing;      /* … and backends: closed at the end as well */
+    tn_pool pool;      /* under `opening` */
+    tn_list plugins;   /* tn_plugin_slot, in the order found */
+    tn_list promises;  /* tn_promise, by domain, name; stays as it is once the registry is made */
+    tn_list operators; /* by domain, name, since */
+    tn_list kernels;   /* by domain, operator, backend, rank, order of registration */
+    tn_list backends;  /* by name */
+    tn_list passes;    /* by phase, order, name */
+    tn_list formats;   /* by rank, order of registration */
+    tn_list retired;   /* operators that a file loaded later replaced … */
+    tn_list closing;   /* … and backends: closed at the end as well */
     const char *defaults; /* tn_registry_default_backends, as asked for last */
 };
 
@@ -80,7 +101,8 @@ void tn_batch_fini(tn_batch *batch);
 tn_status tn_load_slot(tn_registry *registry, tn_plugin_slot *slot);
 tn_status tn_load_entry(tn_registry *registry, tn_plugin_slot *slot,
                         const struct tn_plugin_entry *entry);
-/* A new plugin in the list; NULL when memory is short. */
+/* A new plugin, on its own or in the list; NULL when memory is short. */
+tn_plugin_slot *tn_slot_new(tn_registry *registry, const char *file, uint32_t rank);
 tn_plugin_slot *tn_slot_add(tn_registry *registry, const char *file, uint32_t rank);
 /* Writes status and message and answers status. */
 tn_status tn_slot_refuse(tn_registry *registry, tn_plugin_slot *slot, tn_status status,
@@ -90,6 +112,28 @@ void tn_slot_note(tn_registry *registry, tn_plugin_slot *slot, const char *text)
 /* A plugin's status and message as a diagnostic. */
 tn_status tn_slot_diagnose(const tn_plugin_slot *slot, uint32_t severity,
                            tn_diagnostics *diagnostics);
+
+/* Whether nobody but root and this user can change it. */
+bool tn_is_safe(const struct stat *s);
+
+/* build_id.c: the build id of a shared object, as text; false: it has none. */
+#define TN_BUILD_ID_BYTES 64
+#define TN_BUILD_ID_TEXT (2 * TN_BUILD_ID_BYTES + 1)
+bool tn_build_id(const char *file, char text[TN_BUILD_ID_TEXT]);
+
+/* index.c: takes a folder's index for the plugins in it, when it is true of them: `names` are those
+ * that are there, sorted. *used: they are in the list now, unopened. */
+#define TN_INDEX_NAME "index"
+#define TN_INDEX_SUM "\nsum " /* begins the last line */
+tn_status tn_index_read(tn_registry *registry, const char *folder, uint32_t rank,
+                        const char *const *names, uint32_t count, bool *used);
+/* Open what an index promises: an operator with its kernels, all that bring a kind of thing, a
+ * format by its name or else by the path's extension, one plugin. Outside of the tables' lock. */
+void tn_want_operator(const tn_registry *registry, const char *domain, const char *name);
+void tn_want_kind(const tn_registry *registry, uint32_t kind);
+void tn_want_format(const tn_registry *registry, const char *name, const char *path);
+void tn_want_plugin(tn_registry *registry, tn_plugin_slot *slot);
+uint32_t tn_promised_newest(const tn_registry *registry, const char *domain);
 
 /* backends.c: opens the backends that a plugin brought; the first that cannot be is the answer. */
 tn_status tn_open_backends_of(tn_registry *registry, tn_plugin_slot *slot);

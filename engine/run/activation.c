@@ -92,10 +92,20 @@ static void *place_of(const tn_activation *a, const tn_plan_value *value)
     while (root->view_of != TN_NONE)
         root = &a->plan->values[root->view_of];
     if (root->place == TN_PLACE_CONSTANT)
-        return root->constant->data;
+        return (char *)root->constant->data + value->at;
     if (value->place == TN_PLACE_ARENA && value->block != TN_NONE)
-        return a->arena + a->plan->blocks[value->block].offset;
+        return a->arena + a->plan->blocks[value->block].offset + value->at;
     return NULL; /* bound by each run */
+}
+
+/* From the first byte to the last, with what lies between the rows of a strided one. */
+static size_t bytes_of(const tn_plan_value *value)
+{
+    if (!value->strides)
+        return value->bytes;
+    const size_t width = tn_dtype_bits(value->type->dtype) / 8;
+    const size_t rows = value->bytes / width / (size_t)value->row;
+    return ((rows - 1) * (size_t)value->row_step + (size_t)value->row) * width;
 }
 
 static void cell_init(const tn_activation *a, tn_cell *cell, const tn_plan_value *value)
@@ -105,8 +115,9 @@ static void cell_init(const tn_activation *a, tn_cell *cell, const tn_plan_value
                                 .dtype = value->type->dtype,
                                 .rank = value->type->rank,
                                 .dims = value->type->dims,
+                                .strides = value->strides,
                                 .data = place_of(a, value),
-                                .bytes = value->bytes,
+                                .bytes = bytes_of(value),
                                 .layout = value->layout };
 }
 
@@ -254,10 +265,10 @@ tn_status tn_activation_bind(tn_activation *a, const tn_tensor *const *inputs,
         const tn_plan_value *value = &plan->values[v];
         tn_cell *cell = &a->cells[v];
         if (value->place == TN_PLACE_OUTPUT)
-            cell->tensor.data = a->output_memory[value->index];
+            cell->tensor.data = (char *)a->output_memory[value->index] + value->at;
         if (value->place != TN_PLACE_INPUT)
             continue;
-        cell->tensor.data = inputs[value->index]->data;
+        cell->tensor.data = (char *)inputs[value->index]->data + value->at;
         cell->tensor.object = inputs[value->index]->object;
         /* A view has extents of its own, which the object behind its base has not. */
         if (objects && objects[value->index] && value->view_of == TN_NONE) {

@@ -197,8 +197,17 @@ static tn_status take_outputs(tn_activation *a, tn_object **made)
 
 /* ---- running ------------------------------------------------------------------------------------------- */
 
+/* The first run of a body is as if its nodes stood in the place of their owner, where a pass may have
+ * put them. */
+static uint64_t turn_of(const tn_step_call *call)
+{
+    const uint64_t around = call->activation->turn;
+    return call->bodies > 1 ? tn_hash(&call->bodies, sizeof call->bodies, around) : around;
+}
+
 static tn_status run_in(tn_activation *a, tn_step_call *call, const tn_body_site *site)
 {
+    a->turn = turn_of(call);
     a->outer = call->activation;
     a->busy = true;
     tn_status status = make_outputs(a, site->made);

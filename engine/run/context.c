@@ -472,7 +472,9 @@ void tn_context_note(tn_context *c, const tn_plan_step *step, uint64_t from, uin
         tn_profile_step *items;
         uint32_t count, capacity;
     } list = { c->profile, (uint32_t)c->profile_count, (uint32_t)c->profile_capacity };
-    if (step->kind == TN_STEP_VIEW || !TN_GROW(&list))
+    const bool idle = step->kind == TN_STEP_VIEW ||
+                      (step->kind == TN_STEP_PIECES && !step->copy_count);
+    if (idle || !TN_GROW(&list))
         return;
     c->profile = list.items;
     c->profile_capacity = list.capacity;

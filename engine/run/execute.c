@@ -61,6 +61,7 @@ tn_status tn_call_kernel(tn_step_call *call, const tn_kernel *kernel, const void
         return TN_OK;
     tn_frame_reset(&call->frame);
     call->ctx.seed = call->run->seed;
+    call->ctx.turn = call->activation ? call->activation->turn : 0;
     const tn_status status = kernel->def.run(&call->ctx, state, slot);
     if (status == TN_OK)
         return TN_OK;
@@ -100,12 +101,29 @@ static tn_status run_view(tn_activation *a, const tn_plan_step *step)
     return TN_OK;
 }
 
-static void run_copy(tn_activation *a, const tn_plan_step *step)
+/* Dense, or pieces: row by row, each side with its own distance. */
+static void run_copy(tn_activation *a, uint32_t from, uint32_t to)
 {
-    const tn_cell *in = &a->cells[step->inputs[0]];
-    tn_cell *out = &a->cells[step->outputs[0]];
-    if (out->tensor.bytes)
-        memcpy(out->tensor.data, in->tensor.data, out->tensor.bytes);
+    const tn_plan_value *value = &a->plan->values[to];
+    const tn_plan_value *in = &a->plan->values[from], *one = in->strides ? in : value;
+    const char *x = a->cells[from].tensor.data;
+    char *y = a->cells[to].tensor.data;
+    if (!one->strides) {
+        if (value->bytes)
+            memcpy(y, x, value->bytes);
+        return;
+    }
+    const size_t width = tn_dtype_bits(value->type->dtype) / 8, row = (size_t)one->row * width;
+    const size_t x_step = in->strides ? (size_t)in->row_step * width : row;
+    const size_t y_step = value->strides ? (size_t)value->row_step * width : row;
+    for (size_t done = 0; done < value->bytes; done += row, x += x_step, y += y_step)
+        memcpy(y, x, row);
+}
+
+static void run_pieces(tn_activation *a, const tn_plan_step *step)
+{
+    for (uint32_t k = 0; k < step->copy_count; k++)
+        run_copy(a, step->copies[k].from, step->copies[k].to);
 }
 
 static tn_status run_step(tn_activation *a, uint32_t s)
@@ -114,7 +132,8 @@ static tn_status run_step(tn_activation *a, uint32_t s)
     switch (step->kind) {
     case TN_STEP_KERNEL: return run_kernel(a, s);
     case TN_STEP_VIEW: return run_view(a, step);
-    case TN_STEP_COPY: run_copy(a, step); return TN_OK;
+    case TN_STEP_COPY: run_copy(a, step->inputs[0], step->outputs[0]); return TN_OK;
+    case TN_STEP_PIECES: run_pieces(a, step); return TN_OK;
     default: return tn_execute_dynamic(a, s);
     }
 }

@@ -150,12 +150,13 @@ static int32_t cancelled(tn_call *call)
 
 /* ---- random numbers, strings --------------------------------------------------------------------------- */
 
-/* Counter: the number's block and the stream; key: the run's seed and the node's name. */
+/* Counter: the number's block and the stream; key: the run's seed, the node's name and, in a body,
+ * which trip it is. */
 static void host_random(tn_call *call, uint32_t stream, uint64_t first, size_t count, uint32_t *out)
 {
     const tn_step_call *c = room(call);
     const uint64_t node = tn_hash(c->ctx.node->name, strlen(c->ctx.node->name), 0) ^
-                          (c->ctx.seed >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+                          (c->ctx.seed >> 32) * UINT64_C(0x9e3779b97f4a7c15) ^ c->ctx.turn;
     const uint32_t key[2] = { (uint32_t)c->ctx.seed, (uint32_t)node };
     uint32_t four[4] = { 0 };
     for (size_t k = 0; k < count; k++) {
@@ -283,7 +284,7 @@ static tn_status run_region(tn_call *call, const char *attribute, const tn_tenso
     const uint64_t budget = c->compile->limits.loop_trips;
     if (!found || found->type != TN_ATTR_GRAPH)
         return FAIL(call, TN_ERR_ATTRIBUTE, "attribute '%s' is no graph", attribute);
-    if (budget && ++c->bodies > budget)
+    if (++c->bodies > budget && budget)
         return FAIL(call, TN_ERR_LIMIT, "more than %" PRIu64 " trips, the budget of one loop",
                     budget);
     return pass_on(call, tn_run_body(c, found->regions[0], in, in_count, out, out_count));

@@ -9,6 +9,8 @@ struct tn_interned {
     tn_constant **items;
     uint64_t *hashes;
     uint32_t count, capacity, hash_capacity;
+    uint32_t *buckets;     /* by hash, open addressing: 1 + index of an item; 0: free */
+    uint32_t bucket_count; /* a power of two, more than half of it free */
 };
 
 tn_status tn_interned_create(tn_interned **out)
@@ -29,6 +31,7 @@ void tn_interned_destroy(tn_interned *table)
         tn_constant_unref(table->items[k]);
     tn_free(table->items);
     tn_free(table->hashes);
+    tn_free(table->buckets);
     pthread_mutex_destroy(&table->lock);
     tn_free(table);
 }
@@ -38,6 +41,35 @@ static bool same_contents(const tn_tensor *a, const tn_tensor *b)
     return a->dtype == b->dtype && a->rank == b->rank && a->bytes == b->bytes &&
            (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0) &&
            (a->bytes == 0 || memcmp(a->data, b->data, a->bytes) == 0);
+}
+
+/* Where the item of these contents stands, or would. */
+static uint32_t *bucket_of(const tn_interned *table, const tn_tensor *tensor, uint64_t hash)
+{
+    uint32_t at = (uint32_t)hash & (table->bucket_count - 1);
+    for (; table->buckets[at]; at = (at + 1) & (table->bucket_count - 1)) {
+        const uint32_t k = table->buckets[at] - 1;
+        if (table->hashes[k] == hash && same_contents(&table->items[k]->tensor, tensor))
+            break;
+    }
+    return &table->buckets[at];
+}
+
+static bool make_room(tn_interned *table)
+{
+    const uint32_t wanted = table->bucket_count ? 2 * table->bucket_count : 64;
+    uint32_t *buckets;
+    if (2 * (table->count + 1) <= table->bucket_count)
+        return true;
+    buckets = tn_alloc(wanted, sizeof *buckets);
+    if (!buckets)
+        return false;
+    tn_free(table->buckets);
+    table->buckets = buckets;
+    table->bucket_count = wanted;
+    for (uint32_t k = 0; k < table->count; k++)
+        *bucket_of(table, &table->items[k]->tensor, table->hashes[k]) = k + 1;
+    return true;
 }
 
 static bool add(tn_interned *table, tn_constant *constant, uint64_t hash)
@@ -58,11 +90,13 @@ static tn_constant *intern(tn_interned *table, tn_constant *constant)
     const uint64_t hash = tn_hash(tensor->data, tensor->bytes, tensor->dtype);
     tn_constant *found = NULL;
     pthread_mutex_lock(&table->lock);
-    for (uint32_t k = 0; k < table->count && !found; k++)
-        if (table->hashes[k] == hash && same_contents(&table->items[k]->tensor, tensor))
-            found = table->items[k];
-    if (!found && add(table, constant, hash))
-        found = constant;
+    if (make_room(table)) {
+        uint32_t *bucket = bucket_of(table, tensor, hash);
+        if (!*bucket && add(table, constant, hash))
+            *bucket = table->count;
+        if (*bucket)
+            found = table->items[*bucket - 1];
+    }
     pthread_mutex_unlock(&table->lock);
     return found;
 }

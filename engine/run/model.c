@@ -66,18 +66,12 @@ tn_status tn_model_from_graph(tn_runtime *runtime, tn_graph *graph, tn_model **o
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* The core reads JSON itself: by name, by extension, or by what the first bytes look like. */
 static bool is_json(const char *name, const char *path, const char *bytes, size_t count)
 {
     if (name)
         return strcmp(name, "json") == 0;
-    if (path && ends_with(path, ".json"))
+    if (path && tn_ends_with(path, ".json"))
         return true;
     for (size_t k = 0; k < count && k < 64; k++)
         if (!strchr(" \t\r\n", bytes[k]))
@@ -130,12 +124,47 @@ static tn_status trace_to_metadata(tn_graph *graph)
     return TN_OK;
 }
 
+static uint64_t constant_bytes(const tn_graph *graph)
+{
+    uint64_t bytes = 0;
+    for (tn_value_id v = tn_graph_next_value(graph, TN_NONE); v != TN_NONE;
+         v = tn_graph_next_value(graph, v)) {
+        const tn_tensor *constant = tn_graph_value(graph, v)->constant;
+        bytes += constant ? constant->bytes : 0;
+    }
+    return bytes;
+}
+
+/* Formats do not know the budgets; what they read is held against them. */
+static tn_status check_budgets(const tn_graph *graph, const char *path, const tn_limits *limits,
+                               tn_diagnostics *diagnostics)
+{
+    const uint64_t nodes = limits && TN_HAS(limits, nodes) ? limits->nodes : 0;
+    const uint64_t bytes = limits && TN_HAS(limits, weight_bytes) ? limits->weight_bytes : 0;
+    const uint64_t node_budget = nodes ? nodes : 1000000;
+    const uint64_t byte_budget = bytes ? bytes : UINT64_C(64) << 30;
+    const uint64_t held = constant_bytes(graph);
+    tn_diagnostic what = { .size = sizeof what, .status = TN_ERR_LIMIT, .file = path };
+    char text[128] = "";
+    if (tn_graph_node_count(graph) > node_budget)
+        snprintf(text, sizeof text, "the model has %" PRIu32 " nodes; the budget is %" PRIu64,
+                 tn_graph_node_count(graph), node_budget);
+    else if (held > byte_budget)
+        snprintf(text, sizeof text,
+                 "the constants take %" PRIu64 " bytes; the budget of all is %" PRIu64, held,
+                 byte_budget);
+    what.message = text;
+    return *text ? tn_diagnose(diagnostics, &what) : TN_OK;
+}
+
 static tn_status read_format(const tn_format *format, const char *path, tn_buffer *buffer,
-                             tn_diagnostics *diagnostics, tn_graph **out)
+                             const tn_limits *limits, tn_diagnostics *diagnostics, tn_graph **out)
 {
     tn_graph *graph;
     TN_TRY(tn_format_read(format, path, buffer, diagnostics, &graph));
-    const tn_status status = trace_from_metadata(graph);
+    tn_status status = check_budgets(graph, path, limits, diagnostics);
+    if (status == TN_OK)
+        status = trace_from_metadata(graph);
     if (status == TN_OK)
         *out = graph;
     else
@@ -156,7 +185,7 @@ static tn_status read_graph(tn_runtime *runtime, const char *path, tn_buffer *bu
     const tn_format *format = tn_registry_format(runtime->registry, name, path, bytes, count);
     if (!format || !format->def.read)
         return unknown_format(name, path, diagnostics);
-    return read_format(format, path, buffer, diagnostics, out);
+    return read_format(format, path, buffer, limits, diagnostics, out);
 }
 
 static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer,
@@ -227,7 +256,8 @@ static void type_outputs(tn_registry *registry, tn_graph *graph)
         tn_graph_region_outputs(copy, TN_TOP_REGION, &inferred);
         tn_type found = *tn_graph_value(copy, inferred[k])->type;
         found.flags = 0;
-        if (!known->dtype || known->rank < 0)
+        /* A tensor's output has a shape in most formats; a sequence need not say its elements'. */
+        if (!known->dtype || (known->rank < 0 && !known->kind))
             status = tn_graph_set_type(graph, outputs[k], &found);
     }
     tn_graph_destroy(copy);
@@ -255,7 +285,7 @@ static tn_status write_by_format(tn_runtime *runtime, const tn_format *format,
 tn_status tn_write_graph(tn_runtime *runtime, tn_graph *graph, const char *path,
                          tn_diagnostics *diagnostics)
 {
-    if (ends_with(path, ".json"))
+    if (tn_ends_with(path, ".json"))
         return tn_json_write(runtime->registry, graph, path, diagnostics);
     const tn_format *format = tn_registry_format(runtime->registry, NULL, path, NULL, 0);
     if (!format || !format->def.write)

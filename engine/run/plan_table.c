@@ -85,23 +85,36 @@ static tn_plan *find(tn_plan_table *table, uint64_t hash, const tn_compile *comp
     return NULL;
 }
 
-/* Cuts off what stands too far back; the newest stays whatever its size. */
+/* Takes out what stands too far back; the newest stays whatever its size. A body keeps half as many
+ * plans as the graph, and all bodies have half of the bytes: a loop whose value grows asks for a plan
+ * each trip, and must push out neither the graph's plans nor those of other bodies. */
 static tn_plan_entry *trim(tn_plan_table *table)
 {
-    uint32_t count = 1;
-    tn_plan_entry *last = table->first;
-    uint64_t bytes = last ? last->bytes : 0;
-    while (last && last->next && count < table->limit &&
-           bytes + last->next->bytes <= table->byte_limit) {
-        last = last->next;
-        bytes += last->bytes;
-        count++;
+    const tn_plan_entry *newest = table->first;
+    const uint32_t half = table->limit > 1 ? table->limit / 2 : 1;
+    uint64_t body_bytes = 0;
+    uint32_t of_newest = 0;
+    tn_plan_entry *cut = NULL;
+    table->count = 0;
+    table->bytes = 0;
+    for (tn_plan_entry **link = &table->first; *link;) {
+        tn_plan_entry *entry = *link;
+        const bool body = entry->region != TN_TOP_REGION;
+        of_newest += entry->region == newest->region;
+        if (entry != newest &&
+            ((entry->region == newest->region && of_newest > (body ? half : table->limit)) ||
+             (body && body_bytes + entry->bytes > table->byte_limit / 2) ||
+             table->bytes + entry->bytes > table->byte_limit)) {
+            *link = entry->next;
+            entry->next = cut;
+            cut = entry;
+            continue;
+        }
+        body_bytes += body ? entry->bytes : 0;
+        table->bytes += entry->bytes;
+        table->count++;
+        link = &entry->next;
     }
-    tn_plan_entry *cut = last ? last->next : NULL;
-    if (last)
-        last->next = NULL;
-    table->count = table->first ? count : 0;
-    table->bytes = bytes;
     return cut;
 }
 

@@ -200,6 +200,7 @@ struct tn_activation {
     bool *output_own;     /* allocated here */
     uint32_t attached;    /* steps attached so far */
     bool busy;
+    uint64_t turn; /* tn_run.turn of its steps */
     uint32_t held; /* by sites: kept however many there are */
     tn_pool pool;
 };

@@ -54,6 +54,14 @@ tn_status tn_runtime_load_plugin(tn_runtime *runtime, const char *file, tn_diagn
     return tn_registry_load_file(runtime->registry, file, diagnostics);
 }
 
+tn_status tn_index_plugins(const char *folder, tn_diagnostics *diagnostics)
+{
+    if (!folder || !*folder)
+        return tn_raise(TN_ERR_ARGUMENT, "tn_index_plugins needs a folder");
+    tn_diagnostics_begin(diagnostics);
+    return tn_diagnostics_end(diagnostics, tn_index_write(folder, diagnostics));
+}
+
 const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k)
 {
     return runtime ? tn_registry_info(runtime->registry, k) : NULL;

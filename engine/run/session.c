@@ -178,6 +178,20 @@ static bool offers(void *user, const tn_operator *op)
     return false;
 }
 
+/* Nothing is run as a whole that can be made of others. */
+static bool offers_nothing(void *user, const tn_operator *op)
+{
+    (void)user, (void)op;
+    return false;
+}
+
+static tn_status expand(tn_session *s, tn_diagnostics *diagnostics)
+{
+    const bool bodies = s->compile.flags & TN_SESSION_PREFER_BODIES;
+    return tn_infer_expand(s->compile.registry, s->graph, bodies ? offers_nothing : offers,
+                           &s->compile, &s->compile.limits, diagnostics);
+}
+
 static tn_status run_passes(tn_session *s, const tn_session_options *options,
                             tn_diagnostics *diagnostics)
 {
@@ -233,6 +247,18 @@ static void print_traces(const tn_graph *graph, tn_builder *out)
     }
 }
 
+/* Looking for twins has read every weight; what is read again comes from the file again, and what is
+ * packed then goes at once (tn_kernel_prepare). */
+static void forget_constants(const tn_session *s)
+{
+    for (uint32_t slot = 0; slot < tn_graph_value_slots(s->graph); slot++) {
+        const tn_value_id value = tn_graph_value_at(s->graph, slot);
+        const tn_constant *constant = value == TN_NONE ? NULL : tn_graph_constant(s->graph, value);
+        if (constant)
+            tn_constant_forget(constant);
+    }
+}
+
 static tn_status compile_graph(tn_session *s, const tn_session_options *options,
                                tn_diagnostics *diagnostics)
 {
@@ -241,12 +267,14 @@ static tn_status compile_graph(tn_session *s, const tn_session_options *options,
     s->nodes_read = tn_graph_node_count(s->graph);
     TN_TRY(tn_infer_resolve(registry, s->graph, diagnostics));
     TN_TRY(tn_infer_graph(registry, s->graph, diagnostics));
-    TN_TRY(
-        tn_infer_expand(registry, s->graph, offers, &s->compile, &s->compile.limits, diagnostics));
+    TN_TRY(expand(s, diagnostics));
     TN_TRY(keep_named(s, options->outputs));
     TN_TRY(run_passes(s, options, diagnostics));
+    if (s->compile.flags & TN_SESSION_PREFER_BODIES) /* what a pass recognized again */
+        TN_TRY(expand(s, diagnostics));
     TN_TRY(expand_ours(s, options->passes, diagnostics));
     TN_TRY(tn_intern_constants(s->model->interned, s->graph, s->model->last_id));
+    forget_constants(s);
     return keep_all(s, options->outputs);
 }
 

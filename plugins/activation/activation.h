@@ -22,6 +22,8 @@ typedef struct activation {
     const tn_attribute_def *old_attributes;
     uint32_t old_count;
     tn_status (*infer)(tn_infer *ctx); /* NULL: the output's type is the input's */
+    const char *body;                  /* NULL: it is made of no others … */
+    tn_status (*expand)(tn_rewrite *ctx, tn_node_id node); /* … or by this code */
     /* In place on v[n]. p holds the attributes in order; a string counts 0 when it is the default,
      * else 1. */
     void (*doubles)(double *v, int64_t n, const double *p);

@@ -195,6 +195,22 @@ static tn_status add_old(tn_registrar *registrar, const tn_operator_def *newest)
     return registrar->add_operator(registrar, &old);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id low = tn_edit_input(&e, 1), high = tn_edit_input(&e, 2);
+    tn_value_id y = tn_edit_input(&e, 0);
+    if (low == TN_NONE && high == TN_NONE)
+        y = tn_put(&e, "Identity", y, TN_NONE, TN_NONE, NULL);
+    if (low != TN_NONE)
+        y = tn_put(&e, "Max", y, low, TN_NONE, NULL);
+    if (high != TN_NONE)
+        y = tn_put(&e, "Min", y, high, TN_NONE, NULL);
+    return tn_edit_give(&e, y);
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -222,6 +238,7 @@ tn_status clip_register(tn_registrar *registrar)
         .infer = infer,
         .identity = identity,
         .samplewise = activation_samplewise,
+        .expand = write_out,
         .upgrade = upgrade,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,

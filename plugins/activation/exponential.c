@@ -65,6 +65,107 @@ static const tn_attribute_def old_selu_attributes[] = {
 static const tn_param_def celu_x[] = { { "X", "T", TN_BIT(TN_FLOAT32), 0, 0, "Any shape." } };
 static const tn_param_def celu_y[] = { { "Y", "T", TN_BIT(TN_FLOAT32), 0, 0, "The shape of X." } };
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char elu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0},
+                  "one": {"dtype": "float32", "shape": [], "data": 1}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "CastLike", "inputs": ["one", "X"], "outputs": ["o"]},
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "CastLike", "inputs": ["a", "X"], "outputs": ["factor"]},
+        {"op": "Min", "inputs": ["X", "z"], "outputs": ["low"]},
+        {"op": "Exp", "inputs": ["low"], "outputs": ["e"]},
+        {"op": "Sub", "inputs": ["e", "o"], "outputs": ["less"]},
+        {"op": "Mul", "inputs": ["factor", "less"], "outputs": ["curve"]},
+        {"op": "Less", "inputs": ["X", "z"], "outputs": ["below"]},
+        {"op": "Where", "inputs": ["below", "curve", "X"], "outputs": ["Y"]}
+    ]
+});
+
+static const char selu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha", "gamma"],
+    "nodes": [
+        {"op": "Elu", "inputs": ["X"], "outputs": ["unit"], "attributes": {"alpha": {"ref": "alpha"}}},
+        {"op": "Constant", "inputs": [], "outputs": ["g"], "attributes": {"value_float": {"ref": "gamma"}}},
+        {"op": "CastLike", "inputs": ["g", "X"], "outputs": ["factor"]},
+        {"op": "Mul", "inputs": ["factor", "unit"], "outputs": ["Y"]}
+    ]
+});
+
+static const char celu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0},
+                  "one": {"dtype": "float32", "shape": [], "data": 1}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "Div", "inputs": ["X", "a"], "outputs": ["scaled"]},
+        {"op": "Exp", "inputs": ["scaled"], "outputs": ["e"]},
+        {"op": "Sub", "inputs": ["e", "one"], "outputs": ["less"]},
+        {"op": "Mul", "inputs": ["a", "less"], "outputs": ["curve"]},
+        {"op": "Min", "inputs": ["curve", "zero"], "outputs": ["low"]},
+        {"op": "Max", "inputs": ["X", "zero"], "outputs": ["high"]},
+        {"op": "Add", "inputs": ["high", "low"], "outputs": ["Y"]}
+    ]
+});
+
+static const char swish_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha"],
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "CastLike", "inputs": ["a", "X"], "outputs": ["factor"]},
+        {"op": "Mul", "inputs": ["factor", "X"], "outputs": ["scaled"]},
+        {"op": "Sigmoid", "inputs": ["scaled"], "outputs": ["gate"]},
+        {"op": "Mul", "inputs": ["X", "gate"], "outputs": ["Y"]}
+    ]
+});
+
+static const char softplus_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0},
+                  "one": {"dtype": "float32", "shape": [], "data": 1}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "CastLike", "inputs": ["one", "X"], "outputs": ["o"]},
+        {"op": "Abs", "inputs": ["X"], "outputs": ["size"]},
+        {"op": "Neg", "inputs": ["size"], "outputs": ["minus"]},
+        {"op": "Exp", "inputs": ["minus"], "outputs": ["e"]},
+        {"op": "Add", "inputs": ["o", "e"], "outputs": ["sum"]},
+        {"op": "Log", "inputs": ["sum"], "outputs": ["tail"]},
+        {"op": "Max", "inputs": ["X", "z"], "outputs": ["line"]},
+        {"op": "Add", "inputs": ["line", "tail"], "outputs": ["Y"]}
+    ]
+});
+
+static const char mish_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "nodes": [
+        {"op": "Softplus", "inputs": ["X"], "outputs": ["plus"]},
+        {"op": "Tanh", "inputs": ["plus"], "outputs": ["gate"]},
+        {"op": "Mul", "inputs": ["X", "gate"], "outputs": ["Y"]}
+    ]
+});
+/* clang-format on */
+
 static const activation rows[] = {
     { .name = "Elu",
       .since = 22,
@@ -76,6 +177,7 @@ static const activation rows[] = {
       .old_attributes = old_elu_attributes,
       .old_count = 2,
       .attribute_count = 1,
+      .body = elu_body,
       .doubles = elu },
     { .name = "Selu",
       .since = 22,
@@ -87,6 +189,7 @@ static const activation rows[] = {
       .old_attributes = old_selu_attributes,
       .old_count = 3,
       .attribute_count = 2,
+      .body = selu_body,
       .doubles = selu },
     { .name = "Celu",
       .since = 12,
@@ -96,6 +199,7 @@ static const activation rows[] = {
       .doc = "max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).",
       .attributes = celu_attributes,
       .attribute_count = 1,
+      .body = celu_body,
       .doubles = celu },
     { .name = "Sigmoid",
       .since = 13,
@@ -112,6 +216,7 @@ static const activation rows[] = {
       .doc = "x * Sigmoid(alpha * x).",
       .attributes = swish_attributes,
       .attribute_count = 1,
+      .body = swish_body,
       .doubles = swish },
     { .name = "Tanh",
       .since = 13,
@@ -126,6 +231,7 @@ static const activation rows[] = {
       .input = activation_x,
       .output = activation_y,
       .doc = "log(1 + exp(x)).",
+      .body = softplus_body,
       .doubles = softplus },
     { .name = "Mish",
       .since = 22,
@@ -133,6 +239,7 @@ static const activation rows[] = {
       .input = activation_x,
       .output = activation_y,
       .doc = "x * tanh(Softplus(x)).",
+      .body = mish_body,
       .doubles = mish },
 };
 

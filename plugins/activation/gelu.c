@@ -32,6 +32,30 @@ static tn_status infer(tn_infer *ctx)
     return tn_infer_same(ctx, 0, 0);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* x/2 (1 + t), with t the error function of x/sqrt(2), or the hyperbolic tangent. */
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const char *mode = tn_attr_string(tn_edit_view(&e), "approximate", "none");
+    const int tangent = strcmp(mode, "tanh") == 0;
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const tn_value_id factor = tn_put_scalar_like(&e, tangent ? root_2_by_pi : inverse_root_2, x);
+    tn_value_id t = x;
+    if (tangent) {
+        const tn_value_id bend = tn_put_scalar_like(&e, 0.044715, x);
+        const tn_value_id square = tn_put(&e, "Mul", x, x, TN_NONE, NULL);
+        const tn_value_id cube = tn_put(&e, "Mul", square, x, TN_NONE, NULL);
+        t = tn_put(&e, "Add", x, tn_put(&e, "Mul", bend, cube, TN_NONE, NULL), TN_NONE, NULL);
+    }
+    t = tn_put(&e, "Mul", factor, t, TN_NONE, NULL);
+    t = tn_put(&e, tangent ? "Tanh" : "Erf", t, TN_NONE, TN_NONE, NULL);
+    t = tn_put(&e, "Add", t, tn_put_scalar_like(&e, 1.0, x), TN_NONE, NULL);
+    const tn_value_id half = tn_put(&e, "Mul", x, tn_put_scalar_like(&e, 0.5, x), TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put(&e, "Mul", half, t, TN_NONE, NULL));
+}
+
 static const tn_attribute_def attributes[] = {
     { .name = "approximate",
       .type = TN_ATTR_STRING,
@@ -50,6 +74,7 @@ static const activation row = {
     .attributes = attributes,
     .attribute_count = 1,
     .infer = infer,
+    .expand = write_out,
     .doubles = gelu,
 };
 

@@ -61,6 +61,96 @@ static const tn_attribute_def hard_sigmoid_attributes[] = { HARD_SIGMOID_ATTRIBU
 static const tn_attribute_def old_hard_sigmoid_attributes[] = { HARD_SIGMOID_ATTRIBUTES,
                                                                 TN_CONSUMED_INPUTS };
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char relu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "Max", "inputs": ["X", "z"], "outputs": ["Y"]}
+    ]
+});
+
+static const char leaky_relu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "CastLike", "inputs": ["a", "X"], "outputs": ["slope"]},
+        {"op": "Mul", "inputs": ["slope", "X"], "outputs": ["line"]},
+        {"op": "Less", "inputs": ["X", "z"], "outputs": ["below"]},
+        {"op": "Where", "inputs": ["below", "line", "X"], "outputs": ["Y"]}
+    ]
+});
+
+static const char thresholded_relu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "CastLike", "inputs": ["a", "X"], "outputs": ["bound"]},
+        {"op": "LessOrEqual", "inputs": ["X", "bound"], "outputs": ["below"]},
+        {"op": "Where", "inputs": ["below", "z", "X"], "outputs": ["Y"]}
+    ]
+});
+
+static const char hard_sigmoid_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["alpha", "beta"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0},
+                  "one": {"dtype": "float32", "shape": [], "data": 1}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_float": {"ref": "alpha"}}},
+        {"op": "CastLike", "inputs": ["a", "X"], "outputs": ["slope"]},
+        {"op": "Constant", "inputs": [], "outputs": ["b"], "attributes": {"value_float": {"ref": "beta"}}},
+        {"op": "CastLike", "inputs": ["b", "X"], "outputs": ["start"]},
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["low"]},
+        {"op": "CastLike", "inputs": ["one", "X"], "outputs": ["high"]},
+        {"op": "Mul", "inputs": ["X", "slope"], "outputs": ["product"]},
+        {"op": "Add", "inputs": ["product", "start"], "outputs": ["line"]},
+        {"op": "Min", "inputs": ["line", "high"], "outputs": ["kept"]},
+        {"op": "Max", "inputs": ["kept", "low"], "outputs": ["Y"]}
+    ]
+});
+
+static const char hard_swish_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "nodes": [
+        {"op": "HardSigmoid", "inputs": ["X"], "outputs": ["gate"], "attributes": {"alpha": 0.16666667163372, "beta": 0.5}},
+        {"op": "Mul", "inputs": ["X", "gate"], "outputs": ["Y"]}
+    ]
+});
+
+static const char softsign_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["input"],
+    "outputs": ["output"],
+    "constants": {"one": {"dtype": "float32", "shape": [], "data": 1}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["one", "input"], "outputs": ["o"]},
+        {"op": "Abs", "inputs": ["input"], "outputs": ["size"]},
+        {"op": "Add", "inputs": ["size", "o"], "outputs": ["sum"]},
+        {"op": "Div", "inputs": ["input", "sum"], "outputs": ["output"]}
+    ]
+});
+/* clang-format on */
+
 static const activation rows[] = {
     { .name = "Relu",
       .since = 14,
@@ -68,6 +158,7 @@ static const activation rows[] = {
       .input = relu_x,
       .output = relu_y,
       .doc = "max(0, x). NaN stays NaN.",
+      .body = relu_body,
       .doubles = relu,
       .floats = relu_floats,
       .ints = relu_ints },
@@ -81,6 +172,7 @@ static const activation rows[] = {
       .old_attributes = old_leaky_attributes,
       .old_count = 2,
       .attribute_count = 1,
+      .body = leaky_relu_body,
       .doubles = leaky_relu,
       .floats = leaky_relu_floats },
     { .name = "ThresholdedRelu",
@@ -91,6 +183,7 @@ static const activation rows[] = {
       .doc = "x where x > alpha, zero elsewhere.",
       .attributes = threshold_attributes,
       .attribute_count = 1,
+      .body = thresholded_relu_body,
       .doubles = thresholded_relu,
       .floats = thresholded_relu_floats },
     { .name = "HardSigmoid",
@@ -103,6 +196,7 @@ static const activation rows[] = {
       .old_attributes = old_hard_sigmoid_attributes,
       .old_count = 3,
       .attribute_count = 2,
+      .body = hard_sigmoid_body,
       .doubles = hard_sigmoid },
     { .name = "HardSwish",
       .since = 22,
@@ -110,6 +204,7 @@ static const activation rows[] = {
       .input = activation_x,
       .output = activation_y,
       .doc = "x times HardSigmoid of x with alpha 1/6 and beta 1/2.",
+      .body = hard_swish_body,
       .doubles = hard_swish },
     { .name = "Softsign",
       .since = 22,
@@ -117,6 +212,7 @@ static const activation rows[] = {
       .input = activation_input,
       .output = activation_output,
       .doc = "x / (1 + |x|).",
+      .body = softsign_body,
       .doubles = softsign },
 };
 

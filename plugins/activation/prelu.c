@@ -173,6 +173,23 @@ static tn_status infer_old(tn_infer *ctx)
     return tn_infer_same(ctx, 0, 0);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char prelu_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X", "slope"],
+    "outputs": ["Y"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "CastLike", "inputs": ["zero", "X"], "outputs": ["z"]},
+        {"op": "Less", "inputs": ["X", "z"], "outputs": ["below"]},
+        {"op": "Mul", "inputs": ["slope", "X"], "outputs": ["line"]},
+        {"op": "Where", "inputs": ["below", "line", "X"], "outputs": ["Y"]}
+    ]
+});
+/* clang-format on */
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -196,6 +213,7 @@ tn_status prelu_register(tn_registrar *registrar)
         .traits = TN_ELEMENTWISE,
         .infer = infer,
         .samplewise = samplewise,
+        .body = prelu_body,
         .upgrade = upgrade,
     };
     tn_operator_def old = tn_old_version(&op, 6, 1);

@@ -54,6 +54,33 @@ static const tn_attribute_def attributes[] = {
       .doc = "What is not farther from zero becomes zero." },
 };
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char shrink_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["input"],
+    "outputs": ["output"],
+    "attributes": ["bias", "lambd"],
+    "constants": {"zero": {"dtype": "float64", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["l"], "attributes": {"value_float": {"ref": "lambd"}}},
+        {"op": "Constant", "inputs": [], "outputs": ["b"], "attributes": {"value_float": {"ref": "bias"}}},
+        {"op": "Cast", "inputs": ["l"], "outputs": ["bound"], "attributes": {"to": 11}},
+        {"op": "Neg", "inputs": ["bound"], "outputs": ["minus"]},
+        {"op": "Cast", "inputs": ["b"], "outputs": ["by"], "attributes": {"to": 11}},
+        {"op": "Cast", "inputs": ["input"], "outputs": ["x"], "attributes": {"to": 11}},
+        {"op": "Add", "inputs": ["x", "by"], "outputs": ["up"]},
+        {"op": "Sub", "inputs": ["x", "by"], "outputs": ["down"]},
+        {"op": "Less", "inputs": ["x", "minus"], "outputs": ["below"]},
+        {"op": "Greater", "inputs": ["x", "bound"], "outputs": ["above"]},
+        {"op": "Where", "inputs": ["above", "down", "zero"], "outputs": ["near"]},
+        {"op": "Where", "inputs": ["below", "up", "near"], "outputs": ["y"]},
+        {"op": "CastLike", "inputs": ["y", "input"], "outputs": ["output"]}
+    ]
+});
+/* clang-format on */
+
 static const activation row = {
     .name = "Shrink",
     .since = 9,
@@ -63,6 +90,7 @@ static const activation row = {
     .doc = "x + bias below -lambd, x - bias above lambd, else zero.",
     .attributes = attributes,
     .attribute_count = 2,
+    .body = shrink_body,
     .doubles = shrink,
     .floats = shrink_floats,
     .ints = shrink_ints,

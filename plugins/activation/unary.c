@@ -128,6 +128,8 @@ static tn_status add(tn_registrar *registrar, const activation *row)
         .traits = TN_ELEMENTWISE,
         .infer = row->infer ? row->infer : infer,
         .samplewise = activation_samplewise,
+        .body = row->body,
+        .expand = row->expand,
         .upgrade = row->accepts_from == 6 ? tn_upgrade_consumed : NULL,
     };
     const tn_kernel_def kernel = {

@@ -25,6 +25,7 @@ typedef struct binary {
     const tn_attribute_def *attributes;
     tn_status (*infer)(tn_infer *ctx); /* NULL: by broadcasting */
     int32_t (*identity)(const tn_identity *query);
+    const char *body; /* NULL: it is made of no others */
     /* By dtype of the inputs. float16 and bfloat16 have none: they go through float64's. */
     binary_loop loops[TN_DTYPE_COUNT];
     const struct binary *other; /* runs instead where the node's first attribute is not 0 … */

@@ -145,6 +145,7 @@ static tn_status add(tn_registrar *registrar, const binary *row)
         .infer = row->infer ? row->infer : binary_infer,
         .identity = row->identity,
         .samplewise = broadcast_samplewise,
+        .body = row->body,
         .upgrade = row->accepts_from == 7 ? legacy_upgrade : NULL,
     };
     const tn_kernel_def kernel = {

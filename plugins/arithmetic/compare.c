@@ -55,6 +55,32 @@ static const tn_param_def truth[] = {
     { "C", "T1", TN_BIT(TN_BOOL), 0, 0, "Whether it holds, for each element." },
 };
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char greater_equal_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["A", "B"],
+    "outputs": ["C"],
+    "nodes": [
+        {"op": "Greater", "inputs": ["A", "B"], "outputs": ["more"]},
+        {"op": "Equal", "inputs": ["A", "B"], "outputs": ["same"]},
+        {"op": "Or", "inputs": ["more", "same"], "outputs": ["C"]}
+    ]
+});
+
+static const char less_equal_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["A", "B"],
+    "outputs": ["C"],
+    "nodes": [
+        {"op": "Less", "inputs": ["A", "B"], "outputs": ["less"]},
+        {"op": "Equal", "inputs": ["A", "B"], "outputs": ["same"]},
+        {"op": "Or", "inputs": ["less", "same"], "outputs": ["C"]}
+    ]
+});
+/* clang-format on */
+
 #define NUMERIC .inputs = numeric_ab, .output = truth
 #define LOGIC                                                                                      \
     .since = 7, .accepts_from = 7, .inputs = bool_ab, .output = truth,                             \
@@ -79,6 +105,7 @@ static const binary rows[] = {
       .accepts_from = 12,
       NUMERIC,
       .doc = "A >= B.",
+      .body = greater_equal_body,
       .loops = { COMPARISON_LOOPS(greater_equal) } },
     { .name = "Less",
       .since = 13,
@@ -91,6 +118,7 @@ static const binary rows[] = {
       .accepts_from = 12,
       NUMERIC,
       .doc = "A <= B.",
+      .body = less_equal_body,
       .loops = { COMPARISON_LOOPS(less_equal) } },
     { .name = "And", LOGIC, .doc = "Both hold.", .loops = { [TN_BOOL] = logical_and } },
     { .name = "Or", LOGIC, .doc = "One of them holds.", .loops = { [TN_BOOL] = logical_or } },

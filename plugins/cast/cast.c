@@ -143,6 +143,34 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         &job);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_status like_as_cast(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_type *like = tn_edit_type(&e, tn_edit_input(&e, 1));
+    if (!like || like->dtype == TN_UNDEFINED)
+        return tn_fail(ctx, TN_KEEP, "the element type of input 'target_type' is not known");
+    const tn_node_view *view = tn_edit_view(&e);
+    tn_attribute all[3] = { tn_attribute_of_int("to", like->dtype) };
+    uint32_t count = 1;
+    for (uint32_t k = 0; k < view->attribute_count && count < 3; k++)
+        all[count++] = view->attributes[k];
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = view->region,
+                                .op = "Cast",
+                                .inputs = view->inputs,
+                                .input_count = 1,
+                                .output_count = 1,
+                                .attributes = all,
+                                .attribute_count = count,
+                                .before = node,
+                                .trace = node };
+    tn_node_id made;
+    TN_TRY(ctx->api->add_node(ctx->graph, &desc, &made));
+    return tn_edit_give(&e, ctx->api->node(ctx->graph, made)->outputs[0]);
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -243,6 +271,7 @@ tn_status cast_register(tn_registrar *registrar)
         .infer = infer_cast_like,
         .identity = identity,
         .samplewise = samplewise,
+        .expand = like_as_cast,
     };
     tn_kernel_def kernel = { .size = sizeof kernel,
                              .op = "Cast",

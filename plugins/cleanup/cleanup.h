@@ -6,10 +6,14 @@
 
 #include "tenon/kernel.h"
 
+tn_status drop_before_shape_register(tn_registrar *registrar);
 tn_status inline_if_register(tn_registrar *registrar);
 tn_status join_split_register(tn_registrar *registrar);
 tn_status merge_casts_register(tn_registrar *registrar);
+tn_status merge_clips_register(tn_registrar *registrar);
 tn_status merge_concats_register(tn_registrar *registrar);
+tn_status merge_expands_register(tn_registrar *registrar);
+tn_status merge_pads_register(tn_registrar *registrar);
 tn_status merge_reshapes_register(tn_registrar *registrar);
 tn_status merge_slices_register(tn_registrar *registrar);
 tn_status merge_transposes_register(tn_registrar *registrar);

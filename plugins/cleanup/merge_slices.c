@@ -1,7 +1,8 @@
-/* plugins/cleanup/merge_slices.c: a Slice of a Slice along other axes as one.
+/* plugins/cleanup/merge_slices.c: a Slice of a Slice as one.
  *
- * Exact. Starts, ends, axes and steps must be constants that no run replaces, and both must name
- * their axes. Slices of one axis stay two: how the second counts depends on what the first leaves.
+ * Exact. Starts, ends, axes and steps must be constants that no run replaces. Where both cut one axis,
+ * the second counts what the first leaves: known, if the extent is known and both go forwards, or if
+ * neither counts from the end nor skips anything.
  *
  * SPDX-License-Identifier: MIT */
 #include "cleanup.h"
@@ -33,17 +34,70 @@ static int read_cut(tn_rewrite *ctx, const tn_node_view *view, int32_t rank, cut
     return 1;
 }
 
-static int share_an_axis(const cut *a, const cut *b)
+static int64_t bounded(int64_t at, int64_t extent)
 {
-    for (int64_t i = 0; i < a->count; i++)
-        for (int64_t j = 0; j < b->count; j++)
-            if (a->of[2][i] == b->of[2][j])
-                return 1;
-    return a->count + b->count > TN_MAX_RANK;
+    at = at < 0 ? at + extent : at;
+    return at < 0 ? 0 : at > extent ? extent : at;
 }
 
-static tn_status rewrite(tn_rewrite *ctx, tn_node_id node, tn_node_id maker, const cut *a,
-                         const cut *b)
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Cut j of b, of what cut i of a leaves, into cut i of a. 0: it is not known. */
+static int compose(cut *a, int64_t i, const cut *b, int64_t j, tn_dim extent)
+{
+    int64_t *start = &a->of[0][i], *end = &a->of[1][i], *step = &a->of[3][i];
+    int64_t from = b->of[0][j], to = b->of[1][j];
+    const int64_t by = b->of[3][j];
+    if (tn_dim_known(extent) && *step > 0 && by > 0 && *step < INT32_MAX && by < INT32_MAX) {
+        *start = bounded(*start, extent);
+        *end = bounded(*end, extent);
+        const int64_t left = *end > *start ? (*end - *start + *step - 1) / *step : 0;
+        from = bounded(from, left);
+        to = bounded(to, left);
+        *end = least(*start + to * *step, *end);
+        *start = least(*start + from * *step, extent);
+        *step *= by;
+        return 1;
+    }
+    if (*step != 1 || by != 1 || *start < 0 || *end < 0 || from < 0 || to < 0)
+        return 0;
+    *end = to > INT64_MAX - *start ? *end : least(*end, *start + to);
+    *start = from > INT64_MAX - *start ? INT64_MAX : *start + from;
+    return 1;
+}
+
+/* All of b into a. 0: that is not known. */
+static int join(cut *a, const cut *b, const tn_type *x)
+{
+    for (int64_t j = 0; j < b->count; j++) {
+        int64_t i = 0;
+        while (i < a->count && a->of[2][i] != b->of[2][j])
+            i++;
+        if (i < a->count && !compose(a, i, b, j, x->dims[a->of[2][i]]))
+            return 0;
+        if (i < a->count)
+            continue;
+        if (a->count == TN_MAX_RANK)
+            return 0;
+        for (int k = 0; k < 4; k++)
+            a->of[k][i] = b->of[k][j];
+        a->count++;
+    }
+    return 1;
+}
+
+static int has_bad_axis(const cut *a)
+{
+    for (int64_t i = 0; i < a->count; i++)
+        if (a->of[2][i] < 0)
+            return 1;
+    return 0;
+}
+
+static tn_status rewrite(tn_rewrite *ctx, tn_node_id node, tn_node_id maker, const cut *a)
 {
     const tn_node_view *first = ctx->api->node(ctx->graph, maker),
                        *second = ctx->api->node(ctx->graph, node);
@@ -53,11 +107,8 @@ static tn_status rewrite(tn_rewrite *ctx, tn_node_id node, tn_node_id maker, con
     snprintf(names[0], sizeof names[0], "%s", first->name);
     snprintf(names[1], sizeof names[1], "%s", second->name);
     for (uint32_t k = 0; k < 4; k++) {
-        int64_t both[2 * TN_MAX_RANK];
         tn_value_id value;
-        memcpy(both, a->of[k], (size_t)a->count * sizeof *both);
-        memcpy(both + a->count, b->of[k], (size_t)b->count * sizeof *both);
-        TN_TRY(cleanup_add_integers(ctx, region, both, a->count + b->count, &value));
+        TN_TRY(cleanup_add_integers(ctx, region, a->of[k], a->count, &value));
         TN_TRY(ctx->api->set_input(ctx->graph, node, k + 1, value));
     }
     TN_TRY(ctx->api->set_input(ctx->graph, node, 0, x));
@@ -78,22 +129,25 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
     if (rank < 0 || !read_cut(ctx, first, rank, &a) || !read_cut(ctx, second, rank, &b))
         return tn_fail(ctx, TN_NO_MATCH, "%s not merged with %s: what they cut is not constant",
                        second->name, first->name);
-    if (share_an_axis(&a, &b))
-        return tn_fail(ctx, TN_NO_MATCH, "%s not merged with %s: they cut the same axis",
+    if (has_bad_axis(&a) || has_bad_axis(&b))
+        return TN_NO_MATCH;
+    if (!join(&a, &b, ctx->api->value(ctx->graph, first->inputs[0])->type))
+        return tn_fail(ctx, TN_NO_MATCH,
+                       "%s not merged with %s: what the second cuts of what the first leaves is "
+                       "not known",
                        second->name, first->name);
-    return rewrite(ctx, node, maker, &a, &b);
+    return rewrite(ctx, node, maker, &a);
 }
 
 tn_status merge_slices_register(tn_registrar *registrar)
 {
     static const char *const roots[] = { "Slice", NULL };
-    return registrar->add_pass(registrar,
-                               &(tn_pass_def){ .size = sizeof(tn_pass_def),
-                                               .phase = TN_PHASE_CLEAN,
-                                               .order = 55,
-                                               .exactness = TN_EXACT,
-                                               .name = "merge_slices",
-                                               .doc = "A Slice of a Slice along other axes as one.",
-                                               .roots = roots,
-                                               .match = match });
+    return registrar->add_pass(registrar, &(tn_pass_def){ .size = sizeof(tn_pass_def),
+                                                          .phase = TN_PHASE_CLEAN,
+                                                          .order = 55,
+                                                          .exactness = TN_EXACT,
+                                                          .name = "merge_slices",
+                                                          .doc = "A Slice of a Slice as one.",
+                                                          .roots = roots,
+                                                          .match = match });
 }

@@ -10,6 +10,7 @@ tn_status fold_batch_norm_register(tn_registrar *registrar);
 tn_status fold_pad_register(tn_registrar *registrar);
 tn_status fold_scale_register(tn_registrar *registrar);
 tn_status fold_shift_register(tn_registrar *registrar);
+tn_status fold_sum_register(tn_registrar *registrar);
 tn_status fold_transpose_register(tn_registrar *registrar);
 
 /* ---- linear nodes (linear.c) -------------------------------------------------------------- */

@@ -10,7 +10,8 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(fold_scale_register(registrar));
     TN_TRY(fold_shift_register(registrar));
     TN_TRY(fold_pad_register(registrar));
-    return fold_transpose_register(registrar);
+    TN_TRY(fold_transpose_register(registrar));
+    return fold_sum_register(registrar);
 }
 
 TN_PLUGIN(fusion, .version = "1.0", .licence = "MIT",

@@ -111,6 +111,12 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     return TN_OK;
 }
 
+static tn_status pieces(const tn_identity *query, tn_pieces *out)
+{
+    out->axis = tn_axis(tn_attr_int(query->node, "axis", 0), query->outputs[0]->rank);
+    return out->axis < 0 ? TN_NO_MATCH : TN_OK;
+}
+
 /* ---- kernel ----------------------------------------------------------------------------- */
 
 static tn_status run(tn_run *ctx, const void *state, void *slot)
@@ -180,6 +186,7 @@ tn_status concat_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .pieces = pieces,
     };
     tn_operator_def old = tn_old_version(&op, 1, 1);
     const tn_kernel_def kernel = { .size = sizeof kernel,

@@ -219,6 +219,44 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     return TN_OK;
 }
 
+static const tn_tensor *constant_of(const tn_identity *query, uint32_t k)
+{
+    return k < query->node->input_count ? query->constants[k] : NULL;
+}
+
+static int is_computed(const tn_identity *query, uint32_t k)
+{
+    return k < query->node->input_count && query->inputs[k] && !query->constants[k];
+}
+
+/* A piece when, of the axes that are cut, one loses elements, and none is stepped over. */
+static tn_status pieces(const tn_identity *query, tn_pieces *out)
+{
+    const tn_type *data = query->inputs[0], *part = query->outputs[0];
+    const tn_tensor *axes = constant_of(query, 3), *steps = constant_of(query, 4);
+    for (uint32_t k = 1; k < 5; k++) {
+        if (is_computed(query, k))
+            return TN_NO_MATCH;
+    }
+    out->axis = -1;
+    for (int64_t i = 0; i < tn_count(query->constants[1]); i++) {
+        const int32_t axis = tn_axis(axes ? tn_get_int(axes->dtype, axes->data, i) : i, data->rank);
+        if (axis < 0 || (steps && tn_get_int(steps->dtype, steps->data, i) != 1))
+            return TN_NO_MATCH;
+        if (part->dims[axis] == data->dims[axis])
+            continue;
+        if (out->axis >= 0)
+            return TN_NO_MATCH;
+        const tn_tensor *starts = query->constants[1], *ends = query->constants[2];
+        out->axis = axis;
+        out->begins[0] = span_of(data->dims[axis], tn_get_int(starts->dtype, starts->data, i),
+                                 tn_get_int(ends->dtype, ends->data, i), 1)
+                             .start;
+    }
+    out->cuts = 1;
+    return out->axis < 0 ? TN_NO_MATCH : TN_OK;
+}
+
 /* ---- kernel ----------------------------------------------------------------------------- */
 
 static int64_t value_at(const tn_run *ctx, uint32_t k, int64_t i, int64_t otherwise)
@@ -315,6 +353,7 @@ tn_status slice_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .pieces = pieces,
         .upgrade = upgrade,
     };
     tn_operator_def old = tn_old_version(&op, 1, 1);

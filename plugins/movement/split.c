@@ -123,6 +123,30 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     return TN_OK;
 }
 
+/* Outputs that nobody reads have a length, too. */
+static tn_status pieces(const tn_identity *query, tn_pieces *out)
+{
+    const tn_type *input = query->inputs[0];
+    const int32_t axis = tn_axis(tn_attr_int(query->node, "axis", 0), input->rank);
+    const int has_lengths = query->node->input_count > 1 && query->inputs[1];
+    const tn_tensor *lengths = has_lengths ? query->constants[1] : NULL;
+    const int64_t parts = query->node->output_count;
+    int64_t at = 0;
+    if (axis < 0 || (has_lengths && (!lengths || tn_count(lengths) != parts)))
+        return TN_NO_MATCH;
+    const int64_t each = (input->dims[axis] + parts - 1) / parts;
+    for (int64_t k = 0; k < parts; k++) {
+        const int64_t length = lengths ? ((const int64_t *)lengths->data)[k] : each;
+        if (length < 0 || at > input->dims[axis])
+            return TN_NO_MATCH;
+        out->begins[k] = at;
+        at += length;
+    }
+    out->axis = axis;
+    out->cuts = 1;
+    return TN_OK;
+}
+
 /* ---- kernel ----------------------------------------------------------------------------- */
 
 /* Outputs that nobody reads are absent, so lengths are computed, not looked up. */
@@ -252,6 +276,7 @@ tn_status split_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .pieces = pieces,
         .upgrade = upgrade_18,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,

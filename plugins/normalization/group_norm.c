@@ -136,6 +136,48 @@ static tn_status upgrade(tn_rewrite *ctx, tn_node_id node)
     return e.status;
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char group_norm_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X", "scale", "bias"],
+    "outputs": ["Y"],
+    "attributes": ["epsilon", "num_groups", "stash_type"],
+    "constants": {"single": {"dtype": "int64", "shape": [1], "data": [1]},
+                  "zero": {"dtype": "int64", "shape": [1], "data": [0]},
+                  "rest": {"dtype": "int64", "shape": [1], "data": [-1]},
+                  "last": {"dtype": "int64", "shape": [1], "data": [2]},
+                  "channel": {"dtype": "int64", "shape": [3], "data": [1, -1, 1]}},
+    "nodes": [
+        {"op": "Cast", "inputs": ["X"], "outputs": ["x"], "attributes": {"to": {"ref": "stash_type"}}},
+        {"op": "Constant", "inputs": [], "outputs": ["g"], "attributes": {"value_int": {"ref": "num_groups"}}},
+        {"op": "Reshape", "inputs": ["g", "single"], "outputs": ["groups"]},
+        {"op": "Shape", "inputs": ["X"], "outputs": ["shape"]},
+        {"op": "Concat", "inputs": ["zero", "groups", "rest"], "outputs": ["split"], "attributes": {"axis": 0}},
+        {"op": "Reshape", "inputs": ["x", "split"], "outputs": ["grouped"]},
+        {"op": "ReduceMean", "inputs": ["grouped", "last"], "outputs": ["mean"], "attributes": {"keepdims": 1}},
+        {"op": "Sub", "inputs": ["grouped", "mean"], "outputs": ["far"]},
+        {"op": "Mul", "inputs": ["far", "far"], "outputs": ["square"]},
+        {"op": "ReduceMean", "inputs": ["square", "last"], "outputs": ["variance"], "attributes": {"keepdims": 1}},
+        {"op": "Constant", "inputs": [], "outputs": ["e"], "attributes": {"value_float": {"ref": "epsilon"}}},
+        {"op": "CastLike", "inputs": ["e", "variance"], "outputs": ["small"]},
+        {"op": "Add", "inputs": ["variance", "small"], "outputs": ["sum"]},
+        {"op": "Sqrt", "inputs": ["sum"], "outputs": ["root"]},
+        {"op": "Div", "inputs": ["far", "root"], "outputs": ["unit"]},
+        {"op": "Shape", "inputs": ["X"], "outputs": ["sides"], "attributes": {"start": 0, "end": 2}},
+        {"op": "Concat", "inputs": ["sides", "rest"], "outputs": ["planes"], "attributes": {"axis": 0}},
+        {"op": "Reshape", "inputs": ["unit", "planes"], "outputs": ["flat"]},
+        {"op": "CastLike", "inputs": ["flat", "X"], "outputs": ["y"]},
+        {"op": "Reshape", "inputs": ["scale", "channel"], "outputs": ["factor"]},
+        {"op": "Reshape", "inputs": ["bias", "channel"], "outputs": ["summand"]},
+        {"op": "Mul", "inputs": ["y", "factor"], "outputs": ["scaled"]},
+        {"op": "Add", "inputs": ["scaled", "summand"], "outputs": ["shifted"]},
+        {"op": "Reshape", "inputs": ["shifted", "shape"], "outputs": ["Y"]}
+    ]
+});
+/* clang-format on */
+
 static const tn_operator_def operators[] = {
     { .size = sizeof(tn_operator_def),
       .since = 21,
@@ -150,6 +192,7 @@ static const tn_operator_def operators[] = {
       .attribute_count = 3,
       .infer = infer,
       .samplewise = samplewise,
+      .body = group_norm_body,
       .upgrade = upgrade },
 };
 static const tn_kernel_def kernels[] = {

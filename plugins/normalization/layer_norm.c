@@ -106,6 +106,37 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     return TN_OK;
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* An output that is not wanted is none. */
+static void give(tn_edit *e, uint32_t k, tn_value_id value)
+{
+    const tn_value_id old = tn_edit_output(e, k);
+    if (old != TN_NONE && e->status == TN_OK)
+        e->status = e->ctx->api->replace(e->ctx->graph, old, value);
+}
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0), bias = tn_edit_input(&e, 2);
+    norm_written w;
+    TN_TRY(norm_write_begin(&e, &w));
+    const tn_value_id mean = norm_write_mean(&e, &w, w.x);
+    const tn_value_id far = tn_put(&e, "Sub", w.x, mean, TN_NONE, NULL);
+    const tn_value_id square = tn_put(&e, "Mul", far, far, TN_NONE, NULL);
+    const tn_value_id root = norm_write_root(&e, norm_write_mean(&e, &w, square));
+    const tn_value_id inverse = tn_put(&e, "Reciprocal", root, TN_NONE, TN_NONE, NULL);
+    const tn_value_id unit = tn_put(&e, "Mul", far, inverse, TN_NONE, NULL);
+    tn_value_id y = tn_put(&e, "CastLike", unit, x, TN_NONE, NULL);
+    y = tn_put(&e, "Mul", y, tn_edit_input(&e, 1), TN_NONE, NULL);
+    if (bias != TN_NONE)
+        y = tn_put(&e, "Add", y, bias, TN_NONE, NULL);
+    give(&e, 1, mean);
+    give(&e, 2, inverse);
+    return tn_edit_give(&e, y);
+}
+
 #define U_MASK (TN_BIT(TN_FLOAT32) | TN_BIT(TN_BFLOAT16))
 static const tn_param_def inputs[] = {
     { "X", "T", TN_MASK_FLOAT, 0, 0, "what is normalized" },
@@ -146,7 +177,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 3,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .expand = write_out },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),

@@ -124,6 +124,29 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         &j);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char mean_variance_norm_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["X"],
+    "outputs": ["Y"],
+    "attributes": ["axes"],
+    "constants": {"small": {"dtype": "float32", "shape": [], "data": 1e-09}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["axes"], "attributes": {"value_ints": {"ref": "axes"}}},
+        {"op": "ReduceMean", "inputs": ["X", "axes"], "outputs": ["mean"], "attributes": {"keepdims": 1}},
+        {"op": "Sub", "inputs": ["X", "mean"], "outputs": ["rest"]},
+        {"op": "Mul", "inputs": ["rest", "rest"], "outputs": ["square"]},
+        {"op": "ReduceMean", "inputs": ["square", "axes"], "outputs": ["variance"], "attributes": {"keepdims": 1}},
+        {"op": "Sqrt", "inputs": ["variance"], "outputs": ["root"]},
+        {"op": "CastLike", "inputs": ["small", "X"], "outputs": ["s"]},
+        {"op": "Add", "inputs": ["root", "s"], "outputs": ["scale"]},
+        {"op": "Div", "inputs": ["rest", "scale"], "outputs": ["Y"]}
+    ]
+});
+/* clang-format on */
+
 /* ---- tables ------------------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = { { "X", "T", TN_MASK_FLOAT, 0, 0, "Any tensor." } };
@@ -149,7 +172,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 1,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .body = mean_variance_norm_body },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),

@@ -56,6 +56,17 @@ static inline tn_tensor *norm_output(const tn_run *ctx, uint32_t k)
     return k < ctx->output_count ? ctx->outputs[k] : NULL;
 }
 
+/* Written out as other operators: how LayerNormalization and RMSNormalization begin. */
+typedef struct norm_written {
+    tn_value_id x;    /* X, in the type that stash_type names */
+    tn_value_id axes; /* those that are normalized, as a vector */
+} norm_written;
+/* TN_KEEP where the rank is not known. */
+tn_status norm_write_begin(tn_edit *e, norm_written *out);
+tn_value_id norm_write_mean(tn_edit *e, const norm_written *w, tn_value_id x);
+/* sqrt(value + epsilon) */
+tn_value_id norm_write_root(tn_edit *e, tn_value_id value);
+
 tn_status batch_norm_register(tn_registrar *registrar);
 /* Versions 1 to 9 (batch_norm_old.c). */
 tn_status batch_norm_old_register(tn_registrar *registrar, const tn_operator_def *newest);

@@ -69,6 +69,21 @@ static tn_status samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_
     return TN_OK;
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id scale = tn_edit_input(&e, 1);
+    norm_written w;
+    TN_TRY(norm_write_begin(&e, &w));
+    const tn_value_id square = tn_put(&e, "Mul", w.x, w.x, TN_NONE, NULL);
+    const tn_value_id root = norm_write_root(&e, norm_write_mean(&e, &w, square));
+    const tn_value_id unit = tn_put(&e, "Div", w.x, root, TN_NONE, NULL);
+    const tn_value_id like = tn_put(&e, "CastLike", unit, scale, TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put(&e, "Mul", like, scale, TN_NONE, NULL));
+}
+
 static const tn_param_def inputs[] = {
     { "X", "T", TN_MASK_FLOAT, 0, 0, "what is normalized" },
     { "scale", "V", TN_MASK_FLOAT, 0, 0, "broadcast to X" },
@@ -103,7 +118,8 @@ static const tn_operator_def operators[] = {
       .attributes = attributes,
       .attribute_count = 3,
       .infer = infer,
-      .samplewise = samplewise },
+      .samplewise = samplewise,
+      .expand = write_out },
 };
 static const tn_kernel_def kernels[] = {
     { .size = sizeof(tn_kernel_def),

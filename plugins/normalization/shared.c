@@ -153,3 +153,36 @@ void norm_operand_load(const norm_operand *operand, const tn_tensor *x, int64_t 
         for (int64_t k = 0; k < count; k++)
             out[k] = norm_get(operand->tensor, partner(x, operand->strides, first + k));
 }
+
+/* ---- as other operators --------------------------------------------------------------------- */
+
+tn_status norm_write_begin(tn_edit *e, norm_written *out)
+{
+    const tn_node_view *view = tn_edit_view(e);
+    const tn_type *type = tn_edit_type(e, tn_edit_input(e, 0));
+    int64_t axes[TN_MAX_RANK];
+    int32_t count = 0;
+    if (!type || type->rank < 1)
+        return tn_fail(e->ctx, TN_KEEP, "the rank of input 'X' is not known");
+    const int32_t axis = tn_axis(tn_attr_int(view, "axis", -1), type->rank);
+    for (int32_t a = axis; a < type->rank; a++)
+        axes[count++] = a;
+    out->axes = tn_put_ints(e, axes, count);
+    out->x = tn_put_with(e, "Cast", tn_edit_input(e, 0), TN_NONE, "to",
+                         tn_attr_int(tn_edit_view(e), "stash_type", TN_FLOAT32));
+    return e->status;
+}
+
+tn_value_id norm_write_mean(tn_edit *e, const norm_written *w, tn_value_id x)
+{
+    return tn_put(e, "ReduceMean", x, w->axes, TN_NONE, NULL);
+}
+
+tn_value_id norm_write_root(tn_edit *e, tn_value_id value)
+{
+    const double epsilon = (double)tn_attr_float(tn_edit_view(e), "epsilon", 1e-5f);
+    const int64_t type = tn_attr_int(tn_edit_view(e), "stash_type", TN_FLOAT32);
+    const tn_value_id small = tn_put_scalar(e, (uint32_t)type, epsilon);
+    const tn_value_id sum = tn_put(e, "Add", value, small, TN_NONE, NULL);
+    return tn_put(e, "Sqrt", sum, TN_NONE, TN_NONE, NULL);
+}

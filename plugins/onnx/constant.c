@@ -117,6 +117,14 @@ static tn_status place_of(reader *r, const place *at, const tensor_shape *dense,
     return TN_OK;
 }
 
+/* A small file must not take much memory: a thousand bytes for each of the file's, beside what small
+ * models may want. */
+static size_t dense_limit(const reader *r)
+{
+    const size_t base = 16 << 20;
+    return r->file.count > (DENSE_LIMIT - base) / 1000 ? DENSE_LIMIT : base + r->file.count * 1000;
+}
+
 static tn_status check_sparse(reader *r, const place *at, const tensor_shape *dense,
                               const tensor_shape *values, const tensor_shape *indices)
 {
@@ -129,10 +137,12 @@ static tn_status check_sparse(reader *r, const place *at, const tensor_shape *de
                            values->elements, values->elements, dense->rank);
     if (tn_dtype_bits(dense->dtype) < 8 || dense->dtype == TN_STRING)
         return reader_fail(r, at, TN_ERR_TYPE, "a sparse tensor of this type is not supported");
-    if (dense->bytes > DENSE_LIMIT - r->dense_bytes)
+    const size_t limit = dense_limit(r);
+    if (dense->bytes > limit - r->dense_bytes)
         return reader_fail(r, at, TN_ERR_LIMIT,
-                           "sparse tensors become more than %d bytes when written out",
-                           DENSE_LIMIT);
+                           "sparse tensors become more than %zu bytes when written out: the bound "
+                           "for a file of %zu",
+                           limit, r->file.count);
     r->dense_bytes += dense->bytes;
     return TN_OK;
 }
@@ -230,8 +240,8 @@ static uint32_t type_of_value(wire_span name)
     return TN_ATTR_UNDEFINED;
 }
 
-tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_node *node,
-                             bool *done)
+static tn_status read_constant_value(reader *r, const place *at, scope *s, const proto_node *node,
+                                     bool *done)
 {
     wire_list outputs = node->outputs, attributes = node->attributes;
     wire_span name, bytes;
@@ -263,4 +273,34 @@ tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_n
     TN_TRY(read_attribute(r, &here, s, bytes, &value));
     *done = value.type == type;
     return *done ? add_list(r, at, s, name, &value) : TN_OK;
+}
+
+/* What the node had besides its value. A name that is the value's needs no keeping. */
+static tn_status keep_node(reader *r, const place *at, const scope *s, const proto_node *node)
+{
+    wire_list outputs = node->outputs, metadata = node->metadata;
+    wire_span name, bytes;
+    wire_next(&outputs, &name);
+    /* In a body it may have been renamed. */
+    const wire_span value = wire_text(r->ctx->api->value(r->graph, scope_find(s, name))->name);
+    const wire_span none = { 0 };
+    if (node->name.count && (node->name.count != value.count ||
+                             memcmp(node->name.bytes, value.bytes, value.count) != 0))
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_NAME, value, none, node->name));
+    if (node->doc.count)
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_DOC, value, none, node->doc));
+    while (wire_next(&metadata, &bytes)) {
+        proto_entry e;
+        TN_TRY(reader_open(r, at, &proto_entry_message, bytes, &e));
+        TN_TRY(keep_text(r, at, KEY_CONSTANT_METADATA, value, e.key.bytes ? e.key : wire_text(""),
+                         e.value));
+    }
+    return TN_OK;
+}
+
+tn_status read_constant_node(reader *r, const place *at, scope *s, const proto_node *node,
+                             bool *done)
+{
+    TN_TRY(read_constant_value(r, at, s, node, done));
+    return *done ? keep_node(r, at, s, node) : TN_OK;
 }

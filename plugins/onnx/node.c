@@ -302,6 +302,79 @@ static tn_status keep_reference_types(reader *r, const place *at, wire_list list
     return TN_OK;
 }
 
+/* KEY + attribute, with the number of the graph behind it where the attribute has several. */
+static tn_status body_key(reader *r, const char *head, const char *attribute, size_t k,
+                          const char *tail, const char **out)
+{
+    const size_t room = strlen(head) + strlen(attribute) + strlen(tail) + 32;
+    char *key = pool_take(&r->pool, room, 1);
+    if (!key)
+        return TN_ERR_MEMORY;
+    if (k == NO_INDEX)
+        snprintf(key, room, "%s%s%s", head, attribute, tail);
+    else
+        snprintf(key, room, "%s%s#%zu%s", head, attribute, k, tail);
+    *out = key;
+    return TN_OK;
+}
+
+static tn_status keep_word(reader *r, const place *at, tn_node_id node, const char *key,
+                           wire_span word)
+{
+    const char *text = NULL;
+    TN_TRY(reader_text(r, at, word, &text));
+    return reader_settle(r, at, r->ctx->api->set_node_metadata(r->graph, node, key, text));
+}
+
+/* A region has no name, doc and metadata of its own: they are kept at the node. The name that the
+ * writer would make needs no keeping. */
+static tn_status keep_body(reader *r, const place *at, tn_node_id node, const char *attribute,
+                           size_t k, wire_span bytes)
+{
+    const char *key, *own = r->ctx->api->node(r->graph, node)->name;
+    proto_graph graph;
+    wire_span entry;
+    TN_TRY(reader_open(r, at, &proto_graph_message, bytes, &graph));
+    const size_t head = strlen(own), tail = strlen(attribute);
+    const char *name = (const char *)graph.name.bytes;
+    const bool usual = graph.name.count == head + 1 + tail && !memcmp(name, own, head) &&
+                       name[head] == '.' && !memcmp(name + head + 1, attribute, tail);
+    if (graph.name.count && !usual) {
+        TN_TRY(body_key(r, KEY_BODY_NAME, attribute, k, "", &key));
+        TN_TRY(keep_word(r, at, node, key, graph.name));
+    }
+    if (graph.doc.count) {
+        TN_TRY(body_key(r, KEY_BODY_DOC, attribute, k, "", &key));
+        TN_TRY(keep_word(r, at, node, key, graph.doc));
+    }
+    while (wire_next(&graph.metadata, &entry)) {
+        proto_entry e;
+        const char *text, *under;
+        TN_TRY(reader_open(r, at, &proto_entry_message, entry, &e));
+        TN_TRY(reader_text(r, at, e.key, &text));
+        TN_TRY(body_key(r, "/", text, NO_INDEX, "", &under));
+        TN_TRY(body_key(r, KEY_BODY_METADATA, attribute, k, under, &key));
+        TN_TRY(keep_word(r, at, node, key, e.value));
+    }
+    return TN_OK;
+}
+
+static tn_status keep_bodies(reader *r, const place *at, wire_list list, tn_node_id node)
+{
+    wire_span bytes, graph;
+    while (wire_next(&list, &bytes)) {
+        proto_attribute a;
+        const char *name;
+        TN_TRY(reader_open(r, at, &proto_attribute_message, bytes, &a));
+        TN_TRY(reader_text(r, at, a.name, &name));
+        if (a.g.bytes)
+            TN_TRY(keep_body(r, at, node, name, NO_INDEX, a.g));
+        for (size_t k = 0; wire_next(&a.graphs, &graph); k++)
+            TN_TRY(keep_body(r, at, node, name, k, graph));
+    }
+    return TN_OK;
+}
+
 tn_status read_node(reader *r, const place *at, scope *s, const proto_node *node)
 {
     tn_node_desc desc = {
@@ -324,5 +397,6 @@ tn_status read_node(reader *r, const place *at, scope *s, const proto_node *node
         reader_drop(r, DROPPED_DEVICES);
     if (node->metadata.count)
         TN_TRY(read_node_metadata(r, at, node->metadata, id));
+    TN_TRY(keep_bodies(r, at, node->attributes, id));
     return keep_reference_types(r, at, node->attributes, id);
 }

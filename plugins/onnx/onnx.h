@@ -14,8 +14,9 @@
 enum {
     NEWEST_IR = 14,
     OLDEST_IR = 3,
-    NESTING_LIMIT = 64,   /* of graphs, as tn_limits has it by default */
-    DENSE_LIMIT = 1 << 28 /* bytes that sparse tensors of a model may become */
+    NESTING_LIMIT = 64, /* of graphs, as tn_limits has it by default */
+    DENSE_LIMIT =
+        1 << 28 /* bytes that sparse tensors of a model may become, if the file is large */
 };
 
 /* ---- memory that lives as long as the call (pool.c) ------------------------------------------ */
@@ -148,6 +149,16 @@ tn_status write_model(tn_format_call *ctx);
 #define KEY_VALUE_DOC KEY "value_doc/"
 #define KEY_VALUE_METADATA KEY "value_metadata/"
 #define KEY_QUANTIZATION KEY "quantization/"
-#define KEY_REFERENCE KEY "reference_type/" /* of a node: the type of a ref_attr_name attribute */
+/* For the writer: from how many bytes of weights on they go to a file beside the model. */
+#define KEY_EXTERNAL_FROM KEY "external_from"
+/* Of what was a Constant node: KEY + value [/ key]. */
+#define KEY_CONSTANT_NAME KEY "constant_name/"
+#define KEY_CONSTANT_DOC KEY "constant_doc/"
+#define KEY_CONSTANT_METADATA KEY "constant_metadata/"
+/* Of a node: the type of a ref_attr_name attribute; what the graph behind an attribute is called. */
+#define KEY_REFERENCE KEY "reference_type/"
+#define KEY_BODY_NAME KEY "body_name/"
+#define KEY_BODY_DOC KEY "body_doc/"
+#define KEY_BODY_METADATA KEY "body_metadata/"
 
 #endif

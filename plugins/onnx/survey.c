@@ -93,8 +93,12 @@ static tn_status survey_region(writer *w, survey *s, tn_region_id region);
 static tn_status survey_node(writer *w, survey *s, tn_node_id id)
 {
     const tn_node_view *node = w->api->node(s->graph, id);
-    if (*node->overload || w->api->node_metadata(s->graph, id, 0, NULL))
+    const char *key;
+    if (*node->overload)
         need(w, 10);
+    for (uint32_t k = 0; (key = w->api->node_metadata(s->graph, id, k, NULL)) != NULL; k++)
+        if (!is_own_key(key))
+            need(w, 10);
     for (uint32_t k = 0; k < node->input_count; k++)
         TN_TRY(note_value(w, s, node->inputs[k]));
     for (uint32_t k = 0; k < node->output_count; k++)
@@ -147,10 +151,16 @@ static tn_status survey_graph(writer *w, survey *s, tn_graph *graph)
     for (uint32_t k = 0; w->api->opset(graph, k, &version); k++)
         if (!*w->api->opset(graph, k, &version))
             need(w, version_of_opset(version));
+    TN_TRY(read_words(w, s));
+    for (size_t k = 0; k < s->node_count; k++)
+        if (s->nodes[k].key)
+            need(w, 10);
     TN_TRY(survey_region(w, s, TN_TOP_REGION));
-    /* Named by an annotation alone: a scale that a later tool wants. */
-    for (size_t k = 0; k < w->annotation_count && s == w->surveys; k++)
-        TN_TRY(note_value(w, s, w->api->find_value(graph, TN_TOP_REGION, w->annotations[k].text)));
+    /* What nobody reads, too: an annotation may name it, or the user wants it kept. */
+    for (tn_value_id v = w->api->next_value(graph, TN_NONE); v != TN_NONE;
+         v = w->api->next_value(graph, v))
+        if (w->api->value(graph, v)->constant)
+            TN_TRY(note_value(w, s, v));
     if (s->count)
         qsort(s->constants, s->count, sizeof *s->constants, by_region);
     return TN_OK;
@@ -159,8 +169,21 @@ static tn_status survey_graph(writer *w, survey *s, tn_graph *graph)
 /* ---- external data ------------------------------------------------------------------------------------- */
 
 /* A protobuf message ends at 2 GiB; beyond that, and with room for the rest, the large constants of
- * the model go to a file of their own, at multiples of 4096, which can be mapped. */
+ * the model go to a file of their own, at multiples of 4096, which can be mapped. The graph may ask for
+ * that earlier. */
 enum { IN_MODEL = 1024, PAGE = 4096 };
+#define EXTERNAL_FROM UINT64_C(0x7c000000)
+
+static uint64_t external_from(const writer *w)
+{
+    const char *key, *text;
+    for (uint32_t k = 0; (key = w->api->metadata(w->graph, k, &text)) != NULL; k++)
+        if (!strcmp(key, KEY_EXTERNAL_FROM) && *text >= '0' && *text <= '9') {
+            const uint64_t from = strtoull(text, NULL, 10);
+            return from < EXTERNAL_FROM ? from : EXTERNAL_FROM;
+        }
+    return EXTERNAL_FROM;
+}
 
 static void place_externally(writer *w)
 {
@@ -168,7 +191,7 @@ static void place_externally(writer *w)
     uint64_t total = 0;
     for (size_t k = 0; k < s->count; k++)
         total += w->api->value(s->graph, s->constants[k].value)->constant->bytes;
-    if (total < UINT64_C(0x7c000000))
+    if (total < external_from(w))
         return;
     for (size_t k = 0; k < s->count; k++) {
         const tn_tensor *tensor = w->api->value(s->graph, s->constants[k].value)->constant;
@@ -191,9 +214,9 @@ tn_status survey_all(writer *w)
     w->ir_version = 4;
     if (functions)
         need(w, 8);
-    if (w->annotation_count)
-        need(w, 5);
     TN_TRY(survey_graph(w, w->surveys, w->graph));
+    if (w->surveys->annotation_count)
+        need(w, 5);
     for (uint32_t k = 0; k < functions; k++) {
         const char *overload;
         const tn_attribute *attributes;

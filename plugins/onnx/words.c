@@ -34,7 +34,7 @@ static tn_status take_apart(writer *w, const char *rest, const char *text, word 
     unescape(name);
     if (key)
         unescape(key);
-    *out = (word){ name, key, text };
+    *out = (word){ name, key, text, false };
     return TN_OK;
 }
 
@@ -44,7 +44,8 @@ static int by_name(const void *a, const void *b)
     const int order = strcmp(x->name, y->name);
     if (order)
         return order;
-    return strcmp(x->key ? x->key : "", y->key ? y->key : "");
+    const int by_key = strcmp(x->key ? x->key : "", y->key ? y->key : "");
+    return by_key ? by_key : x->is_name - y->is_name;
 }
 
 static bool begins_with(const char *text, const char *head)
@@ -52,28 +53,61 @@ static bool begins_with(const char *text, const char *head)
     return !strncmp(text, head, strlen(head));
 }
 
-tn_status read_words(writer *w)
+bool is_own_key(const char *key)
 {
-    const uint32_t count = w->api->metadata_count(w->graph);
+    return begins_with(key, KEY_REFERENCE) || begins_with(key, KEY_BODY_NAME) ||
+           begins_with(key, KEY_BODY_DOC) || begins_with(key, KEY_BODY_METADATA);
+}
+
+/* What the reader keeps of a graph, and where it goes. */
+typedef enum kept { KEPT_WORD, KEPT_NODE, KEPT_ANNOTATION } kept;
+static const struct {
+    const char *head;
+    kept kind;
+    bool is_name;
+} heads[] = {
+    { KEY_VALUE_DOC, KEPT_WORD, false },         { KEY_VALUE_METADATA, KEPT_WORD, false },
+    { KEY_CONSTANT_NAME, KEPT_NODE, true },      { KEY_CONSTANT_DOC, KEPT_NODE, false },
+    { KEY_CONSTANT_METADATA, KEPT_NODE, false }, { KEY_QUANTIZATION, KEPT_ANNOTATION, false },
+};
+
+static tn_status add_word(writer *w, survey *s, const char *key, const char *text)
+{
+    for (size_t k = 0; k < sizeof heads / sizeof *heads; k++) {
+        if (!begins_with(key, heads[k].head))
+            continue;
+        word *to = heads[k].kind == KEPT_WORD   ? &s->words[s->word_count++]
+                   : heads[k].kind == KEPT_NODE ? &s->nodes[s->node_count++]
+                                                : &s->annotations[s->annotation_count++];
+        TN_TRY(take_apart(w, key + strlen(heads[k].head), text, to));
+        to->is_name = heads[k].is_name;
+        return TN_OK;
+    }
+    return TN_OK;
+}
+
+static void sort(word *words, size_t count)
+{
+    if (count)
+        qsort(words, count, sizeof *words, by_name);
+}
+
+tn_status read_words(writer *w, survey *s)
+{
+    const uint32_t count = w->api->metadata_count(s->graph);
     const char *text;
-    w->words = pool_take(&w->pool, count + 1, sizeof *w->words);
-    w->annotations = pool_take(&w->pool, count + 1, sizeof *w->annotations);
-    if (!w->words || !w->annotations)
+    s->words = pool_take(&w->pool, count + 1, sizeof *s->words);
+    s->nodes = pool_take(&w->pool, count + 1, sizeof *s->nodes);
+    s->annotations = pool_take(&w->pool, count + 1, sizeof *s->annotations);
+    if (!s->words || !s->nodes || !s->annotations)
         return TN_ERR_MEMORY;
     for (uint32_t k = 0; k < count; k++) {
-        const char *key = w->api->metadata(w->graph, k, &text);
-        const bool is_doc = begins_with(key, KEY_VALUE_DOC);
-        if (is_doc || begins_with(key, KEY_VALUE_METADATA))
-            TN_TRY(take_apart(w, key + strlen(is_doc ? KEY_VALUE_DOC : KEY_VALUE_METADATA), text,
-                              &w->words[w->word_count++]));
-        else if (begins_with(key, KEY_QUANTIZATION))
-            TN_TRY(take_apart(w, key + strlen(KEY_QUANTIZATION), text,
-                              &w->annotations[w->annotation_count++]));
+        const char *key = w->api->metadata(s->graph, k, &text);
+        TN_TRY(add_word(w, s, key, text));
     }
-    if (w->word_count)
-        qsort(w->words, w->word_count, sizeof *w->words, by_name);
-    if (w->annotation_count)
-        qsort(w->annotations, w->annotation_count, sizeof *w->annotations, by_name);
+    sort(s->words, s->word_count);
+    sort(s->nodes, s->node_count);
+    sort(s->annotations, s->annotation_count);
     return TN_OK;
 }
 

@@ -15,10 +15,25 @@ const char *name_of(const writer *w, tn_value_id value)
 
 /* ---- constants ---------------------------------------------------------------------------------------- */
 
-static void write_constant_node(writer *w, const char *name, const tn_tensor *tensor)
+/* Words of the Constant node that a constant was; 0: it was an initializer, as far as is known. */
+static size_t node_words(const writer *w, const char *value, const word **out)
 {
-    const emit_mark node = emit_begin(&w->e, 7, true);
-    emit_text(&w->e, 2, name);
+    size_t count = 0;
+    if (w->now->node_count)
+        *out = find_words(w->now->nodes, w->now->node_count, value, &count);
+    return count;
+}
+
+static void write_constant_node(writer *w, uint32_t field, const char *value,
+                                const tn_tensor *tensor)
+{
+    const word *words = NULL;
+    const size_t count = node_words(w, value, &words);
+    const char *name = value;
+    const emit_mark node = emit_begin(&w->e, field, true);
+    emit_text(&w->e, 2, value);
+    for (size_t k = 0; k < count; k++)
+        name = words[k].is_name ? words[k].text : name;
     emit_text(&w->e, 3, name);
     emit_text(&w->e, 4, "Constant");
     const emit_mark attribute = emit_begin(&w->e, 5, true);
@@ -26,22 +41,46 @@ static void write_constant_node(writer *w, const char *name, const tn_tensor *te
     write_tensor(w, 5, tensor, NULL, SIZE_MAX);
     emit_int(&w->e, 20, TN_ATTR_TENSOR);
     emit_end(&w->e, attribute);
+    for (size_t k = 0; k < count; k++)
+        if (words[k].key)
+            emit_entry(&w->e, 9, words[k].key, words[k].text);
+        else if (!words[k].is_name)
+            emit_word(&w->e, 6, words[k].text);
     emit_end(&w->e, node);
 }
 
-/* A function has no initializers: its constants are nodes. */
-void write_constants(writer *w, tn_region_id region, bool as_nodes)
+static const placed *first_constant(const survey *s, tn_region_id region)
 {
-    const survey *s = w->now;
-    size_t k = 0;
-    while (k < s->count && s->constants[k].region < region)
-        k++;
-    for (; k < s->count && s->constants[k].region == region; k++) {
-        const tn_value_view *view = w->api->value(w->graph, s->constants[k].value);
-        if (as_nodes)
-            write_constant_node(w, view->name, view->constant);
-        else
-            write_tensor(w, 5, view->constant, view->name, s->constants[k].offset);
+    const placed *at = s->constants, *end = s->constants + s->count;
+    while (at < end && at->region < region)
+        at++;
+    return at;
+}
+
+/* A weight beside the model stays an initializer: a node has no place for that. */
+static bool is_node(const writer *w, const placed *constant, const tn_value_view *view)
+{
+    const word *words;
+    return constant->offset == SIZE_MAX && !view->is_input && node_words(w, view->name, &words);
+}
+
+void write_constant_nodes(writer *w, uint32_t field, tn_region_id region, bool all)
+{
+    const placed *at = first_constant(w->now, region), *end = w->now->constants + w->now->count;
+    for (; at < end && at->region == region; at++) {
+        const tn_value_view *view = w->api->value(w->graph, at->value);
+        if (all || is_node(w, at, view))
+            write_constant_node(w, field, view->name, view->constant);
+    }
+}
+
+static void write_initializers(writer *w, tn_region_id region)
+{
+    const placed *at = first_constant(w->now, region), *end = w->now->constants + w->now->count;
+    for (; at < end && at->region == region; at++) {
+        const tn_value_view *view = w->api->value(w->graph, at->value);
+        if (!is_node(w, at, view))
+            write_tensor(w, 5, view->constant, view->name, at->offset);
     }
 }
 
@@ -76,7 +115,7 @@ static void write_node(writer *w, uint32_t field, tn_node_id id)
     emit_word(&w->e, 7, node->domain);
     emit_word(&w->e, 8, node->overload);
     for (uint32_t k = 0; (key = w->api->node_metadata(w->graph, id, k, &text)) != NULL; k++)
-        if (strncmp(key, KEY_REFERENCE, strlen(KEY_REFERENCE)) != 0)
+        if (!is_own_key(key))
             emit_entry(&w->e, 9, key, text);
     emit_end(&w->e, mark);
 }
@@ -131,8 +170,8 @@ static void write_inner_values(writer *w, uint32_t field, tn_region_id region)
                                             ? NULL
                                             : w->api->value(w->graph, node->outputs[k]);
             size_t words = 0;
-            if (view && w->word_count)
-                find_words(w->words, w->word_count, view->name, &words);
+            if (view && w->now->word_count)
+                find_words(w->now->words, w->now->word_count, view->name, &words);
             if (view && (view->type->dtype || words) && !is_output(w, view))
                 write_value(w, field, view->name, view->type);
         }
@@ -142,8 +181,9 @@ static void write_inner_values(writer *w, uint32_t field, tn_region_id region)
 void write_region(writer *w, tn_region_id region)
 {
     const tn_value_id *values;
+    write_constant_nodes(w, 1, region, false);
     write_nodes(w, 1, region);
-    write_constants(w, region, false);
+    write_initializers(w, region);
     uint32_t count = w->api->region_inputs(w->graph, region, &values);
     for (uint32_t k = 0; k < count; k++)
         write_value(w, 11, name_of(w, values[k]), w->api->value(w->graph, values[k])->type);
@@ -156,13 +196,14 @@ void write_region(writer *w, tn_region_id region)
 
 static void write_annotations(writer *w)
 {
-    for (size_t k = 0; k < w->annotation_count;) {
-        const word *first = &w->annotations[k];
+    const survey *s = w->now;
+    for (size_t k = 0; k < s->annotation_count;) {
+        const word *first = &s->annotations[k];
         const emit_mark mark = emit_begin(&w->e, 14, false);
         emit_text(&w->e, 1, first->name);
-        for (; k < w->annotation_count && !strcmp(w->annotations[k].name, first->name); k++)
-            emit_entry(&w->e, 2, w->annotations[k].key ? w->annotations[k].key : "",
-                       w->annotations[k].text);
+        for (; k < s->annotation_count && !strcmp(s->annotations[k].name, first->name); k++)
+            emit_entry(&w->e, 2, s->annotations[k].key ? s->annotations[k].key : "",
+                       s->annotations[k].text);
         emit_end(&w->e, mark);
     }
 }
@@ -223,7 +264,7 @@ static void write_function(writer *w, uint32_t k, tn_graph *model)
     for (uint32_t j = 0; j < count; j++)
         emit_text(&w->e, 5, w->api->output_name(w->graph, TN_TOP_REGION, j));
     write_parameters(w);
-    write_constants(w, TN_TOP_REGION, true);
+    write_constant_nodes(w, 7, TN_TOP_REGION, true); /* a function has no initializers */
     write_nodes(w, 7, TN_TOP_REGION);
     emit_word(&w->e, 8, doc);
     write_opsets(w, 9);
@@ -339,7 +380,6 @@ static tn_status write_with(writer *w)
         return tn_fail(w->ctx, TN_ERR_FORMAT,
                        "the graph imports no operator set, which an .onnx file must say");
     TN_TRY(name_external_file(w));
-    TN_TRY(read_words(w));
     TN_TRY(survey_all(w));
     return write_file(w);
 }

@@ -34,7 +34,7 @@ static void write_external(writer *w, const tn_tensor *tensor, size_t offset)
 static void write_tensor_words(writer *w, const char *name)
 {
     size_t count;
-    const word *words = find_words(w->words, w->word_count, name, &count);
+    const word *words = find_words(w->now->words, w->now->word_count, name, &count);
     for (size_t k = 0; k < count; k++)
         if (words[k].key)
             emit_entry(&w->e, 16, words[k].key, words[k].text);
@@ -138,7 +138,7 @@ void write_type(writer *w, uint32_t field, const tn_type *type)
 void write_value(writer *w, uint32_t field, const char *name, const tn_type *type)
 {
     size_t count;
-    const word *words = find_words(w->words, w->word_count, name, &count);
+    const word *words = find_words(w->now->words, w->now->word_count, name, &count);
     const emit_mark mark = emit_begin(&w->e, field, false);
     emit_text(&w->e, 1, name);
     if (type->dtype)
@@ -159,28 +159,70 @@ static bool holds_tensors(const tn_attribute *a)
            a->type == TN_ATTR_GRAPHS;
 }
 
-static void write_graphs(writer *w, const tn_attribute *a, const tn_node_view *node)
+/* What is behind "HEAD ATTRIBUTE [#k]" in a key of the node; NULL: it is another key. */
+static const char *behind(const char *key, const char *head, const tn_attribute *a, size_t k)
+{
+    char number[24] = "";
+    if (a->type == TN_ATTR_GRAPHS)
+        snprintf(number, sizeof number, "#%zu", k);
+    const char *parts[] = { head, a->name, number };
+    for (size_t p = 0; p < 3; p++) {
+        const size_t count = strlen(parts[p]);
+        if (strncmp(key, parts[p], count) != 0)
+            return NULL;
+        key += count;
+    }
+    return key;
+}
+
+static void write_usual_name(writer *w, const tn_attribute *a, const tn_node_view *node)
+{
+    const pool_mark here = pool_here(&w->pool);
+    const size_t room = strlen(node->name) + strlen(a->name) + 2;
+    char *name = pool_take(&w->pool, room, 1);
+    if (name) {
+        snprintf(name, room, "%s.%s", node->name, a->name);
+        emit_text(&w->e, 2, name);
+    } else {
+        w->e.status = TN_ERR_MEMORY;
+    }
+    /* What the emitter took meanwhile would go with the name: only the second pass takes none. */
+    if (!w->e.counting)
+        pool_back(&w->pool, here);
+}
+
+/* Name, doc and metadata of the graph behind an attribute, as they were read or as is usual. */
+static void write_body_words(writer *w, const tn_attribute *a, size_t k, const tn_node_view *node,
+                             tn_node_id id)
+{
+    const char *key, *text, *rest;
+    bool named = false;
+    for (uint32_t j = 0; (key = w->api->node_metadata(w->graph, id, j, &text)) != NULL; j++) {
+        if ((rest = behind(key, KEY_BODY_NAME, a, k)) && !*rest) {
+            emit_text(&w->e, 2, text);
+            named = true;
+        } else if ((rest = behind(key, KEY_BODY_DOC, a, k)) && !*rest) {
+            emit_word(&w->e, 10, text);
+        } else if ((rest = behind(key, KEY_BODY_METADATA, a, k)) && *rest == '/') {
+            emit_entry(&w->e, 16, rest + 1, text);
+        }
+    }
+    if (!named)
+        write_usual_name(w, a, node);
+}
+
+static void write_graphs(writer *w, const tn_attribute *a, const tn_node_view *node, tn_node_id id)
 {
     for (size_t k = 0; k < a->count; k++) {
         const emit_mark mark = emit_begin(&w->e, a->type == TN_ATTR_GRAPH ? 6 : 11, true);
-        const pool_mark here = pool_here(&w->pool);
-        const size_t room = strlen(node->name) + strlen(a->name) + 32;
-        char *name = pool_take(&w->pool, room, 1);
-        if (name) {
-            snprintf(name, room, "%s.%s", node->name, a->name);
-            emit_text(&w->e, 2, name);
-        } else {
-            w->e.status = TN_ERR_MEMORY;
-        }
-        /* What the emitter took meanwhile would go with the name: only the second pass takes none. */
-        if (!w->e.counting)
-            pool_back(&w->pool, here);
+        write_body_words(w, a, k, node, id);
         write_region(w, a->regions[k]);
         emit_end(&w->e, mark);
     }
 }
 
-static void write_contents(writer *w, const tn_attribute *a, const tn_node_view *node)
+static void write_contents(writer *w, const tn_attribute *a, const tn_node_view *node,
+                           tn_node_id id)
 {
     emitter *e = &w->e;
     switch (a->type) {
@@ -189,7 +231,7 @@ static void write_contents(writer *w, const tn_attribute *a, const tn_node_view 
     case TN_ATTR_STRING: emit_bytes(e, 4, a->s.bytes, a->s.count); return;
     case TN_ATTR_TENSOR: write_tensor(w, 5, a->tensors, NULL, SIZE_MAX); return;
     case TN_ATTR_GRAPH:
-    case TN_ATTR_GRAPHS: write_graphs(w, a, node); return;
+    case TN_ATTR_GRAPHS: write_graphs(w, a, node, id); return;
     case TN_ATTR_TYPE: write_type(w, 14, a->types); return;
     default: break;
     }
@@ -228,7 +270,7 @@ void write_attribute(writer *w, uint32_t field, const tn_attribute *a, const tn_
         emit_bytes(&w->e, 21, a->s.bytes, a->s.count);
         emit_int(&w->e, 20, type_of_reference(w, a, id));
     } else {
-        write_contents(w, a, node);
+        write_contents(w, a, node, id);
         emit_int(&w->e, 20, a->type);
     }
     emit_end(&w->e, mark);

@@ -79,6 +79,35 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return ctx->call.host->parallel_for(&ctx->call, j.count, 8192, chunk, &j);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char dynamic_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["x"],
+    "outputs": ["y", "y_scale", "y_zero_point"],
+    "constants": {"zero": {"dtype": "float32", "shape": [], "data": 0},
+                  "one": {"dtype": "float32", "shape": [], "data": 1},
+                  "steps": {"dtype": "float32", "shape": [], "data": 255}},
+    "nodes": [
+        {"op": "ReduceMax", "inputs": ["x"], "outputs": ["most"], "attributes": {"keepdims": 0}},
+        {"op": "Max", "inputs": ["most", "zero"], "outputs": ["high"]},
+        {"op": "ReduceMin", "inputs": ["x"], "outputs": ["least"], "attributes": {"keepdims": 0}},
+        {"op": "Min", "inputs": ["least", "zero"], "outputs": ["low"]},
+        {"op": "Sub", "inputs": ["high", "low"], "outputs": ["width"]},
+        {"op": "Equal", "inputs": ["width", "zero"], "outputs": ["flat"]},
+        {"op": "Where", "inputs": ["flat", "one", "width"], "outputs": ["span"]},
+        {"op": "Div", "inputs": ["span", "steps"], "outputs": ["y_scale"]},
+        {"op": "Div", "inputs": ["low", "y_scale"], "outputs": ["start"]},
+        {"op": "Neg", "inputs": ["start"], "outputs": ["minus"]},
+        {"op": "Clip", "inputs": ["minus", "zero", "steps"], "outputs": ["kept"]},
+        {"op": "Round", "inputs": ["kept"], "outputs": ["whole"]},
+        {"op": "Cast", "inputs": ["whole"], "outputs": ["y_zero_point"], "attributes": {"to": 2}},
+        {"op": "QuantizeLinear", "inputs": ["x", "y_scale", "y_zero_point"], "outputs": ["y"]}
+    ]
+});
+/* clang-format on */
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -102,6 +131,7 @@ tn_status dynamic_register(tn_registrar *registrar)
         .outputs = outputs,
         .output_count = 3,
         .infer = infer,
+        .body = dynamic_body,
     };
     const tn_kernel_def kernel = {
         .size = sizeof kernel, .op = "DynamicQuantizeLinear", .run = run, .flags = TN_KERNEL_EMPTY

@@ -9,12 +9,13 @@
 /* ---- source.c: numbers -------------------------------------------------------------------- */
 
 /* Where a node's numbers come from. With attribute `seed`: from Philox4x32-10 with the seed's bits
- * as key, the same for every run and every node of that seed. Without: from the host's stream 0 of
- * the run's seed and the node. */
+ * as key, the same for every run and every node of that seed, others in each trip of a loop.
+ * Without: from the host's stream 0 of the run's seed, the node and the trip. */
 typedef struct source {
     tn_call *call;
     int seeded;
     uint32_t key;
+    uint64_t turn;
 } source;
 
 source source_of(tn_run *ctx);

@@ -8,15 +8,17 @@ source source_of(tn_run *ctx)
 {
     const tn_attribute *seed = tn_attr(ctx->node, "seed");
     source s = { .call = &ctx->call, .seeded = seed && seed->type == TN_ATTR_FLOAT };
+    s.turn = ctx->turn;
     const float value = s.seeded ? (float)seed->f : 0.0f;
     memcpy(&s.key, &value, sizeof s.key);
     return s;
 }
 
-/* The four numbers of one counter. */
-static void philox(uint64_t counter, uint32_t seed, uint32_t *out)
+/* The four numbers of one counter, of a trip. */
+static void philox(uint64_t counter, uint64_t turn, uint32_t seed, uint32_t *out)
 {
-    uint32_t c[4] = { (uint32_t)counter, (uint32_t)(counter >> 32), 0, 0 };
+    uint32_t c[4] = { (uint32_t)counter, (uint32_t)(counter >> 32), (uint32_t)turn,
+                      (uint32_t)(turn >> 32) };
     uint32_t key[2] = { seed, 0 };
     for (int round = 0; round < 10; round++) {
         const uint64_t a = UINT64_C(0xd2511f53) * c[0], b = UINT64_C(0xcd9e8d57) * c[2];
@@ -35,7 +37,7 @@ static void seeded_words(const source *s, uint64_t first, int64_t n, uint32_t *o
     for (int64_t k = 0; k < n; k++) {
         const uint64_t i = first + (uint64_t)k;
         if (k == 0 || i % 4 == 0)
-            philox(i / 4, s->key, four);
+            philox(i / 4, s->turn, s->key, four);
         out[k] = four[i % 4];
     }
 }

@@ -313,8 +313,7 @@ tn_value_id pattern_leaf(pattern *p, tn_value_id value)
 
 /* ---- replacing ---------------------------------------------------------------------------- */
 
-/* That nothing but what is taken reads the inside. */
-static int is_closed(pattern *p)
+int pattern_closed(pattern *p)
 {
     for (uint32_t k = 0; k < p->count; k++) {
         const tn_value_id value = pattern_node(p, p->nodes[k])->outputs[0];
@@ -370,21 +369,45 @@ static tn_status remove_taken(pattern *p, tn_value_id y)
                 : TN_OK;
 }
 
-tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
-                          const tn_attribute *attributes, uint32_t attribute_count)
+void pattern_absorb(pattern *p, tn_node_id node)
 {
-    const tn_graph_api *api = p->ctx->api;
-    char last[160], name[200];
-    tn_node_id node;
-    if (!is_closed(p) || !keeps_rank(p, inputs[0]))
-        return pattern_miss(p);
+    const tn_value_id value = pattern_node(p, node)->outputs[0];
+    tn_node_id reader;
+    uint32_t input;
+    if (value == TN_NONE || pattern_value(p, value)->output_count || p->count == PATTERN_NODES)
+        return;
+    for (uint32_t u = 0; p->ctx->api->use(p->ctx->graph, value, u, &reader, &input) == TN_OK; u++)
+        if (!has(p, reader))
+            return;
+    pattern_take(p, node);
+}
+
+tn_status pattern_integers(pattern *p, const int64_t *values, int64_t count, tn_value_id *out)
+{
+    const tn_tensor tensor = { .size = sizeof tensor,
+                               .kind = TN_TENSOR,
+                               .dtype = TN_INT64,
+                               .rank = 1,
+                               .dims = &count,
+                               .data = (void *)(uintptr_t)values,
+                               .bytes = (size_t)count * sizeof *values };
+    const tn_constant_desc desc = {
+        .size = sizeof desc, .region = p->region, .tensor = &tensor, .value = TN_NONE
+    };
+    return p->ctx->api->add_constant(p->ctx->graph, &desc, out);
+}
+
+tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uint32_t input_count,
+                      const tn_attribute *attributes, uint32_t attribute_count, tn_value_id *out)
+{
     const tn_node_id maker = pattern_value(p, p->y)->producer;
-    snprintf(last, sizeof last, "%s", pattern_node(p, maker)->name);
-    snprintf(name, sizeof name, "%s/%s", last, p->wanted);
+    char name[200];
+    tn_node_id node;
+    snprintf(name, sizeof name, "%.150s/%s", pattern_node(p, maker)->name, op);
     const tn_node_desc desc = { .size = sizeof desc,
                                 .region = p->region,
                                 .name = name,
-                                .op = p->wanted,
+                                .op = op,
                                 .input_count = input_count,
                                 .output_count = 1,
                                 .inputs = inputs,
@@ -392,9 +415,26 @@ tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_
                                 .attributes = attributes,
                                 .before = maker,
                                 .trace = maker };
-    TN_TRY(api->add_node(p->ctx->graph, &desc, &node));
-    const tn_value_id y = pattern_node(p, node)->outputs[0];
-    TN_TRY(api->replace(p->ctx->graph, p->y, y));
-    TN_TRY(remove_taken(p, y));
+    TN_TRY(p->ctx->api->add_node(p->ctx->graph, &desc, &node));
+    *out = pattern_node(p, node)->outputs[0];
+    return TN_OK;
+}
+
+tn_status pattern_finish(pattern *p, tn_value_id new_y, tn_value_id heir)
+{
+    char last[160];
+    snprintf(last, sizeof last, "%s", pattern_node(p, pattern_value(p, p->y)->producer)->name);
+    TN_TRY(p->ctx->api->replace(p->ctx->graph, p->y, new_y));
+    TN_TRY(remove_taken(p, heir));
     return tn_fail(p->ctx, TN_OK, "%u nodes up to %s are one %s", p->count, last, p->wanted);
+}
+
+tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
+                          const tn_attribute *attributes, uint32_t attribute_count)
+{
+    tn_value_id y;
+    if (!pattern_closed(p) || !keeps_rank(p, inputs[0]))
+        return pattern_miss(p);
+    TN_TRY(pattern_add(p, p->wanted, inputs, input_count, attributes, attribute_count, &y));
+    return pattern_finish(p, y, y);
 }

@@ -8,9 +8,13 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(recognize_swish_register(registrar));
+    TN_TRY(recognize_attention_register(registrar));
     TN_TRY(recognize_channel_shuffle_register(registrar));
+    TN_TRY(recognize_depth_to_space_register(registrar));
+    TN_TRY(drop_requantize_register(registrar));
     TN_TRY(recognize_gelu_register(registrar));
     TN_TRY(recognize_global_average_pool_register(registrar));
+    TN_TRY(recognize_group_normalization_register(registrar));
     TN_TRY(recognize_hard_swish_register(registrar));
     TN_TRY(recognize_hard_sigmoid_register(registrar));
     TN_TRY(recognize_mish_register(registrar));

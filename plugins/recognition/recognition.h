@@ -11,7 +11,7 @@
 
 #include "tenon/kernel.h"
 
-enum { PATTERN_NODES = 24, WHY_BYTES = 400 };
+enum { PATTERN_NODES = 32, WHY_BYTES = 400 };
 
 /* What was found so far. */
 typedef struct pattern {
@@ -65,13 +65,35 @@ tn_value_id pattern_leaf(pattern *p, tn_value_id value);
 /* A number as the float that an attribute keeps, if that loses nothing that the type has. */
 int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
 
+/* Whether no row along the last axis of a mask, which is added to scores, is all minus infinity
+ * (bound.c); 0: not known. */
+int pattern_leaves_one(pattern *p, tn_value_id mask);
+
 /* Puts one node in the place of those taken: it makes what reads y. Attributes as for a node. */
 tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
                           const tn_attribute *attributes, uint32_t attribute_count);
 
+/* The same in steps, where more than one node is made. */
+
+/* That nothing but what is taken reads the inside; if not, says what does. */
+int pattern_closed(pattern *p);
+/* Takes a node that goes unread with those taken; one that others read stays. */
+void pattern_absorb(pattern *p, tn_node_id node);
+/* A constant vector of integers. */
+tn_status pattern_integers(pattern *p, const int64_t *values, int64_t count, tn_value_id *out);
+/* A node in front of the one that makes y. */
+tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uint32_t input_count,
+                      const tn_attribute *attributes, uint32_t attribute_count, tn_value_id *out);
+/* What read y reads `new_y`; what was taken goes, its trace to the node that makes `heir`. */
+tn_status pattern_finish(pattern *p, tn_value_id new_y, tn_value_id heir);
+
+tn_status drop_requantize_register(tn_registrar *registrar);
+tn_status recognize_attention_register(tn_registrar *registrar);
 tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
+tn_status recognize_depth_to_space_register(tn_registrar *registrar);
 tn_status recognize_gelu_register(tn_registrar *registrar);
 tn_status recognize_global_average_pool_register(tn_registrar *registrar);
+tn_status recognize_group_normalization_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_hard_swish_register(tn_registrar *registrar);
 tn_status recognize_mish_register(tn_registrar *registrar);

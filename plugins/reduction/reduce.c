@@ -22,7 +22,8 @@ typedef struct reduction {
     const fold *fold;
     fold_map map;
     finish finish;
-    uint32_t dim_op; /* on elements of small integer tensors */
+    uint32_t dim_op;  /* on elements of small integer tensors */
+    const char *body; /* NULL: it is made of no others */
 } reduction;
 enum {
     REDUCE_SINGLE = 1, /* the fold of one element is that element */
@@ -358,6 +359,82 @@ static const tn_attribute_def attributes[] = {
       .doc = "Without axes: 0 reduces all, 1 none." },
 };
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char l1_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["data", "axes"],
+    "outputs": ["reduced"],
+    "attributes": ["keepdims", "noop_with_empty_axes"],
+    "nodes": [
+        {"op": "Abs", "inputs": ["data"], "outputs": ["size"]},
+        {"op": "ReduceSum", "inputs": ["size", "axes"], "outputs": ["sum"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Identity", "inputs": ["sum"], "outputs": ["reduced"]}
+    ]
+});
+
+static const char l2_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["data", "axes"],
+    "outputs": ["reduced"],
+    "attributes": ["keepdims", "noop_with_empty_axes"],
+    "nodes": [
+        {"op": "Cast", "inputs": ["data"], "outputs": ["whole"], "attributes": {"to": 11}},
+        {"op": "Mul", "inputs": ["whole", "whole"], "outputs": ["square"]},
+        {"op": "ReduceSum", "inputs": ["square", "axes"], "outputs": ["sum"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Sqrt", "inputs": ["sum"], "outputs": ["root"]},
+        {"op": "CastLike", "inputs": ["root", "data"], "outputs": ["reduced"]}
+    ]
+});
+
+static const char sum_square_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["data", "axes"],
+    "outputs": ["reduced"],
+    "attributes": ["keepdims", "noop_with_empty_axes"],
+    "nodes": [
+        {"op": "Mul", "inputs": ["data", "data"], "outputs": ["square"]},
+        {"op": "ReduceSum", "inputs": ["square", "axes"], "outputs": ["sum"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Identity", "inputs": ["sum"], "outputs": ["reduced"]}
+    ]
+});
+
+static const char log_sum_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["data", "axes"],
+    "outputs": ["reduced"],
+    "attributes": ["keepdims", "noop_with_empty_axes"],
+    "nodes": [
+        {"op": "Cast", "inputs": ["data"], "outputs": ["whole"], "attributes": {"to": 11}},
+        {"op": "ReduceSum", "inputs": ["whole", "axes"], "outputs": ["sum"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Log", "inputs": ["sum"], "outputs": ["log"]},
+        {"op": "CastLike", "inputs": ["log", "data"], "outputs": ["reduced"]}
+    ]
+});
+
+static const char log_sum_exp_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["data", "axes"],
+    "outputs": ["reduced"],
+    "attributes": ["keepdims", "noop_with_empty_axes"],
+    "constants": {"zero": {"dtype": "float64", "shape": [], "data": 0}},
+    "nodes": [
+        {"op": "Cast", "inputs": ["data"], "outputs": ["whole"], "attributes": {"to": 11}},
+        {"op": "ReduceMax", "inputs": ["whole", "axes"], "outputs": ["most"], "attributes": {"keepdims": 1, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "IsInf", "inputs": ["most"], "outputs": ["endless"]},
+        {"op": "Where", "inputs": ["endless", "zero", "most"], "outputs": ["shift"]},
+        {"op": "Sub", "inputs": ["whole", "shift"], "outputs": ["rest"]},
+        {"op": "Exp", "inputs": ["rest"], "outputs": ["e"]},
+        {"op": "ReduceSum", "inputs": ["e", "axes"], "outputs": ["sum"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Log", "inputs": ["sum"], "outputs": ["log"]},
+        {"op": "ReduceMax", "inputs": ["shift", "axes"], "outputs": ["back"], "attributes": {"keepdims": {"ref": "keepdims"}, "noop_with_empty_axes": {"ref": "noop_with_empty_axes"}}},
+        {"op": "Add", "inputs": ["log", "back"], "outputs": ["y"]},
+        {"op": "CastLike", "inputs": ["y", "data"], "outputs": ["reduced"]}
+    ]
+});
+/* clang-format on */
+
 #define OF_SUM .since = 18, .accepts_from = 18, .inputs = sum_inputs, .output = sum_output
 #define OF_MAX .since = 20, .accepts_from = 18, .inputs = max_inputs, .output = max_output
 static const reduction rows[] = {
@@ -398,30 +475,35 @@ static const reduction rows[] = {
       OF_SUM,
       .doc = "The sum of absolute values.",
       .fold = &fold_sum,
-      .map = MAP_ABS },
+      .map = MAP_ABS,
+      .body = l1_body },
     { .name = "ReduceL2",
       OF_SUM,
       .doc = "The root of the sum of squares.",
       .fold = &fold_sum,
       .map = MAP_SQUARE,
-      .finish = FINISH_ROOT },
+      .finish = FINISH_ROOT,
+      .body = l2_body },
     { .name = "ReduceSumSquare",
       OF_SUM,
       .doc = "The sum of squares.",
       .fold = &fold_sum,
-      .map = MAP_SQUARE },
+      .map = MAP_SQUARE,
+      .body = sum_square_body },
     { .name = "ReduceLogSum",
       OF_SUM,
       .doc = "The logarithm of the sum.",
       .fold = &fold_sum,
-      .finish = FINISH_LOG },
+      .finish = FINISH_LOG,
+      .body = log_sum_body },
     { .name = "ReduceLogSumExp",
       OF_SUM,
       .doc = "The logarithm of the sum of exponentials.",
       .fold = &fold_sum,
       .map = MAP_EXP,
       .finish = FINISH_LOG,
-      .flags = REDUCE_SHIFT },
+      .flags = REDUCE_SHIFT,
+      .body = log_sum_exp_body },
 };
 
 /* ---- axes as an attribute: ReduceSum before set 13, the others before set 18 -------------- */
@@ -471,6 +553,7 @@ static tn_status add(tn_registrar *registrar, const reduction *row)
         .identity = row->flags & REDUCE_SINGLE ? identity : NULL,
         .cost = cost,
         .samplewise = samplewise,
+        .body = row->body,
         .upgrade = upgrade,
         .user = (void *)row,
     };

@@ -192,6 +192,45 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         1 + 2048 / job.extent, chunk, &job);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* clang-format off */
+static const char softmax_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["input"],
+    "outputs": ["output"],
+    "attributes": ["axis"],
+    "constants": {"single": {"dtype": "int64", "shape": [1], "data": [1]}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_int": {"ref": "axis"}}},
+        {"op": "Reshape", "inputs": ["a", "single"], "outputs": ["axes"]},
+        {"op": "ReduceMax", "inputs": ["input", "axes"], "outputs": ["most"], "attributes": {"keepdims": 1}},
+        {"op": "Sub", "inputs": ["input", "most"], "outputs": ["rest"]},
+        {"op": "Exp", "inputs": ["rest"], "outputs": ["e"]},
+        {"op": "ReduceSum", "inputs": ["e", "axes"], "outputs": ["sum"], "attributes": {"keepdims": 1}},
+        {"op": "Div", "inputs": ["e", "sum"], "outputs": ["output"]}
+    ]
+});
+
+static const char log_softmax_body[] = TN_BODY({
+    "opset": 24,
+    "inputs": ["input"],
+    "outputs": ["output"],
+    "attributes": ["axis"],
+    "constants": {"single": {"dtype": "int64", "shape": [1], "data": [1]}},
+    "nodes": [
+        {"op": "Constant", "inputs": [], "outputs": ["a"], "attributes": {"value_int": {"ref": "axis"}}},
+        {"op": "Reshape", "inputs": ["a", "single"], "outputs": ["axes"]},
+        {"op": "ReduceMax", "inputs": ["input", "axes"], "outputs": ["most"], "attributes": {"keepdims": 1}},
+        {"op": "Sub", "inputs": ["input", "most"], "outputs": ["rest"]},
+        {"op": "Exp", "inputs": ["rest"], "outputs": ["e"]},
+        {"op": "ReduceSum", "inputs": ["e", "axes"], "outputs": ["sum"], "attributes": {"keepdims": 1}},
+        {"op": "Log", "inputs": ["sum"], "outputs": ["log"]},
+        {"op": "Sub", "inputs": ["rest", "log"], "outputs": ["output"]}
+    ]
+});
+/* clang-format on */
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = { { "input", "T", TN_MASK_FLOAT, 0, 0, "Any tensor." } };
@@ -268,6 +307,7 @@ tn_status softmax_register(tn_registrar *registrar)
             .infer = softmax_infer,
             .cost = cost,
             .samplewise = softmax_samplewise,
+            .body = k ? log_softmax_body : softmax_body,
             .upgrade = softmax_upgrade,
         };
         const tn_kernel_def kernel = {

@@ -20,6 +20,7 @@ typedef enum outcome {
     OUTCOME_FAILED,
     OUTCOME_NOT_HELD,
     OUTCOME_SKIPPED,
+    OUTCOME_NO_BODY, /* nothing in it can be made of other operators */
     OUTCOMES
 } outcome;
 
@@ -43,6 +44,7 @@ typedef struct settings {
     const char *passes;   /* NULL: the default set */
     const char *only;     /* a pattern for names, or NULL */
     const char *expand;   /* "body", "kernel" or NULL */
+    bool bodies;          /* operators that can be made of others are; only tests with such */
     bool list;
     unsigned jobs, seconds;
 } settings;

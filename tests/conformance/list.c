@@ -26,6 +26,10 @@ static const char *base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Where an operator has several bodies, the name goes on: "test_relu_expanded_ver18". */
+static const char *const expanded_ends[] = { "_expanded", "_expanded_ver18", "_expanded_ver26" };
+enum { EXPANDED_ENDS = sizeof expanded_ends / sizeof *expanded_ends };
+
 static bool ends_with(const char *text, const char *end)
 {
     const size_t n = strlen(text), m = strlen(end);
@@ -39,12 +43,14 @@ static bool wanted(const char *name, const char *folder, const settings *set)
         return false;
     if (!set->expand)
         return true;
-    if (!strcmp(set->expand, "body"))
-        return ends_with(name, "_expanded");
-    char *sibling = join(folder, name, "_expanded");
-    const bool has = access(sibling, F_OK) == 0;
-    free(sibling);
-    return has;
+    bool is_body = false, has_body = false;
+    for (size_t k = 0; k < EXPANDED_ENDS; k++) {
+        char *sibling = join(folder, name, expanded_ends[k]);
+        is_body |= ends_with(name, expanded_ends[k]);
+        has_body |= access(sibling, F_OK) == 0;
+        free(sibling);
+    }
+    return strcmp(set->expand, "body") ? has_body : is_body;
 }
 
 static void add(tests *all, const char *folder, const char *entry, bool light)

@@ -1,9 +1,11 @@
 /* tests/conformance/main.c: the program `conformance`: options, and a process for each test.
  *
  *     conformance [--backend LIST] [--passes none|default] [--folder DIR]… [--only GLOB]
- *                 [--expand body|kernel] [--list] [--jobs N]
+ *                 [--expand body|kernel] [--bodies] [--list] [--jobs N]
  *
- * Without --folder: libonnx-testdata, and the folders in $TENON_ONNX_TESTS.
+ * Without --folder: libonnx-testdata, and the folders in $TENON_ONNX_TESTS. --expand body runs what
+ * ONNX wrote out ("…_expanded"), --expand kernel the operators that it wrote out; --bodies makes the
+ * engine write out what it can, whatever kernels there are, and runs the tests where that is something.
  *
  * SPDX-License-Identifier: MIT */
 #include "conformance.h"
@@ -118,7 +120,7 @@ static void list_kinds(tests *all, const char *root, const settings *set)
 static int usage(void)
 {
     fprintf(stderr, "usage: conformance [--backend LIST] [--passes none|default] [--folder DIR]... "
-                    "[--only GLOB] [--expand body|kernel] [--list] [--jobs N]\n");
+                    "[--only GLOB] [--expand body|kernel] [--bodies] [--list] [--jobs N]\n");
     return 2;
 }
 
@@ -141,8 +143,8 @@ int main(int argc, char **argv)
     size_t folder_count = 0;
     for (int k = 1; k < argc; k++) {
         const char *option = argv[k];
-        if (same(option, "--list")) {
-            set.list = true;
+        if (same(option, "--list") || same(option, "--bodies")) {
+            *(same(option, "--list") ? &set.list : &set.bodies) = true;
             continue;
         }
         const char *given = value_of(argv, argc, &k);

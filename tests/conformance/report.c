@@ -66,6 +66,8 @@ bool report(const tests *all, const settings *set)
     for (size_t k = 0; k < all->count; k++) {
         const test *t = &all->items[k];
         counts[t->outcome]++;
+        if (t->outcome == OUTCOME_NO_BODY)
+            continue;
         if (t->outcome == OUTCOME_NOT_HELD) {
             if (set->list)
                 printf("# not held: %s: %s\n", t->name, t->why);
@@ -82,9 +84,9 @@ bool report(const tests *all, const settings *set)
     printf("1..%zu\n", number);
     print_special(all);
     print_table(all);
-    printf("# %zu ok, %zu failed, %zu not held, %zu with wrong data; backends %s, passes %s\n",
+    printf("# %zu ok, %zu failed, %zu not held, %zu with wrong data; backends %s, passes %s%s\n",
            counts[OUTCOME_OK], counts[OUTCOME_FAILED], counts[OUTCOME_NOT_HELD],
            counts[OUTCOME_SKIPPED], set->backends ? set->backends : "all",
-           set->passes ? set->passes : "default");
+           set->passes ? set->passes : "default", set->bodies ? ", bodies" : "");
     return !counts[OUTCOME_FAILED];
 }

@@ -124,14 +124,52 @@ static bool compare_outputs(child *c)
                           sizeof c->why);
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------------- */
+
+typedef struct text {
+    char *bytes;
+    size_t count;
+} text;
+
+static void append(void *user, const char *bytes, size_t count)
+{
+    text *to = user;
+    to->bytes = realloc(to->bytes, to->count + count + 1);
+    if (!to->bytes)
+        abort();
+    memcpy(to->bytes + to->count, bytes, count);
+    to->count += count;
+    to->bytes[to->count] = '\0';
+}
+
+/* Whether the graph is another one when operators are written out. What no session can be made of
+ * is for the run itself to complain about. */
+static bool has_body(const child *c, const tn_session_options *with)
+{
+    tn_session_options without = *with;
+    tn_session *session;
+    text as_read = { 0 }, written_out = { 0 };
+    without.flags &= ~(uint32_t)TN_SESSION_PREFER_BODIES;
+    if (tn_session_create(c->model, &without, NULL, &session) != TN_OK ||
+        tn_session_print(session, "graph", append, &as_read) != TN_OK ||
+        tn_session_print(c->session, "graph", append, &written_out) != TN_OK)
+        return true;
+    return as_read.count != written_out.count ||
+           memcmp(as_read.bytes, written_out.bytes, as_read.count) != 0;
+}
+
 static outcome run(child *c)
 {
-    const tn_session_options options = {
-        .size = sizeof options, .threads = 1, .backends = c->set->backends, .passes = c->set->passes
-    };
+    const tn_session_options options = { .size = sizeof options,
+                                         .threads = 1,
+                                         .backends = c->set->backends,
+                                         .passes = c->set->passes,
+                                         .flags = c->set->bodies ? TN_SESSION_PREFER_BODIES : 0 };
     const tn_status status = tn_session_create(c->model, &options, c->diagnostics, &c->session);
     if (!fits(c, status))
         return only_lacks_operators(c->diagnostics) ? OUTCOME_NOT_HELD : OUTCOME_FAILED;
+    if (c->set->bodies && !has_body(c, &options))
+        return OUTCOME_NO_BODY;
     const bool good = fits(c, tn_context_create(c->session, &c->context)) && set_inputs(c) &&
                       read_wanted(c) && fits(c, tn_context_run(c->context, NULL)) &&
                       compare_outputs(c);

@@ -10,7 +10,8 @@
  * off, and promises nothing about NaN and infinity.
  *
  * A graph that fails is made smaller while it still fails and written to DIR (default: where it runs)
- * as seed-S.json. Files are checked as random graphs are, so that what once failed stays a test.
+ * as seed-S.json. Files are checked as random graphs are, so that what once failed stays a test: those
+ * in tests/differential/graphs are given to it by `meson test`.
  *
  * SPDX-License-Identifier: MIT */
 #include "generate.h"
@@ -369,6 +370,50 @@ static bool without_node(tn_runtime *runtime, net *n, int k)
     return accept(runtime, n, &smaller);
 }
 
+/* A node that makes an output goes, and what it read is given out instead. */
+static bool without_last(tn_runtime *runtime, net *n, int k)
+{
+    static net smaller;
+    bool last = false;
+    for (int i = 0; i < n->nodes[k].output_count; i++)
+        last = last || n->values[n->nodes[k].outputs[i]].is_output;
+    if (n->nodes[k].gone || !last)
+        return false;
+    net_copy(&smaller, n);
+    smaller.nodes[k].gone = true;
+    for (int i = 0; i < smaller.nodes[k].output_count; i++) {
+        net_value *v = &smaller.values[smaller.nodes[k].outputs[i]];
+        v->origin = FROM_CALLER;
+        v->is_output = false;
+    }
+    for (int i = 0; i < smaller.nodes[k].input_count; i++)
+        if (smaller.nodes[k].inputs[i] >= 0 &&
+            smaller.values[smaller.nodes[k].inputs[i]].origin == FROM_NODE)
+            smaller.values[smaller.nodes[k].inputs[i]].is_output = true;
+    return accept(runtime, n, &smaller);
+}
+
+/* Who read a node's output reads its input, of the same shape. */
+static bool bypassed(tn_runtime *runtime, net *n, int k)
+{
+    static net smaller;
+    const net_node *node = &n->nodes[k];
+    if (node->gone || node->inputs[0] < 0 || n->values[node->outputs[0]].is_output)
+        return false;
+    const int from = node->outputs[0], to = node->inputs[0];
+    const net_value *v = &n->values[from], *w = &n->values[to];
+    if (v->kind != w->kind || v->rank != w->rank ||
+        memcmp(v->dims, w->dims, (size_t)v->rank * sizeof *v->dims) != 0)
+        return false;
+    net_copy(&smaller, n);
+    for (int m = 0; m < smaller.node_count; m++)
+        for (int i = 0; i < smaller.nodes[m].input_count; i++)
+            if (smaller.nodes[m].inputs[i] == from)
+                smaller.nodes[m].inputs[i] = to;
+    smaller.nodes[k].gone = true;
+    return accept(runtime, n, &smaller);
+}
+
 static bool without_output(tn_runtime *runtime, net *n, int k)
 {
     static net smaller;
@@ -389,9 +434,10 @@ static void shrink(tn_runtime *runtime, net *n)
         for (int k = n->value_count; k-- > 0;)
             again |= without_output(runtime, n, k);
         for (int k = n->node_count; k-- > 0;)
-            again |= without_node(runtime, n, k);
+            again |= without_last(runtime, n, k) || without_node(runtime, n, k) ||
+                     bypassed(runtime, n, k);
         for (int k = 0; k < n->node_count; k++)
-            again |= without_node(runtime, n, k);
+            again |= without_node(runtime, n, k) || bypassed(runtime, n, k);
     }
 }
 
@@ -407,8 +453,8 @@ static void keep(tn_runtime *runtime, net *n, uint64_t seed, const char *folder)
         fputs(json, file);
         fclose(file);
     }
-    printf("seed %llu: %s\n%s%s\n", (unsigned long long)seed, v.text, file ? "kept as " : "",
-           file ? path : json);
+    printf("seed %llu: %s\n%s%s\n", (unsigned long long)seed, v.text,
+           file ? "kept, for tests/differential/graphs, as " : "", file ? path : json);
     free(json);
 }
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { MOST_RANK = 5, MOST_VALUES = 400, MOST_NODES = 160, MOST_INPUTS = 8, MOST_OUTPUTS = 3 };
+enum { MOST_RANK = 5, MOST_VALUES = 400, MOST_NODES = 160, MOST_INPUTS = 8, MOST_OUTPUTS = 4 };
 
-typedef enum net_kind { FLOATS, INTS, BOOLS } net_kind;
+typedef enum net_kind { FLOATS, INTS, BOOLS, BYTES /* uint8 */, WIDES /* float64 */ } net_kind;
 typedef enum net_origin { FROM_NODE, FROM_CALLER, FROM_FILE, FROM_EITHER } net_origin;
 
 typedef struct net_value {
@@ -29,9 +29,9 @@ typedef struct net_node {
     char op[28];
     int inputs[MOST_INPUTS], outputs[MOST_OUTPUTS];
     int input_count, output_count;
-    int hidden;           /* inputs at the end that only a body reads */
-    char attributes[900]; /* JSON members, or "" */
-    double length;        /* of its sums */
+    int hidden;            /* inputs at the end that only a body reads */
+    char attributes[1200]; /* JSON members, or "" */
+    double length;         /* of its sums */
     bool gone;
 } net_node;
 

@@ -167,12 +167,169 @@ Test(merge_slices, cuts_several_axes_at_once)
     rewritten(NET_OF("[4, 6]", "'y'",
                      CUT("1", "[1]", "[3]", "[0]") ", " CUT("2", "[-4]", "[-1]", "[-1]"), SLICES),
               NULL, 1, "= Slice b(x, ", "* a merged into b\n", 0);
-    untouched(NET_OF("[4, 6]", "'y'",
-                     CUT("1", "[1]", "[3]", "[1]") ", " CUT("2", "[1]", "[2]", "[-1]"), SLICES),
-              "merge_slices", "- b not merged with a: they cut the same axis\n");
     untouched(NET_OF("[4, 6]", "'y', 't'",
                      CUT("1", "[1]", "[3]", "[0]") ", " CUT("2", "[1]", "[2]", "[-1]"), SLICES),
               "merge_slices", "");
+}
+
+#define STEPS(n, start, end, axis, step) CUT(n, start, end, axis) ", " INTS("p" n, "1", step)
+#define STEPPED                                                                                    \
+    SAY("a", "Slice", "'x', 's1', 'e1', 'a1', 'p1'", "'t'")                                        \
+    ", " SAY("b", "Slice", "'t', 's2', 'e2', 'a2', 'p2'", "'y'")
+#define ONLY_SLICES "none,+merge_slices"
+
+Test(merge_slices, counts_what_the_first_leaves_of_an_axis)
+{
+    rewritten(NET_OF("[4, 6]", "'y'",
+                     CUT("1", "[1]", "[-1]", "[1]") ", " CUT("2", "[1]", "[3]", "[-1]"), SLICES),
+              ONLY_SLICES, 1, "float32[4,2] = Slice b(x, ", "* a merged into b\n", 0);
+    rewritten(
+        NET_OF("[2, 20]", "'y'",
+               STEPS("1", "[1]", "[18]", "[1]", "[3]") ", " STEPS("2", "[-5]", "[9]", "[1]", "[2]"),
+               STEPPED),
+        ONLY_SLICES, 1, "float32[2,3] = Slice b(x, ", "* a merged into b\n", 0);
+    rewritten(
+        NET_OF("['N', 3]", "'y'",
+               CUT("1", "[1]", "[9223372036854775807]", "[0]") ", " CUT("2", "[1]", "[2]", "[0]"),
+               SLICES),
+        ONLY_SLICES, 1, "= Slice b(x, ", "* a merged into b\n", 0);
+}
+
+Test(merge_slices, says_what_is_not_known)
+{
+    const char *why = "- b not merged with a: what the second cuts of what the first leaves is not "
+                      "known\n";
+    untouched(
+        NET_OF("[2, 8]", "'y'",
+               STEPS("1", "[7]", "[1]", "[1]", "[-1]") ", " STEPS("2", "[1]", "[4]", "[1]", "[1]"),
+               STEPPED),
+        "merge_slices", why);
+    untouched(NET_OF("['N', 3]", "'y'",
+                     CUT("1", "[-3]", "[9]", "[0]") ", " CUT("2", "[0]", "[2]", "[0]"), SLICES),
+              "merge_slices", why);
+    untouched(
+        GRAPH("'inputs': [" IN("x", "float32", "[4, 6]") ", " IN(
+            "s1", "int64",
+            "[1]") "], 'outputs': ['y'], 'constants': {" INTS("e1", "1",
+                                                              "[5]") ", " INTS("a1", "1",
+                                                                               "[1]") ", " CUT("2",
+                                                                                               "[0]",
+                                                                                               "[1]",
+                                                                                               "[0]") "}, 'nodes': [" SLICES
+                                                                                                      "]"),
+        "merge_slices", "- b not merged with a: what they cut is not constant\n");
+}
+
+/* ---- Pad -------------------------------------------------------------------------------------------- */
+
+#define PADS(more, first, second)                                                                  \
+    NET_OF("[2, 3]", "'y'",                                                                        \
+           INTS("p", "4", first) ", " INTS("q", "4", second) ", " CONSTANT("one", "float32", "[]", \
+                                                                           "[1]"),                 \
+           NAMED("a", "Pad", "'x', 'p'", "'t'", more) ", " NAMED("b", "Pad", "'t', 'q'", "'y'",    \
+                                                                 more))
+
+Test(merge_pads, adds_both)
+{
+    rewritten(PADS("", "[1, 0, 2, 3]", "[0, 1, 1, 0]"), "none,+merge_pads", 1,
+              "float32[6,7] = Pad b(x, ", "* a merged into b\n", 0);
+    rewritten(PADS("'mode': 'edge'", "[1, 0, 2, 3]", "[0, 1, 1, 0]"), "none,+merge_pads", 1,
+              "float32[6,7] = Pad b(x, ", "* a merged into b\n", 0);
+    rewritten(NET_OF("[2, 3]", "'y'",
+                     INTS("p", "2", "[1, 2]") ", " INTS("k", "1", "[-1]") ", " INTS(
+                         "q", "4", "[1, 1, 0, 0]") ", " CONSTANT("one", "float32", "[]", "[1]"),
+                     SAY("a", "Pad", "'x', 'q', 'one'",
+                         "'t'") ", " SAY("b", "Pad", "'t', 'p', 'one', 'k'", "'y'")),
+              "none,+merge_pads", 1, "float32[3,7] = Pad b(x, ", "* a merged into b\n", 0);
+}
+
+Test(merge_pads, says_what_differs)
+{
+    untouched(PADS("'mode': 'reflect'", "[1, 0, 0, 0]", "[1, 0, 0, 0]"), "merge_pads",
+              "- b not merged with a: they add other numbers\n");
+    untouched(PADS("", "[-1, 0, 0, 0]", "[1, 0, 0, 0]"), "merge_pads",
+              "- b not merged with a: what they add is not constant, or negative\n");
+    untouched(
+        NET_OF("[2, 3]", "'y'",
+               INTS("p", "4", "[1, 0, 0, 0]") ", " CONSTANT("one", "float32", "[]", "[1]"),
+               SAY("a", "Pad", "'x', 'p'", "'t'") ", " SAY("b", "Pad", "'t', 'p', 'one'", "'y'")),
+        "merge_pads", "- b not merged with a: they add other numbers\n");
+    untouched(NET_OF("[2, 3]", "'y', 't'", INTS("p", "4", "[1, 0, 0, 0]"),
+                     SAY("a", "Pad", "'x', 'p'", "'t'") ", " SAY("b", "Pad", "'t', 'p'", "'y'")),
+              "merge_pads", "");
+}
+
+/* ---- Clip, Relu ---------------------------------------------------------------------------------------- */
+
+#define NUMBER(name, value) CONSTANT(name, "float32", "[]", "[" value "]")
+#define NUMBERS                                                                                    \
+    NUMBER("l", "-1") ", " NUMBER("h", "6") ", " NUMBER("one", "1") ", " NUMBER("zero", "0")
+#define ONLY_CLIPS "none,+merge_clips"
+
+static void one_clip(const char *text, const char *op)
+{
+    rewritten(text, ONLY_CLIPS, 1, op, "* a merged into b\n", 0);
+    same_specials(text, ONLY_CLIPS, 0);
+}
+
+Test(merge_clips, makes_one_of_two)
+{
+    one_clip(NET_OF("[8]", "'y'", "",
+                    SAY("a", "Relu", "'x'", "'t'") ", " SAY("b", "Relu", "'t'", "'y'")),
+             "= Relu b(x)");
+    one_clip(NET_OF("[8]", "'y'", NUMBERS,
+                    SAY("a", "Clip", "'x', 'l', 'h'", "'t'") ", " SAY("b", "Relu", "'t'", "'y'")),
+             "= Clip b(x, ");
+    one_clip(NET_OF("[8]", "'y'", NUMBERS,
+                    SAY("a", "Relu", "'x'", "'t'") ", " SAY("b", "Clip", "'t', '', 'one'", "'y'")),
+             "= Clip b(x, ");
+    one_clip(NET_OF("[8]", "'y'", NUMBERS,
+                    SAY("a", "Clip", "'x', 'l'", "'t'") ", " SAY("b", "Clip", "'t', 'zero', 'h'",
+                                                                 "'y'")),
+             "= Clip b(x, ");
+}
+
+Test(merge_clips, says_what_does_not_fit)
+{
+    untouched(NET_OF("[8]", "'y', 't'", NUMBERS,
+                     SAY("a", "Clip", "'x', 'l', 'h'", "'t'") ", " SAY("b", "Relu", "'t'", "'y'")),
+              "merge_clips", "- b not merged with a, which others read\n");
+    untouched(GRAPH("'inputs': [" IN("x", "float32", "[8]") ", " IN(
+                  "l", "float32",
+                  "[]") "], 'outputs': ['y'], 'nodes': [" SAY("a", "Clip", "'x', 'l'",
+                                                              "'t'") ", " SAY("b", "Relu", "'t'",
+                                                                              "'y'") "]"),
+              "merge_clips", "- b not merged with a: a bound is not constant, or they cross\n");
+    untouched(
+        GRAPH("'inputs': [" IN(
+            "x", "float32",
+            "[8]") ", {'name': 'l', 'dtype': 'float32', 'shape': [], 'default': "
+                   "{'dtype': 'float32', 'shape': [], 'data': [1]}}], 'outputs': ['y'], 'nodes': [" SAY(
+                       "a", "Clip", "'x', 'l'", "'t'") ", " SAY("b", "Relu", "'t'", "'y'") "]"),
+        "merge_clips", "- b not merged with a: a bound is not constant, or they cross\n");
+    untouched(NET_OF("[8]", "'y'", NUMBERS,
+                     SAY("a", "Clip", "'x', 'one', 'h'",
+                         "'t'") ", " SAY("b", "Clip", "'t', 'l', 'zero'", "'y'")),
+              "merge_clips", "- b not merged with a: together they leave one number\n");
+    untouched(
+        NET_OF("[8]", "'y'", NUMBERS,
+               SAY("a", "Clip", "'x', 'h', 'one'", "'t'") ", " SAY("b", "Relu", "'t'", "'y'")),
+        "merge_clips", "- b not merged with a: a bound is not constant, or they cross\n");
+}
+
+/* ---- Expand ------------------------------------------------------------------------------------------ */
+
+Test(merge_expands, goes_to_the_last_extents)
+{
+    rewritten(
+        NET_OF("[3, 1]", "'y'", INTS("s", "2", "[3, 4]") ", " INTS("r", "3", "[2, 1, 1]"),
+               SAY("a", "Expand", "'x', 's'", "'t'") ", " SAY("b", "Expand", "'t', 'r'", "'y'")),
+        "none,+merge_expands,+remove_dead", 1, "float32[2,3,4] = Expand b(x, ",
+        "* b does what a did, too\n", 0);
+    untouched(
+        NET_OF("['N', 1]", "'y'", INTS("s", "2", "[1, 4]") ", " INTS("r", "3", "[2, 1, 1]"),
+               SAY("a", "Expand", "'x', 's'", "'t'") ", " SAY("b", "Expand", "'t', 'r'", "'y'")),
+        "merge_expands", "- b not merged with a: an extent is not known\n");
 }
 
 /* ---- If --------------------------------------------------------------------------------------------- */
@@ -313,4 +470,36 @@ Test(recognize_split, takes_neighbouring_parts_in_any_order)
                      PART("p", "'s1', 'e1', 'a1', 'step'", "'a'") ", " PART("r", "'s2', 'e2', 'a2'",
                                                                             "'b'")),
               "recognize_split", "");
+}
+
+/* ---- Shape ---------------------------------------------------------------------------------------- */
+
+Test(drop_before_shape, goes_up_to_the_first_value_of_the_shape)
+{
+    rewritten(NET_OF("['N', 4]", "'y'", "",
+                     SAY("a", "Relu", "'x'", "'t'") ", " SAY(
+                         "b", "Add", "'t', 't'", "'u'") ", " SAY("c", "Shape", "'u'", "'y'")),
+              NULL, 1, "= Shape c(x)", "* c reads 'x', 2 nodes before, which has the same shape\n",
+              0);
+    /* the summand of the other side has it; the one of extent 1 has not */
+    rewritten(
+        GRAPH("'inputs': [" IN("x", "float32", "['N', 1]") ", " IN("z", "float32", "['N', 4]") //
+              "], 'outputs': ['y'], 'nodes': [" SAY("a", "Add", "'x', 'z'",
+                                                    "'t'") ", " SAY("c", "Size", "'t'", "'y'") "]"),
+        NULL, 1, "= Size c(z)", "", 0);
+}
+
+Test(drop_before_shape, stays_where_extents_may_differ)
+{
+    untouched(
+        GRAPH("'inputs': [" IN("x", "float32", "['N', 1]") ", " IN("z", "float32", "[1, 'M']") //
+              "], 'outputs': ['y'], 'nodes': [" SAY("a", "Add", "'x', 'z'", "'t'") ", " SAY(
+                  "c", "Shape", "'t'", "'y'") "]"),
+        "drop_before_shape", "");
+    untouched(NET_OF("['N', 'M']", "'y'", "",
+                     SAY("a", "Transpose", "'x'", "'t'") ", " SAY("c", "Shape", "'t'", "'y'")),
+              "drop_before_shape", "");
+    untouched(NET_OF("[null, 4]", "'y'", "",
+                     SAY("a", "Relu", "'x'", "'t'") ", " SAY("c", "Shape", "'t'", "'y'")),
+              "drop_before_shape", "");
 }

@@ -265,6 +265,36 @@ Test(control, a_carried_value_grows_and_scan_outputs_are_joined)
     }
 }
 
+static uint64_t plans_made(const running *r)
+{
+    tn_session_stats stats = { .size = sizeof stats };
+    tn_session_get_stats(r->session, &stats);
+    return stats.plan_misses;
+}
+
+/* A plan each trip: the graph's own, of two shapes, are there all the same. */
+Test(control, a_thousand_trips_push_no_plan_of_the_graph_out)
+{
+    running r = start(GROWING, NULL);
+    set(&r, "x", TN_FLOAT32, 1, DIMS(2), F(1, 10));
+    set(&r, "n", TN_INT64, SCALAR, I(1000));
+    go(&r);
+    has_type(out(&r, 0), TN_FLOAT32, 1, DIMS(2002));
+    const uint64_t before = plans_made(&r);
+    cr_expect_geq(before, 1001);
+    set(&r, "n", TN_INT64, SCALAR, I(0));
+    set(&r, "x", TN_FLOAT32, 1, DIMS(3), F(1, 10, 100));
+    go(&r);
+    cr_expect_eq(plans_made(&r), before + 1);
+    set(&r, "x", TN_FLOAT32, 1, DIMS(2), F(1, 10));
+    go(&r);
+    cr_expect_eq(plans_made(&r), before + 1);
+    tn_session_stats stats = { .size = sizeof stats };
+    tn_session_get_stats(r.session, &stats);
+    cr_expect_eq(stats.plans, 2 + 8); /* of the graph, and as many as a body keeps */
+    stop(&r);
+}
+
 Test(control, no_trip_gives_what_came_and_scans_of_extent_0)
 {
     BOTH_WAYS(r, GROWING)

@@ -1,4 +1,4 @@
-/* fold_scale, fold_shift, fold_pad, fold_transpose: the answers with and without; what nearly folds
+/* fold_scale, fold_shift, fold_pad, fold_transpose, fold_sum: the answers with and without; what nearly folds
  * stays and the log says why. Reference backend.
  *
  * SPDX-License-Identifier: MIT */
@@ -315,4 +315,56 @@ Test(fold_transpose, says_what_does_not_fit)
                      SAY("turn", "Transpose", "'x'", "'t'") ", " SAY(
                          "gemm", "Gemm", "'t', 't'", "'y'") ", " SAY("other", "Neg", "'z'", "'w'")),
         "fold_transpose", "- gemm: Transpose not folded: Transpose's output is read twice\n");
+}
+
+/* ---- sums ------------------------------------------------------------------------------------ */
+
+#define SUM_OF(z, nodes)                                                                           \
+    GRAPH("'inputs': [" IN("x", "float32", "[3, 4]") ", " IN("z", "float32", z) ", " IN(           \
+        "v", "float32", "[4, 5]") "], 'outputs': ['y'], 'nodes': [" nodes "]")
+#define PRODUCT SAY("product", "MatMul", "'x', 'v'", "'h'")
+
+Test(fold_sum, takes_a_summand_that_need_not_be_constant)
+{
+    static const char *const extents[] = { "[3, 5]", "[5]", "[1, 5]", "[3, 1]", "[]" };
+    for (int k = 0; k < 5; k++) {
+        char text[4096];
+        snprintf(text, sizeof text, SUM_OF("%s", PRODUCT ", " SAY("sum", "Add", "'h', 'z'", "'y'")),
+                 extents[k]);
+        rewritten(text, "none,+fold_sum", 1, "float32[3,5] = Gemm product(x, v, z)",
+                  "* sum folded into product\n", ROUNDING);
+        same_specials(text, "none,+fold_sum", ROUNDING);
+    }
+    rewritten(SUM_OF("[3, 5]",
+                     NAMED("product", "Gemm", "'x', 'v'", "'h'",
+                           "'alpha': 0.5, 'beta': 3.0") ", " SAY("sum", "Add", "'z', 'h'", "'y'")),
+              "none,+fold_sum", 1, "= Gemm product(x, v, z) alpha=0.5",
+              "* sum folded into product\n", ROUNDING);
+}
+
+Test(fold_sum, says_what_does_not_fit)
+{
+    untouched(SUM_OF("['N', 5]", PRODUCT ", " SAY("sum", "Add", "'h', 'z'", "'y'")), "fold_sum",
+              "- product: Add not folded: the other summand's extents are not known to be those of "
+              "the product\n");
+    untouched(SUM_OF("[2, 3, 5]", PRODUCT ", " SAY("sum", "Add", "'h', 'z'", "'y'")), "fold_sum",
+              "- product: Add not folded: the other summand's extents are not known to be those of "
+              "the product\n");
+    untouched(SUM_OF("[3, 5]", PRODUCT ", " SAY("sum", "Add", "'h', 'h'", "'y'")), "fold_sum",
+              "- product: Add not folded: MatMul's output is read twice\n");
+    untouched(
+        GRAPH("'inputs': [" IN("x", "float32", "[3, 4]") ", " IN("z", "float32", "[5]") ", " IN(
+            "v", "float32", "[4, 5]") "], 'outputs': ['y', 'h'], 'nodes': [" PRODUCT
+                                      ", " SAY("sum", "Add", "'h', 'z'", "'y'") "]"),
+        "fold_sum",
+        "- product: Add not folded: MatMul's output is also an output of the graph or of a "
+        "body\n");
+    untouched(
+        GRAPH("'inputs': [" IN("x", "float32", "[2, 3, 4]") ", " IN("z", "float32", "[5]") ", " IN(
+            "v", "float32", "[4, 5]") "], 'outputs': ['y'], 'nodes': [" PRODUCT
+                                      ", " SAY("sum", "Add", "'h', 'z'", "'y'") "]"),
+        "fold_sum", "");
+    untouched(SUM_OF("[3, 5]", SAY("product", "Gemm", "'x', 'v', 'z'",
+                                   "'h'") ", " SAY("sum", "Add", "'h', 'z'", "'y'")),
+              "fold_sum", "");
 }

@@ -749,6 +749,10 @@ Test(native_move, gathers)
     check_node("Gather", "\"axis\": 1", "4, 19, 5", ", \"i\"",
                "\"i\": {\"dtype\": \"int32\", \"shape\": [], \"data\": -2}", 1);
     check_node("Gather", "\"axis\": 1", "40, 19", ", \"i\"", INTS("i", 4, 3, -19, 18, -1), 1);
+    /* two halves in turn, as channels are shuffled, and nearly so */
+    check_node("Gather", "\"axis\": 1", "3, 6", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 5), 1);
+    check_node("Gather", "\"axis\": 1", "3, 6", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 4), 1);
+    check_node("Gather", "\"axis\": 1", "3, 8", ", \"i\"", INTS("i", 6, 0, 3, 1, 4, 2, 5), 1);
     check_node("Gather", "", "40, 19", ", \"i\"",
                "\"i\": {\"dtype\": \"int64\", \"shape\": [2, 2], \"data\": [3, 39, 0, 3]}", 1);
 }
@@ -967,6 +971,39 @@ Test(native_attention, heads_groups_masks_and_causality)
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
         check_attention(&cases[k]);
+}
+
+#define NUMBERS(name, shape, data)                                                                 \
+    "\"" name "\": {\"dtype\": \"float32\", \"shape\": [" shape "], \"data\": [" data "]}"
+
+/* Query 0 has scores of minus infinity and may see every key: NaN. Query 1 is NaN and may see none:
+ * 0. Query 2 is an ordinary one: scores 1 and 2 answer (1 + 3 e) / (1 + e). */
+Test(native_attention, only_the_mask_decides_that_a_query_sees_no_key)
+{
+    const char *json =
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [], \"outputs\": [\"y\"], "
+        "\"constants\": {" NUMBERS("q", "1, 1, 3, 1", "\"-Infinity\", \"NaN\", 1") ", " NUMBERS(
+            "k", "1, 1, 2, 1",
+            "1, 2") ", " NUMBERS("v", "1, 1, 2, 1",
+                                 "1, 3") ", " NUMBERS("m", "3, 2",
+                                                      "0, 0, \"-Infinity\", "
+                                                      "\"-Infinity\", 0, 0") "}, "
+                                                                             "\"nodes\": [{\"op\": \"Attention\", \"inputs\": [\"q\", \"k\", \"v\", \"m\"], "
+                                                                             "\"outputs\": [\"y\"]}]}";
+    static const char *const backends[] = { "native,reference", "reference" };
+    for (size_t b = 0; b < 2; b++) {
+        const setup s = { json, TN_MATH_STRICT, 1, 0.0f };
+        size_t count;
+        fixture f = open_text(json);
+        float *y = answer(&f, &s, backends[b], &count);
+        cr_assert_eq(count, 3);
+        cr_expect(isnan(y[0]), "%s: %g", backends[b], (double)y[0]);
+        cr_expect_eq(y[1], 0.0f, "%s: %g", backends[b], (double)y[1]);
+        cr_expect(fabs((double)y[2] - (1.0 + 3.0 * exp(1.0)) / (1.0 + exp(1.0))) < 1e-6, "%s: %g",
+                  backends[b], (double)y[2]);
+        free(y);
+        close_fixture(&f);
+    }
 }
 
 Test(native, refuses_a_set_of_instructions_that_nobody_has)

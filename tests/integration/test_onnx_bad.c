@@ -131,6 +131,37 @@ Test(onnx_bad, an_unknown_operator_names_the_nearest)
                  "you mean 'Relu'?");
 }
 
+Test(onnx_bad, an_unknown_domain_names_the_nearest)
+{
+    static const char *const domains[2] = { "com.exmple", "ai.onnx.lm" };
+    static const char *const said[2] = {
+        "node 'relu' (com.exmple::Relu): no plugin brings operator 'Relu' of domain com.exmple",
+        "node 'relu' (ai.onnx.lm::Relu): no plugin brings operator 'Relu' of domain ai.onnx.lm; did "
+        "you mean domain 'ai.onnx.ml'?"
+    };
+    for (int k = 0; k < 2; k++) {
+        pb g = { .count = 0 }, n = pb_node("Relu", "x", NULL, "y");
+        pb_text(&n, 7, domains[k]);
+        pb_in(&g, 1, &n);
+        pb_value(&g, 11, "x", 3, NULL);
+        pb_value(&g, 12, "y", 3, NULL);
+        pb m = pb_model(&g, 8, 17);
+        const pb o = pb_opset(domains[k], 1);
+        pb_in(&m, 8, &o);
+        not_compiled(&m, TN_ERR_OPERATOR, said[k]);
+    }
+}
+
+/* Celu came with set 12. */
+Test(onnx_bad, an_operator_that_its_set_does_not_have_yet)
+{
+    const pb g = small_graph("Celu"), m = pb_model(&g, 8, 11);
+    not_compiled(
+        &m, TN_ERR_OPERATOR,
+        "node 'celu' (Celu): operator 'Celu' of operator set 11 of ai.onnx is not held: the "
+        "versions held begin later, up to 12");
+}
+
 Test(onnx_bad, a_newer_operator_set_is_a_warning)
 {
     const pb g = small_graph("Relu"), m = pb_model(&g, 8, 99);
@@ -223,10 +254,43 @@ Test(onnx_bad, a_sparse_tensor_outside_its_shape_or_too_large)
         pb_int(&sparse, 3, huge ? INT64_C(1) << 40 : 3);
         pb_in(&g, 15, &sparse);
         const pb m = pb_model(&g, 8, 17);
+        char text[200];
+        snprintf(
+            text, sizeof text,
+            "graph.sparse_initializer[0]: sparse tensors become more than %zu bytes when written "
+            "out: the bound for a file of %zu",
+            (size_t)16777216 + 1000 * m.count, m.count);
         refused(&m, huge ? TN_ERR_LIMIT : TN_ERR_VALUE,
-                huge ? "graph.sparse_initializer[0]: sparse tensors become more than 268435456 "
-                       "bytes when written out"
+                huge ? text
                      : "graph.sparse_initializer[0]: index 0 is 12, which is outside [0, 3)");
+    }
+}
+
+Test(onnx_bad, budgets_hold_for_models_of_a_format)
+{
+    pb weight = pb_tensor("w", 1, 2);
+    pb_data(&weight, 9, "12345678", 8);
+    const pb m = with_tensor(&weight);
+    for (int k = 0; k < 3; k++) {
+        tn_model *model = NULL;
+        tn_model_options options = { .size = sizeof options,
+                                     .limits = { .size = sizeof options.limits,
+                                                 .weight_bytes = k == 1 ? 7 : 8 } };
+        if (k == 2)
+            options.limits.nodes = 1;
+        pb two = small_graph("Relu");
+        const pb more = pb_node("Abs", "x", NULL, "z"),
+                 whole = (pb_in(&two, 1, &more), pb_model(&two, 8, 17));
+        const pb *read = k == 2 ? &whole : &m;
+        const tn_status status = tn_model_load_bytes(runtime_of_tests(), read->bytes, read->count,
+                                                     &options, NULL, &model);
+        cr_expect_eq(status, k ? TN_ERR_LIMIT : TN_OK);
+        if (k == 1)
+            cr_expect_str_eq(tn_error_message(),
+                             "the constants take 8 bytes; the budget of all is 7");
+        if (k == 2)
+            cr_expect_str_eq(tn_error_message(), "the model has 2 nodes; the budget is 1");
+        tn_model_destroy(model);
     }
 }
 
@@ -287,6 +351,40 @@ Test(onnx_bad, graphs_within_graphs_without_end)
     tn_model *model = NULL;
     cr_assert_eq(load(&m, &model), TN_ERR_LIMIT, "%s", tn_error_message());
     cr_assert(strstr(tn_error_message(), "graphs nest deeper than 64"), "%s", tn_error_message());
+}
+
+/* 1,300 bytes that would be a million nodes. */
+Test(onnx_bad, functions_that_double_with_each_other)
+{
+    const pb own = pb_opset("own", 1), onnx = pb_opset("", 17);
+    pb g = { .count = 0 }, call = pb_node("f19", "x", NULL, "y");
+    pb_text(&call, 7, "own");
+    pb_in(&g, 1, &call);
+    pb_value(&g, 11, "x", 3, NULL);
+    pb_value(&g, 12, "y", 3, NULL);
+    pb m = pb_model(&g, 8, 17);
+    pb_in(&m, 8, &own);
+    for (int k = 0; k < 20; k++) {
+        pb f = { .count = 0 };
+        char name[8], inner[8];
+        snprintf(name, sizeof name, "f%d", k);
+        snprintf(inner, sizeof inner, "f%d", k - 1);
+        pb_text(&f, 1, name);
+        pb_text(&f, 4, "a");
+        pb_text(&f, 5, "c");
+        for (int half = 0; half < 2; half++) {
+            pb n = pb_node(k ? inner : "Neg", half ? "b" : "a", NULL, half ? "c" : "b");
+            if (k)
+                pb_text(&n, 7, "own");
+            pb_in(&f, 7, &n);
+        }
+        pb_in(&f, 9, &own);
+        pb_in(&f, 9, &onnx);
+        pb_text(&f, 10, "own");
+        pb_in(&m, 25, &f);
+    }
+    not_compiled(&m, TN_ERR_LIMIT,
+                 "the model's functions make more than 1000000 nodes in their places");
 }
 
 Test(onnx_bad, a_function_that_calls_itself)

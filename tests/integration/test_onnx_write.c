@@ -145,3 +145,125 @@ Test(onnx_write, an_output_with_a_name_of_its_own_is_an_identity)
     tn_model_destroy(again);
     close_fixture(&f);
 }
+
+/* Weights of 4096 and 1024 bytes go to the file beside, at whole pages; what is small stays. */
+Test(onnx_write, weights_go_to_a_file_beside_the_model)
+{
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 21, \"metadata\": {\"onnx.external_from\": \"5000\"},"
+        "\"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [8, 32]}],"
+        "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [32, 32],"
+        "\"random\": {\"distribution\": \"normal\", \"std\": 0.5, \"seed\": 7}},"
+        "\"v\": {\"dtype\": \"float32\", \"shape\": [8, 32],"
+        "\"random\": {\"distribution\": \"normal\", \"std\": 0.5, \"seed\": 8}},"
+        "\"c\": {\"dtype\": \"float32\", \"shape\": [1], \"data\": [2]}},"
+        "\"nodes\": [{\"op\": \"MatMul\", \"inputs\": [\"x\", \"w\"], \"outputs\": [\"h\"]},"
+        " {\"op\": \"Add\", \"inputs\": [\"h\", \"v\"], \"outputs\": [\"g\"]},"
+        " {\"op\": \"Mul\", \"inputs\": [\"g\", \"c\"], \"outputs\": [\"y\"]}]}");
+    static const char *const names[] = { "w", "v", "c" };
+    tn_model *again;
+    size_t count, beside;
+    OK(tn_model_save(f.model, path_of("a.onnx"), NULL));
+    OK(tn_model_load(f.runtime, path_of("a.onnx"), NULL, NULL, &again));
+    for (int k = 0; k < 3; k++) {
+        const tn_tensor *t[2];
+        for (int m = 0; m < 2; m++) {
+            const tn_graph *g = tn_model_graph(m ? again : f.model);
+            t[m] = tn_graph_value(g, tn_graph_find_value(g, TN_TOP_REGION, names[k]))->constant;
+        }
+        cr_assert_eq(t[0]->bytes, t[1]->bytes);
+        cr_assert_eq(memcmp(t[0]->data, t[1]->data, t[0]->bytes), 0, "%s", names[k]);
+        cr_assert(k == 2 || (uintptr_t)t[1]->data % 4096 == 0, "%s", names[k]);
+    }
+    char *model = slurp(path_of("a.onnx"), &count), *data = slurp(path_of("a.onnx.data"), &beside);
+    cr_assert_lt(count, 1024);
+    cr_assert_eq(beside, 4096 + 1024);
+    free(model);
+    free(data);
+    tn_model_destroy(again);
+    close_fixture(&f);
+    unlink(path_of("a.onnx.data"));
+}
+
+/* ---- what a region and a constant have no place for --------------------------------------------- */
+
+static size_t occurrences(const char *text, size_t count, const char *what)
+{
+    size_t found = 0;
+    for (size_t k = 0; k + strlen(what) <= count; k++)
+        found += !memcmp(text + k, what, strlen(what));
+    return found;
+}
+
+/* An If whose branches are called "yes" (with doc and metadata) and by Tenon's own habit; in the
+ * first a Constant node with a name, doc and metadata; beside it a weight that nobody reads. */
+static pb model_with_words(void)
+{
+    static const float number = 2.5f;
+    pb value = pb_tensor(NULL, 1, 1), attribute = { .count = 0 }, constant = { .count = 0 };
+    pb yes = { .count = 0 }, no = { .count = 0 }, node = { .count = 0 }, graph = { .count = 0 };
+    pb_data(&value, 9, &number, sizeof number);
+    pb_text(&attribute, 1, "value");
+    pb_in(&attribute, 5, &value);
+    pb_int(&attribute, 20, 4);
+    pb_text(&constant, 2, "c");
+    pb_text(&constant, 3, "the constant");
+    pb_text(&constant, 4, "Constant");
+    pb_in(&constant, 5, &attribute);
+    pb_text(&constant, 6, "two and a half");
+    pb_entry(&constant, 9, "unit", "metre");
+    const pb sum = pb_node("Add", "x", "c", "s"), same = pb_node("Identity", "x", NULL, "t");
+    pb_in(&yes, 1, &constant);
+    pb_in(&yes, 1, &sum);
+    pb_text(&yes, 2, "yes");
+    pb_text(&yes, 10, "if it is so");
+    pb_entry(&yes, 16, "colour", "green");
+    pb_value(&yes, 12, "s", 1, NULL);
+    pb_in(&no, 1, &same);
+    pb_text(&no, 2, "choice.else_branch");
+    pb_value(&no, 12, "t", 1, NULL);
+    pb_text(&node, 1, "b");
+    pb_text(&node, 2, "y");
+    pb_text(&node, 3, "choice");
+    pb_text(&node, 4, "If");
+    for (int k = 0; k < 2; k++) {
+        pb branch = { .count = 0 };
+        pb_text(&branch, 1, k ? "else_branch" : "then_branch");
+        pb_in(&branch, 6, k ? &no : &yes);
+        pb_int(&branch, 20, 5);
+        pb_in(&node, 5, &branch);
+    }
+    pb unread = pb_tensor("nobody", 1, 1);
+    pb_data(&unread, 9, &number, sizeof number);
+    pb_in(&graph, 1, &node);
+    pb_text(&graph, 2, "g");
+    pb_in(&graph, 5, &unread);
+    pb_value(&graph, 11, "x", 1, NULL);
+    pb_value(&graph, 11, "b", 1, NULL);
+    pb_value(&graph, 12, "y", 1, NULL);
+    return graph;
+}
+
+Test(onnx_write, names_and_docs_of_bodies_and_constant_nodes_stay)
+{
+    static const char *const words[] = { "the constant", "two and a half", "unit",   "metre",
+                                         "yes",          "if it is so",    "colour", "green",
+                                         "nobody",       "Constant" };
+    const pb graph = model_with_words();
+    pb file = pb_model(&graph, 10, 21);
+    tn_model *model, *again;
+    size_t count;
+    pb_text(&file, 2, "someone"); /* else the writer says who it was */
+    OK(load(&file, &model));
+    round_trip(model);
+    OK(tn_model_load(runtime_of_tests(), path_of("a.json"), NULL, NULL, &again));
+    OK(tn_model_save(again, path_of("a.onnx"), NULL));
+    char *text = slurp(path_of("a.onnx"), &count);
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        cr_assert_eq(occurrences(text, count, words[k]), 1, "'%s': %zu times", words[k],
+                     occurrences(text, count, words[k]));
+    cr_assert_eq(occurrences(text, count, "onnx."), 0);
+    free(text);
+    tn_model_destroy(again);
+    tn_model_destroy(model);
+}

@@ -286,3 +286,33 @@ Test(random, says_what_does_not_fit)
         TN_ERR_VALUE, "the largest log-probability of row 1 is -inf: expected a finite number",
         ONE("Multinomial", "'dtype': 'float32', 'shape': [2, 1], 'data': [0, '-Infinity']", ""));
 }
+
+/* ---- loops -------------------------------------------------------------------------------------- */
+
+#define DRAWN_IN_A_LOOP(attributes)                                                                \
+    GRAPH("22", "", "'y'", "'n': {'dtype': 'int64', 'shape': [], 'data': [3]}",                    \
+          "{'name': 'l', 'op': 'Loop', 'inputs': ['n', ''], 'outputs': ['y'], 'attributes':"       \
+          " {'body': {'graph': {'inputs': [{'name': 'i', 'dtype': 'int64', 'shape': []},"          \
+          " {'name': 'c', 'dtype': 'bool', 'shape': []}], 'outputs': ['d', 'u'], 'nodes':"         \
+          " [{'name': 'k', 'op': 'Identity', 'inputs': ['c'], 'outputs': ['d']},"                  \
+          " {'name': 'r', 'op': 'RandomUniform', 'inputs': [], 'outputs': ['u'],"                  \
+          " 'attributes': {'shape': [2], 'dtype': 11" attributes "}}]}}}}")
+
+/* New numbers each trip; the same ones each run. With a seed of its own, whatever the run's; the first
+ * trip draws what the node would outside. */
+Test(random, each_trip_of_a_loop_draws_anew)
+{
+    for (int seeded = 0; seeded < 2; seeded++) {
+        const char *graph = seeded ? DRAWN_IN_A_LOOP(", 'seed': 0.0") : DRAWN_IN_A_LOOP("");
+        double a[6], b[6], c[6];
+        draw(graph, 1, 5, a, 6);
+        draw(graph, 1, 5, b, 6);
+        draw(graph, 1, 6, c, 6);
+        cr_expect(same(a, b, 6));
+        cr_expect_eq(same(a, c, 6), seeded);
+        for (int k = 0; k < 6; k++)
+            for (int j = 0; j < k; j++)
+                cr_expect_neq(a[k], a[j], "%d and %d", k, j);
+        cr_expect(!seeded || (a[0] == first_number(0) && a[1] == first_number(1)));
+    }
+}

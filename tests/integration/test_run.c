@@ -248,6 +248,60 @@ Test(run, answers_forked_in_a_child)
     end(&r);
 }
 
+/* ---- bodies ---------------------------------------------------------------------------------------- */
+
+static void collect(void *user, const char *text, size_t count)
+{
+    strncat(user, text, count);
+}
+
+/* What the session runs, as text. */
+static void print_graph(tn_session *session, char *text)
+{
+    *text = '\0';
+    OK(tn_session_print(session, "graph", collect, text));
+}
+
+Test(run, makes_an_operator_of_others_when_bodies_are_preferred)
+{
+    fixture f = open_text(
+        "{\"tenon\": 1, \"name\": \"g\", \"opset\": 21,"
+        " \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [5]}],"
+        " \"outputs\": [\"y\", \"z\"],"
+        " \"nodes\": [{\"name\": \"mish\", \"op\": \"Mish\", \"inputs\": [\"x\"], \"outputs\": [\"y\"]},"
+        " {\"name\": \"bounded\", \"op\": \"LeakyRelu\", \"inputs\": [\"x\"], \"outputs\": [\"z\"],"
+        "  \"attributes\": {\"alpha\": 0.25}}]}");
+    float data[5] = { -30.0f, -1.5f, 0.0f, 1.5f, 100.0f };
+    const int64_t dims[1] = { 5 };
+    const tn_tensor x = floats(data, 1, dims);
+    char text[8192];
+    for (uint32_t k = 0; k < 4; k++) {
+        const bool bodies = k & 1;
+        tn_session *session = make_session(&f, "reference", k & 2 ? "all" : "none", 1,
+                                           bodies ? TN_SESSION_PREFER_BODIES : 0);
+        tn_context *context;
+        print_graph(session, text);
+        /* A body's own operators are made of others as well: Mish is Softplus and more. */
+        cr_assert_eq(strstr(text, "= Mish ") == NULL, bodies, "%s", text);
+        cr_assert_eq(strstr(text, "= LeakyRelu ") == NULL, bodies, "%s", text);
+        cr_assert_eq(strstr(text, "= Tanh ") != NULL, bodies, "%s", text);
+        cr_assert_null(strstr(text, "= Softplus "), "%s", text);
+        OK(tn_context_create(session, &context));
+        OK(tn_context_set_input(context, "x", &x));
+        OK(tn_context_run(context, NULL));
+        const float *y = tn_context_output(context, 0)->data,
+                    *z = tn_context_output(context, 1)->data;
+        for (int j = 0; j < 5; j++) {
+            const double v = (double)data[j], mish = v * tanh(log1p(exp(v)));
+            cr_assert_float_eq((double)y[j], mish, 4e-6 * (1e-6 + fabs(mish)) + 1e-12);
+            cr_assert_float_eq((double)z[j], v < 0 ? 0.25 * v : v, 1e-12);
+        }
+        tn_context_destroy(context);
+        tn_session_destroy(session);
+    }
+    close_fixture(&f);
+}
+
 Test(session, refuses_options_that_mean_nothing)
 {
     fixture f = open_text(NET);

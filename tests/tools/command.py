@@ -7,6 +7,7 @@
 import gzip
 import json
 import os
+import shutil
 import sys
 import zipfile
 
@@ -151,6 +152,28 @@ def empty_and_scalar_arrays_work():
     assert saved(identity("float32", []), "-i", "x.npy") == 3
 
 
+def inputs_may_be_tensors_as_onnx_s_tests_have_them():
+    a = np.array([[1.5, -2], [3, 1e-9]], np.float32)
+    dims = b"\x08\x02\x08\x02"
+    with open("raw.pb", "wb") as file:  # dims, data_type 1, name, raw_data
+        file.write(dims + b"\x10\x01" + b"\x42\x03abc" + b"\x4a\x10" + a.tobytes())
+    with open("typed.pb", "wb") as file:  # float_data, packed
+        file.write(dims + b"\x10\x01" + b"\x22\x10" + a.tobytes())
+    with open("text.pb", "wb") as file:  # string_data
+        file.write(b"\x08\x02\x10\x08" + b"\x32\x02hi" + b"\x32\x00")
+    with open("cut.pb", "wb") as file:
+        file.write(dims + b"\x10\x01" + b"\x4a\x08" + a.tobytes()[:8])
+    with open("no.pb", "wb") as file:
+        file.write(b"\xff\xff\xff")
+    net = identity("float32", [2, 2])
+    assert (saved(net, "-i", "x=raw.pb") == a).all()
+    assert (saved(net, "-i", "typed.pb") == a).all()
+    expect(tenon("run", identity("string", [2]), "-i", "text.pb"), 0, "hi")
+    net = identity("float32", [2, 2])
+    expect(tenon("run", net, "-i", "cut.pb"), 1, "cut.pb holds no TensorProto: ", "8 bytes")
+    expect(tenon("run", net, "-i", "no.pb"), 1, "no.pb holds no TensorProto: ")
+
+
 def archives_give_their_members():
     a, b = np.arange(3, dtype=np.float32), np.arange(3, 6, dtype=np.float32)
     net = identity("float32", [3])
@@ -199,7 +222,7 @@ def bad_arrays_are_refused():
              "record": (data.replace(b"'<f4'", b"[('a'"), "arrays of records"),
              "huge": (data.replace(b"(3,), ", b"(99999999999999999999,), "), ""),
              "overflow": (data.replace(b"(3,), }           ", b"(4294967296, 4294967296), }"), ""),
-             "text": (b"hello, world", "is none of .npy, .npz, .safetensors, PNG, JPEG, IDX")}
+             "text": (b"hello, world", "is none of .npy, .npz, .safetensors, .pb, PNG, JPEG, IDX")}
     for name, (content, message) in cases.items():
         with open(name, "wb") as file:
             file.write(content)
@@ -246,7 +269,7 @@ def session_options_reach_the_session():
     expect(tenon(*common, "--backends=reference", "-t2"), 0, "2 threads")
     expect(tenon(*common, "--backend", "nonesuch"), 3, "nonesuch")
     expect(tenon(*common, "--passes", "nonesuch"), 2, "nonesuch")
-    for option in ("--no-fusion", "--plain-layouts", "--vendor-reference", "--math=strict", "--math=fast"):
+    for option in ("--no-fusion", "--plain-layouts", "--vendor-reference", "--bodies", "--math=strict", "--math=fast"):
         expect(tenon(*common, option), 0)
     expect(tenon(*common, "--place", "hidden=reference"), 0)
 
@@ -500,6 +523,15 @@ def plugins_are_listed_and_refused_ones_explained():
         file.write("no plugin")
     expect(tenon("plugins", "--plugins", os.path.abspath("folder")), 3, "refused", "text.so")
     expect(tenon("plugins", TENON_PLUGIN_PATH=os.path.abspath("folder")), 3, "refused", "text.so")
+    expect(tenon("plugins", "--index", os.path.abspath("folder")), 3, "no index: ", "text.so")
+    os.makedirs("indexed/plugins")
+    shutil.copy(os.path.join(BUILD, "plugins", "pool.so"), "indexed/plugins")
+    expect(tenon("plugins", "--index", os.path.abspath("indexed")), 0)
+    with open("indexed/plugins/index", encoding="utf-8") as file:
+        assert "\nplugin pool.so " in (text := file.read()) and "\noperator MaxPool " in text
+    expect(tenon("plugins", "--index", "nowhere"), 1, "nowhere")
+    os.chmod("indexed/plugins/pool.so", 0o666)  # it is ahead of the build's own, and cannot be opened
+    expect(tenon("plugins", "--plugins", os.path.abspath("indexed")), 3, "refused: ", "pool.so")
     expect(tenon("run", XNOR, "--random", TENON_PLUGIN_PATH=os.path.abspath("folder")), 0)
     expect(tenon("check", XNOR, "--plugin", os.path.abspath("folder/plugins/text.so")), 3, "text.so")
     expect(tenon("check", XNOR, "--plugin", "missing.so"), 3, "missing.so")

@@ -51,6 +51,15 @@ def everything_is_installed():
     assert os.path.exists(os.path.join(LIB, "tenon", "backends", "reference.so"))
 
 
+def plugins_are_opened_when_needed():
+    """The installed index is true of the installed files, and a small network needs few of them."""
+    folder = os.path.join(LIB, "tenon", "plugins")
+    opened = sh("env", "LD_DEBUG=files", "tenon", "run", os.path.join(GRAPHS, "xnor.json"), "--random", "--passes", "none",
+                "--backend", "reference")
+    opened = set(re.findall(r"calling init: .*/tenon/plugins/(\w+)\.so", opened))
+    assert "gemm" in opened and len(opened) < len(os.listdir(folder)) / 3, opened
+
+
 def headers_compile_alone():
     for dialect in DIALECTS:
         for header in ("types", "tenon", "plugin", "kernel"):
@@ -118,7 +127,7 @@ def library_needs_little():
     assert os.path.getsize("stripped.so") < 400_000, os.path.getsize("stripped.so")
 
 
-TESTS = [everything_is_installed, headers_compile_alone, embedding_example_runs_in_three_languages,
+TESTS = [everything_is_installed, plugins_are_opened_when_needed, headers_compile_alone, embedding_example_runs_in_three_languages,
          template_builds_by_the_line_in_its_readme, template_builds_and_tests_itself_with_meson,
          smallest_plugin_of_the_document_loads, installed_command_finds_installed_plugins, library_needs_little]
 

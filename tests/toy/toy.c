@@ -210,9 +210,12 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- Relu and Convert ----------------------------------------------------------------------------- */
 
+/* In its own layout, or plain: then rows may lie apart. */
 static tn_status relu_measure(tn_measure *ctx, void *state)
 {
     (void)state;
+    ctx->alternatives[0].input_layouts[0] = TN_LAYOUT_PLAIN | TN_LAYOUT_STRIDED;
+    ctx->alternatives[0].output_layouts[0] = TN_LAYOUT_PLAIN | TN_LAYOUT_STRIDED;
     ctx->alternatives[0].output_aliases[0] = (tn_alias){ TN_ALIAS_MAY_REUSE, 0 };
     ctx->alternatives[0].algorithm = "toy:relu";
     if (ctx->candidates[0].layouts[0] > TN_LAYOUT_CHANNELS_LAST) {
@@ -224,12 +227,21 @@ static tn_status relu_measure(tn_measure *ctx, void *state)
 
 static tn_status relu_run(tn_run *ctx, const void *state, void *slot)
 {
-    const float *in = ctx->inputs[0]->data;
-    float *out = ctx->outputs[0]->data;
+    const tn_tensor *x = ctx->inputs[0], *y = ctx->outputs[0];
+    const float *in = x->data;
+    float *out = y->data;
     (void)state;
     (void)slot;
-    for (size_t k = 0; k < ctx->outputs[0]->bytes / sizeof(float); k++)
-        out[k] = relu(in[k]);
+    if (!x->strides && !y->strides) {
+        for (size_t k = 0; k < y->bytes / sizeof(float); k++)
+            out[k] = relu(in[k]);
+        return TN_OK;
+    }
+    COUNT(strided);
+    const int64_t row = tn_row_length(y);
+    for (int64_t r = 0; r < tn_count(y) / row; r++)
+        for (int64_t k = 0; k < row; k++)
+            out[r * tn_row_step(y) + k] = relu(in[r * tn_row_step(x) + k]);
     return TN_OK;
 }
 

@@ -9,6 +9,7 @@
 
 typedef struct toy_counters {
     uint32_t offered, measured, prepared, filled, attached, detached, finished, ran, converted;
+    uint32_t strided; /* runs of Relu with a strided input or output */
 } toy_counters;
 
 #endif

@@ -163,7 +163,7 @@ AT(tn_identity, inputs, 16);
 AT(tn_identity, outputs, 24);
 AT(tn_identity, constants, 32);
 
-SIZE(tn_operator_def, 144);
+SIZE(tn_operator_def, 152);
 AT(tn_operator_def, size, 0);
 AT(tn_operator_def, since, 4);
 AT(tn_operator_def, domain, 8);
@@ -187,6 +187,14 @@ AT(tn_operator_def, body, 112);
 AT(tn_operator_def, expand, 120);
 AT(tn_operator_def, upgrade, 128);
 AT(tn_operator_def, user, 136);
+AT(tn_operator_def, pieces, 144);
+
+SIZE(tn_pieces, 24);
+AT(tn_pieces, size, 0);
+AT(tn_pieces, axis, 4);
+AT(tn_pieces, cuts, 8);
+AT(tn_pieces, reserved, 12);
+AT(tn_pieces, begins, 16);
 
 SIZE(tn_step, 48);
 AT(tn_step, size, 0);
@@ -276,7 +284,7 @@ AT(tn_prepare, reserved, 44);
 AT(tn_prepare, packs, 48);
 AT(tn_prepare, instance, 56);
 
-SIZE(tn_run, 96);
+SIZE(tn_run, 104);
 AT(tn_run, call, 0);
 AT(tn_run, node, 24);
 AT(tn_run, input_count, 32);
@@ -289,6 +297,7 @@ AT(tn_run, instance, 72);
 AT(tn_run, threads, 80);
 AT(tn_run, math, 84);
 AT(tn_run, seed, 88);
+AT(tn_run, turn, 96);
 
 SIZE(tn_slot_call, 40);
 AT(tn_slot_call, call, 0);
@@ -332,7 +341,7 @@ AT(tn_backend_def, open, 32);
 AT(tn_backend_def, close, 40);
 AT(tn_backend_def, user, 48);
 
-SIZE(tn_graph_api, 344);
+SIZE(tn_graph_api, 352);
 AT(tn_graph_api, size, 0);
 AT(tn_graph_api, reserved, 4);
 AT(tn_graph_api, first_node, 8);
@@ -377,6 +386,7 @@ AT(tn_graph_api, dim_text, 312);
 AT(tn_graph_api, set_node_metadata, 320);
 AT(tn_graph_api, node_metadata, 328);
 AT(tn_graph_api, error_message, 336);
+AT(tn_graph_api, next_value, 344);
 
 SIZE(tn_rewrite, 48);
 AT(tn_rewrite, call, 0);

@@ -223,6 +223,22 @@ INLINE vec larger(vec x, vec y) /* NaN wins */
     return choose(x > y, x, choose(x != x, x, y));
 }
 
+void ISA(affine)(const float *x, const float *factor, const float *summand, float low, float *y,
+                 int64_t count)
+{
+    const vec least = splat(low);
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        store(y + i, vmax(least, load(x + i) * load(factor + i) + load(summand + i)));
+    if (i < count) {
+        const int64_t n = count - i;
+        store_part(
+            y + i,
+            vmax(least, load_part(x + i, n) * load_part(factor + i, n) + load_part(summand + i, n)),
+            n);
+    }
+}
+
 INLINE float reduce(bool maximum, const float *x, int64_t count)
 {
     vec total[4];
@@ -284,13 +300,13 @@ void ISA(softmax)(const float *x, float *y, int64_t count)
     for (; i < count; i++)
         most = x[i] > most ? x[i] : most;
     for (i = 0; i + LANES <= count; i += LANES) {
-        const vec e = vexp(load(x + i) - splat(most));
+        const vec e = vexp_below(load(x + i) - splat(most));
         store(y + i, e);
         sum += e;
     }
     total = sum_of(sum);
     if (i < count) {
-        const vec e = vexp(load_part(x + i, count - i) - splat(most));
+        const vec e = vexp_below(load_part(x + i, count - i) - splat(most));
         for (int64_t k = 0; k < count - i; k++)
             total += e[k];
         store_part(y + i, e, count - i);

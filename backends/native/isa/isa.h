@@ -91,7 +91,8 @@ typedef struct native_depthwise {
     const float
         *weights; /* by register: [kernel_h * kernel_w][lanes], then the bias; the last one's
                            * channels end at the last, or there is one with zeros behind them */
-    float *out;   /* [points][channels] */
+    int64_t x_step, y_step;             /* from a point to the next: channels, or more */
+    float *out;                         /* [points][channels] */
     int64_t channels, points, x_points; /* x_points: of an input row */
     int64_t kernel_h, kernel_w, stride, dilation, before;
     native_end end;
@@ -107,6 +108,9 @@ typedef struct native_isa {
     /* y[i] = f(x[i], operand[i * step]), step 0 or 1; in place is fine. */
     void (*combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
                     int64_t count);
+    /* y[i] = x[i] * factor[i] + summand[i], not below `low`; NaN stays NaN; in place is fine. */
+    void (*affine)(const float *x, const float *factor, const float *summand, float low, float *y,
+                   int64_t count);
     void (*depthwise)(const native_depthwise *job);
     /* y[c] = max or sum over points of x[p][c]; rows are pointers. */
     void (*pool)(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,

@@ -14,6 +14,7 @@ const native_isa ISA(native_isa) = {
     .tile = ISA(tile),
     .apply = ISA(apply),
     .combine = ISA(combine),
+    .affine = ISA(affine),
     .depthwise = ISA(depthwise),
     .pool = ISA(pool),
     .reduce = ISA(reduce),

@@ -26,6 +26,7 @@ typedef uint32_t uvec __attribute__((vector_size(LANES * 4))); /* for bits: it m
 void ISA(tile)(const native_tile *);
 void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
 void ISA(combine)(native_function, const float *, const float *, int64_t, float *, int64_t);
+void ISA(affine)(const float *, const float *, const float *, float, float *, int64_t);
 void ISA(depthwise)(const native_depthwise *);
 void ISA(pool)(bool, const float *const *, int64_t, int64_t, float, float *);
 float ISA(reduce)(bool, const float *, int64_t);
@@ -200,6 +201,26 @@ INLINE vec vexp_rough(vec x)
     ivec n;
     const vec p = exp_parts(x, &n);
     return p * (vec)(((uvec)n + 127u) << 23);
+}
+
+/* The same for x ≤ 0 or NaN, in fewer steps: 2^n is a number, and a NaN goes through the products.
+ * Anything else gives anything. */
+INLINE vec vexp_below(vec x)
+{
+    const vec bound = vmax(splat(-87.33654f), x);
+    const vec magic = splat(12582912.0f);
+    const vec shifted = bound * splat(1.44269504f) + magic;
+    const vec n = shifted - magic;
+    const vec r = (bound - n * splat(0.693359375f)) - n * splat(-2.12194440e-4f);
+    vec p = splat(1.0f / 720.0f);
+    p = p * r + splat(1.0f / 120.0f);
+    p = p * r + splat(1.0f / 24.0f);
+    p = p * r + splat(1.0f / 6.0f);
+    p = p * r + splat(0.5f);
+    p = p * r + splat(1.0f);
+    p = p * r + splat(1.0f);
+    const uvec power = ((uvec)shifted - (uvec)magic + 127u) << 23;
+    return choose(x < -87.33654f, splat(0.0f), p * (vec)power);
 }
 
 /* (2 atanh s) / s - 2 as a series: s² ≤ 1/9 leaves 1e-9. */

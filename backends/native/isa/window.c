@@ -21,7 +21,7 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
 #pragma GCC unroll 4
             for (int p = 0; p < points; p++) {
                 const int64_t x = at + p * d->stride;
-                const float *from = d->rows[i] + x * d->channels + channel;
+                const float *from = d->rows[i] + x * d->x_step + channel;
                 if (checked && (x < 0 || x >= d->x_points))
                     continue;
                 sum[p] += weight * (part ? load_part(from, part) : load(from));
@@ -30,7 +30,7 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
     }
 #pragma GCC unroll 4
     for (int p = 0; p < points; p++) {
-        float *out = d->out + (first + p) * d->channels + channel;
+        float *out = d->out + (first + p) * d->y_step + channel;
         if (part)
             store_part(out, ended(&d->end, sum[p]), part);
         else
@@ -46,13 +46,14 @@ enum { POINTS = 4 };
 INLINE void block_of(const native_depthwise *d, const int points, const int width, const int stride,
                      const bool checked, int64_t first)
 {
-    const int64_t step = d->channels, start = first * stride - d->before;
+    const int64_t channels = d->channels, step = d->x_step, y_step = d->y_step,
+                  start = first * stride - d->before;
     const int64_t rows = d->kernel_h, x_points = d->x_points;
     const float *const *from = d->rows, *weights = d->weights;
     const native_end end = d->end;
-    float *out = d->out + first * step;
-    for (int64_t c = 0; c < step; c += LANES) {
-        const int64_t at = c + LANES <= step ? c : step - LANES;
+    float *out = d->out + first * y_step;
+    for (int64_t c = 0; c < channels; c += LANES) {
+        const int64_t at = c + LANES <= channels ? c : channels - LANES;
         vec sum[POINTS];
         const vec bias = load(weights + rows * width * LANES);
 #pragma GCC unroll 4
@@ -80,7 +81,7 @@ INLINE void block_of(const native_depthwise *d, const int points, const int widt
         weights += LANES;
         float *to = out + at;
 #pragma GCC unroll 4
-        for (int p = 0; p < points; p++, to += step)
+        for (int p = 0; p < points; p++, to += y_step)
             store(to, ended(&end, sum[p]));
     }
 }

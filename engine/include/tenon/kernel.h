@@ -335,6 +335,25 @@ static inline void tn_row_major(int32_t rank, const int64_t *dims, int64_t *stri
     }
 }
 
+/* Elements of a row: of the innermost axis of a plain or channels-last tensor … */
+static inline int64_t tn_row_length(const tn_tensor *tensor)
+{
+    if (tensor->rank == 0)
+        return 1;
+    return tensor->layout == TN_LAYOUT_CHANNELS_LAST && tensor->rank > 2
+               ? tensor->dims[1]
+               : tensor->dims[tensor->rank - 1];
+}
+/* … and from one row to the next: more than that in a strided view (TN_LAYOUT_STRIDED). */
+static inline int64_t tn_row_step(const tn_tensor *tensor)
+{
+    if (!tensor->strides || tensor->rank < 2)
+        return tn_row_length(tensor);
+    return tensor
+        ->strides[tensor->layout == TN_LAYOUT_CHANNELS_LAST && tensor->rank > 2 ? tensor->rank - 1
+                                                                                : tensor->rank - 2];
+}
+
 /* Strides with which a plain tensor is read when broadcast to `rank` (numpy's rules): 0 on axes
  * that repeat. */
 static inline void tn_broadcast_strides(const tn_tensor *tensor, int32_t rank, int64_t *strides)

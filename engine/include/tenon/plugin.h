@@ -158,6 +158,16 @@ typedef struct tn_identity {
     const tn_tensor *const *constants; /* [input_count]; NULL where not constant */
 } tn_identity;
 
+/* What `pieces` answers of a node that only joins tensors along an axis, or only cuts one. */
+typedef struct tn_pieces {
+    uint32_t size;
+    int32_t axis;
+    uint32_t cuts; /* 0: output 0 is all inputs, in their order, side by side;
+                      1: each output is a piece of input 0, one element after the other */
+    uint32_t reserved;
+    int64_t *begins; /* [output_count] cuts: where along the axis each begins; comes zeroed */
+} tn_pieces;
+
 typedef struct tn_rewrite tn_rewrite;
 
 typedef struct tn_operator_def {
@@ -188,7 +198,8 @@ typedef struct tn_operator_def {
      * it. [any] */
     tn_status (*samplewise)(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
     /* The operator as a graph of others: NULL or a function in Tenon's JSON format
-     * ({"inputs": […], "outputs": […], "opset": …, "nodes": […]}), parsed when first needed. */
+     * ({"inputs": […], "outputs": […], "opset": …, "nodes": […]}), parsed when first needed.
+     * An attribute {"ref": "alpha"} is the node's. TN_BODY spares the quotes. */
     const char *body;
     /* The same, made by code: build nodes before the node with ctx->api, then replace its
      * outputs and remove it. TN_KEEP: cannot for these types, with a reason. [compile] */
@@ -198,7 +209,15 @@ typedef struct tn_operator_def {
      * its old version. NULL: the attributes and inputs are taken as they are. [compile] */
     tn_status (*upgrade)(tn_rewrite *ctx, tn_node_id node);
     void *user; /* ends up in call.user */
+    /* NULL: never. The node moves whole pieces along one axis (Concat, Split, Slice by steps of 1):
+     * where kernels allow, the host lets makers write and readers read them in one buffer, and
+     * nothing runs. Asked with known shapes. TN_NO_MATCH: not with these attributes, or what they
+     * are is computed. [any] */
+    tn_status (*pieces)(const tn_identity *query, tn_pieces *out);
 } tn_operator_def;
+
+/* JSON as a string: `.body = TN_BODY({"inputs": ["x"], …})`. */
+#define TN_BODY(...) #__VA_ARGS__
 
 /* ---- kernels ---------------------------------------------------------------------------- */
 
@@ -283,13 +302,21 @@ typedef struct tn_alias {
     uint32_t input;
 } tn_alias;
 
+/* Added to a layout in an alternative (channels-last | strided): this input or output may also be a
+ * view whose rows lie further apart than they are long. A row is the innermost axis of the layout,
+ * its elements side by side; rows are equally far apart: tensor->strides is then not NULL
+ * (tn_row_step in tenon/kernel.h). What lies between rows is somebody else's: never written, not
+ * even with what was read. Whether it is one is told by the tensor of each run. */
+#define TN_LAYOUT_STRIDED (UINT32_C(1) << 31)
+
 /* One way to run the problem. The host gives the arrays, zeroed: everything plain, no alias. */
 typedef struct tn_alternative {
     uint32_t size;
     uint32_t pack_count;
-    uint32_t *input_layouts;  /* [input_count] the layout each input must have. A packed constant's
-                                 does not count: the kernel then reads its pack only */
-    uint32_t *output_layouts; /* [output_count] */
+    uint32_t *input_layouts;  /* [input_count] the layout each input must have, and whether it may
+                                 be strided. A packed constant's does not count: the kernel then
+                                 reads its pack only */
+    uint32_t *output_layouts; /* [output_count] likewise */
     tn_alias *output_aliases; /* [output_count] */
     const char *algorithm;    /* static: the implementation's name, for the report */
     double seconds;           /* estimate; 0: no idea */
@@ -349,6 +376,8 @@ typedef struct tn_run {
     uint32_t threads;
     uint32_t math;
     uint64_t seed; /* of the run */
+    uint64_t turn; /* tells one trip of a loop's body from another, the same in each run; 0 outside
+                      of bodies. `random` knows it; a kernel with numbers of its own mixes it in */
 } tn_run;
 
 typedef struct tn_slot_call {
@@ -489,6 +518,7 @@ typedef struct tn_graph_api {
                                  const char **text);
     /* What the last function of this table that did not answer TN_OK said, on this thread. */
     const char *(*error_message)(void);
+    tn_value_id (*next_value)(const tn_graph *graph, tn_value_id value);
 } tn_graph_api;
 
 /* Context of a rewrite (a pass's match, upgrade, expand). Edits are one transaction: they are

@@ -108,7 +108,8 @@ extern const struct tn_plugin_entry *const tn_linked_plugins[];
 
 /* Finds and loads plugins: options' folders, then TENON_PLUGIN_PATH, then the folder installed
  * with the library. In each folder: plugins/<name>.so, and backends/<name>.so, which are only
- * noted and opened when a session asks for them. A file that cannot be used is refused, shown by
+ * noted and opened when a session asks for them. Where plugins/index says what the plugins bring
+ * (tn_index_plugins), they, too, are opened when something of theirs is asked for. A file that cannot be used is refused, shown by
  * tn_runtime_plugin, and no error here. */
 TN_EXPORT tn_status tn_runtime_create(const tn_runtime_options *options,
                                       tn_diagnostics *diagnostics, tn_runtime **out);
@@ -130,9 +131,14 @@ typedef struct tn_plugin_info {
     const char *file;
     const char *message; /* the reason of a refusal, or a backend's own description */
 } tn_plugin_info;
-/* Plugin k of those found, refused ones too; NULL beyond the last. Opens nothing. A copy that
- * stays as it is, as long as the runtime lives: ask again for what has changed. [any] */
+/* Plugin k of those found, refused ones too; NULL beyond the last. Opens the plugin, when an index
+ * put that off, but no backend. A copy that stays as it is, as long as the runtime lives: ask again for what has changed. [any] */
 TN_EXPORT const tn_plugin_info *tn_runtime_plugin(tn_runtime *runtime, size_t k);
+/* Writes FOLDER/plugins/index: what each plugin in FOLDER/plugins brings, with its build id, so that
+ * runtimes open only those that they need. To be done again when a plugin there changes: until then
+ * the index is passed over. TN_ERR_PLUGIN, TN_ERR_ABI, TN_ERR_DUPLICATE: a plugin there cannot be
+ * used or has no build id; TN_ERR_IO. */
+TN_EXPORT tn_status tn_index_plugins(const char *folder, tn_diagnostics *diagnostics);
 /* Opens a backend by name, so that its tn_plugin_info tells its library. TN_ERR_BACKEND. */
 TN_EXPORT tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *name);
 /* The backends a session uses when its options name none, in order: "native,onednn,reference".
@@ -204,15 +210,19 @@ typedef struct tn_session_options {
     uint32_t flags;        /* TN_SESSION_* */
     const char *outputs;   /* values to keep besides the graph's outputs, separated by ','; "*": all
                              values that nodes make (no fusion then hides one); NULL: none */
-    uint32_t plan_count;   /* plans kept; 0: 16 */
+    uint32_t plan_count;   /* plans kept, and half as many of each body; 0: 16 */
     uint32_t max_parallel_runs; /* divides the threads among this many runs at once; 0: 1 */
     uint64_t plan_bytes;        /* bound on the memory of kept plans; 0: 256 MiB */
     tn_limits limits;
 } tn_session_options;
 enum {
-    TN_SESSION_NO_FUSION = 1u << 0,       /* no epilogues */
-    TN_SESSION_PLAIN_LAYOUTS = 1u << 1,   /* no layout but plain row-major */
-    TN_SESSION_VENDOR_REFERENCE = 1u << 2 /* a vendor library's own reference code is fine */
+    TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues */
+    TN_SESSION_PLAIN_LAYOUTS = 1u << 1,    /* no layout but plain row-major */
+    TN_SESSION_VENDOR_REFERENCE = 1u << 2, /* a vendor library's own reference code is fine */
+    TN_SESSION_PREFER_BODIES = 1u << 3,    /* an operator that can be made of others is, whatever
+                                              kernels there are for it: for holding the two against
+                                              each other; slower */
+    TN_SESSION_NO_VIEWS = 1u << 4          /* Concat, Split and Slice always move their elements */
 };
 
 /* Compiles: upgrade, verify, infer, expand, passes. */
@@ -368,6 +378,9 @@ TN_EXPORT tn_node_id tn_graph_next_node(const tn_graph *graph, tn_node_id node);
 /* NULL for a stale handle. */
 TN_EXPORT const tn_node_view *tn_graph_node(const tn_graph *graph, tn_node_id node);
 TN_EXPORT const tn_value_view *tn_graph_value(const tn_graph *graph, tn_value_id value);
+/* All values, of all regions, in the order in which they were made: the one behind `value`, the first
+ * for TN_NONE; TN_NONE ends it, and answers a stale handle. */
+TN_EXPORT tn_value_id tn_graph_next_value(const tn_graph *graph, tn_value_id value);
 /* Use k of a value: which input of which node, at any depth. TN_ERR_ARGUMENT beyond the last. */
 TN_EXPORT tn_status tn_graph_use(const tn_graph *graph, tn_value_id value, uint32_t k,
                                  tn_node_id *node, uint32_t *input);

@@ -47,6 +47,7 @@ static inline tn_operator_def tn_old_version(const tn_operator_def *newest, uint
     old.cost = NULL;
     old.window = NULL;
     old.samplewise = NULL;
+    old.pieces = NULL;
     old.body = NULL;
     old.expand = NULL;
     old.upgrade = NULL;

@@ -1,0 +1,165 @@
+/* plugins/recognition/recognize_group_normalization.c: groups of channels laid side by side for an
+ * InstanceNormalization, as one GroupNormalization (ONNX: GroupNormalization, 21; Wu and He,
+ * arXiv:1803.08494).
+ *
+ *   Reshape to [N, groups, …], InstanceNormalization with scales of 1 and biases of 0, Reshape back,
+ *   then Mul and Add of constants of one number for each channel, as far as there are such
+ *
+ * That is how exporters write it for operator sets without GroupNormalization. Rounds the same sums.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "recognition.h"
+
+#include <stdlib.h>
+
+enum { MOST_CHANNELS = 1 << 20 };
+
+typedef struct grouped {
+    tn_value_id x;
+    int64_t groups, channels;
+    tn_value_id scale, bias; /* TN_NONE: none was written */
+} grouped;
+
+static const tn_tensor *constant_of(const pattern *p, tn_value_id value)
+{
+    const tn_value_view *view = value == TN_NONE ? NULL : pattern_value(p, value);
+    return view && !view->is_input && view->constant && !view->constant->kind ? view->constant
+                                                                              : NULL;
+}
+
+static int is_all(const tn_tensor *constant, double number)
+{
+    for (int64_t k = 0; constant && k < tn_count(constant); k++)
+        if (tn_get_double(constant->dtype, constant->data, k) != number)
+            return 0;
+    return constant != NULL;
+}
+
+static int same_type(const tn_type *a, const tn_type *b)
+{
+    for (int32_t k = 0; k < a->rank && a->rank == b->rank; k++)
+        if (a->dims[k] != b->dims[k] || a->dims[k] == TN_DIM_UNKNOWN)
+            return 0;
+    return a->rank == b->rank;
+}
+
+/* Whether x [N, C, …] can be cut into [N, groups, …]. */
+static int groups_fit(pattern *p, grouped *g, const tn_type *middle)
+{
+    const tn_type *x = pattern_value(p, g->x)->type;
+    if (x->rank < 3 || middle->rank < 3 || x->dims[0] != middle->dims[0] ||
+        x->dims[0] == TN_DIM_UNKNOWN || !tn_dim_known(x->dims[1]) || !tn_dim_known(middle->dims[1]))
+        return pattern_refuse(p, "samples and channels are not known to stay");
+    g->channels = x->dims[1];
+    g->groups = middle->dims[1];
+    if (g->groups < 1 || g->channels < 1 || g->channels > MOST_CHANNELS ||
+        g->channels % g->groups != 0)
+        return pattern_refuse(p, "%d groups do not divide the channels", (int)g->groups);
+    return 1;
+}
+
+/* A constant of one number for each channel of a value of rank `rank`. */
+static int is_by_channel(const tn_tensor *constant, const grouped *g, int32_t rank)
+{
+    const int32_t axis = constant ? constant->rank - (rank - 1) : -1;
+    return axis >= 0 && constant->rank <= rank && constant->dims[axis] == g->channels &&
+           tn_count(constant) == g->channels;
+}
+
+/* The constant of the node `op` that alone reads y; TN_NONE: it does not go on so. */
+static tn_value_id follow_by_channel(pattern *p, const grouped *g, const char *op)
+{
+    const tn_node_id reader = pattern_reader(p, p->y, op);
+    const tn_value_id other = reader == TN_NONE ? TN_NONE : pattern_other(p, reader, p->y, NULL);
+    p->why[0] = 0; /* that it does not go on is fine */
+    return is_by_channel(constant_of(p, other), g, pattern_value(p, g->x)->type->rank) &&
+                   pattern_follow(p, reader)
+               ? other
+               : TN_NONE;
+}
+
+static int find(pattern *p, grouped *g)
+{
+    const tn_node_view *norm = pattern_node(p, p->root);
+    const tn_value_id middle = norm->inputs[0];
+    const tn_node_id cut = pattern_maker(p, middle, "Reshape"),
+                     join = pattern_reader(p, p->y, "Reshape");
+    if (cut == TN_NONE || join == TN_NONE || pattern_node(p, join)->inputs[0] != p->y)
+        return 0;
+    g->x = pattern_node(p, cut)->inputs[0];
+    if (!groups_fit(p, g, pattern_value(p, middle)->type))
+        return 0;
+    if (!is_all(constant_of(p, norm->inputs[1]), 1.0) ||
+        !is_all(constant_of(p, norm->inputs[2]), 0.0))
+        return pattern_refuse(p, "scales of the groups are not 1, or biases not 0");
+    if (!pattern_take(p, cut) || !pattern_follow(p, join))
+        return 0;
+    if (!same_type(pattern_value(p, g->x)->type, pattern_value(p, p->y)->type))
+        return pattern_refuse(p, "it does not get its shape back");
+    g->scale = follow_by_channel(p, g, "Mul");
+    g->bias = follow_by_channel(p, g, "Add");
+    return 1;
+}
+
+/* A vector of the channels: numbers of a constant, or all the same. */
+static tn_status add_vector(pattern *p, const grouped *g, tn_value_id source, double number,
+                            tn_value_id *out)
+{
+    const tn_tensor *from = constant_of(p, source);
+    const uint32_t dtype = pattern_value(p, g->x)->type->dtype;
+    tn_tensor tensor = { .size = sizeof tensor,
+                         .kind = TN_TENSOR,
+                         .dtype = dtype,
+                         .rank = 1,
+                         .dims = &g->channels,
+                         .bytes = tn_dtype_bytes(dtype, g->channels) };
+    const tn_constant_desc desc = {
+        .size = sizeof desc, .region = p->region, .tensor = &tensor, .value = TN_NONE
+    };
+    void *data = from ? NULL : malloc(tensor.bytes);
+    if (!from && !data)
+        return tn_fail(p->ctx, TN_ERR_MEMORY, "no memory for %d channels", (int)g->channels);
+    for (int64_t k = 0; data && k < g->channels; k++)
+        tn_set_float(dtype, data, k, number);
+    tensor.data = from ? from->data : data;
+    const tn_status status = p->ctx->api->add_constant(p->ctx->graph, &desc, out);
+    free(data);
+    return status;
+}
+
+static tn_status match(tn_rewrite *ctx, tn_node_id node)
+{
+    pattern p;
+    grouped g = { .scale = TN_NONE, .bias = TN_NONE };
+    if (!pattern_begin(&p, ctx, node, "GroupNormalization") || !find(&p, &g))
+        return pattern_miss(&p);
+    const tn_attribute attributes[] = {
+        { .size = sizeof *attributes, .type = TN_ATTR_INT, .name = "num_groups", .i = g.groups },
+        { .size = sizeof *attributes,
+          .type = TN_ATTR_FLOAT,
+          .name = "epsilon",
+          .f = (double)tn_attr_float(pattern_node(&p, node), "epsilon", 1e-5f) }
+    };
+    tn_value_id inputs[3] = { g.x };
+    if (!pattern_closed(&p))
+        return pattern_miss(&p);
+    TN_TRY(add_vector(&p, &g, g.scale, 1.0, &inputs[1]));
+    TN_TRY(add_vector(&p, &g, g.bias, 0.0, &inputs[2]));
+    return pattern_replace(&p, inputs, 3, attributes, 2);
+}
+
+tn_status recognize_group_normalization_register(tn_registrar *registrar)
+{
+    static const char *const roots[] = { "InstanceNormalization", NULL };
+    return registrar->add_pass(registrar,
+                               &(tn_pass_def){ .size = sizeof(tn_pass_def),
+                                               .phase = TN_PHASE_RECOGNIZE,
+                                               .order = 32,
+                                               .exactness = TN_EXACT_ROUNDING,
+                                               .name = "recognize_group_normalization",
+                                               .doc = "InstanceNormalization of groups of channels "
+                                                      "between two Reshapes as one "
+                                                      "GroupNormalization, with scale and bias.",
+                                               .roots = roots,
+                                               .match = match });
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A pass that is wrong is found by random graphs, which are made small and fail again as files.
+
+    tests/differential/shrinks.py DIFFERENTIAL WRONG_PASS.so        prints TAP
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PROGRAM, WRONG = map(os.path.abspath, sys.argv[1:3])
+
+
+def differential(plugins, *words):
+    env = dict(os.environ, TENON_PLUGIN_PATH=plugins)
+    return subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, check=False, timeout=240)
+
+
+def main():
+    right = os.environ["TENON_PLUGIN_PATH"]
+    print("1..3")
+    with tempfile.TemporaryDirectory() as folder:
+        os.makedirs(os.path.join(folder, "more", "plugins"))
+        shutil.copy(WRONG, os.path.join(folder, "more", "plugins"))
+        wrong = os.path.join(folder, "more") + ":" + right
+        kept = os.path.join(folder, "kept")
+        os.makedirs(kept)
+        found = differential(wrong, "--count", "100", "--keep", kept)
+        files = sorted(os.path.join(kept, name) for name in os.listdir(kept))
+        print("ok 1 - a wrong pass is found" if found.returncode == 1 and len(files) == 10 else f"not ok 1 - a wrong pass is found\n# {found}")
+        nodes = {path: [n["op"] for n in json.load(open(path, encoding="utf-8"))["nodes"]] for path in files}
+        small = all(len(ops) <= 3 and {"Relu", "Gelu", "If"} & set(ops) for ops in nodes.values())
+        print(f"{'ok' if small else 'not ok'} 2 - what is kept is small and has what the pass looks for\n# {list(nodes.values())}")
+        fails, passes = differential(wrong, *files), differential(right, *files)
+        again = fails.returncode == 1 and "10 failed" in fails.stdout and " 0 failed" in passes.stdout
+        print("ok 3 - it fails again from its file, and not without the pass" if again else f"not ok 3 - from files\n# {fails}\n# {passes}")
+        return not (found.returncode == 1 and small and again)
+
+
+sys.exit(main())

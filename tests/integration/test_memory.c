@@ -1,0 +1,82 @@
+/* Memory: weights of a mapped file are there once, packed, and come again when they are wanted.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE 1
+#include "support.h"
+
+#include <stdio.h>
+
+#include <unistd.h>
+
+/* 16 MiB of weights, which native packs; 4 MiB that the reference reads where they lie. */
+#define NET                                                                                        \
+    "{\"tenon\": 1, \"opset\": 21,"                                                                \
+    " \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [64, 2048]}],"             \
+    " \"outputs\": [\"y\"],"                                                                       \
+    " \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [2048, 2048],"                    \
+    "   \"random\": {\"distribution\": \"normal\", \"mean\": 0.0, \"std\": 0.02, \"seed\": 1}}},"  \
+    " \"nodes\": [{\"op\": \"MatMul\", \"inputs\": [\"x\", \"w\"], \"outputs\": [\"y\"]}]}"
+
+enum { WEIGHT_KB = 16 << 10 };
+
+/* A model whose weights lie in a file. */
+static void save(const char *path)
+{
+    fixture f = open_text(NET);
+    OK(tn_model_save(f.model, path, NULL));
+    close_fixture(&f);
+}
+
+/* How many kB of the mapping of a file are in memory; -1: it is not mapped. */
+static long resident_kb(const char *file)
+{
+    char line[4096];
+    long found = -1, kb;
+    bool inside = false;
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    cr_assert(maps);
+    while (fgets(line, sizeof line, maps)) {
+        if (strchr(line, '-') && strchr(line, ':') && strstr(line, " r"))
+            inside = strstr(line, file) != NULL;
+        if (inside && sscanf(line, "Rss: %ld kB", &kb) == 1)
+            found = (found < 0 ? 0 : found) + kb;
+    }
+    fclose(maps);
+    return found;
+}
+
+static float run(fixture *f, const char *backends, long *kb)
+{
+    static float x[64 * 2048];
+    const int64_t dims[2] = { 64, 2048 };
+    tn_session *session = make_session(f, backends, NULL, 1, 0);
+    tn_context *context;
+    OK(tn_context_create(session, &context));
+    fill(x, 64 * 2048, 3);
+    const tn_tensor in = floats(x, 2, dims);
+    OK(tn_context_set_input(context, "x", &in));
+    OK(tn_context_run(context, NULL));
+    const float y = ((const float *)tn_context_output(context, 0)->data)[64 * 2048 - 1];
+    *kb = resident_kb("memory.onnx");
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    return y;
+}
+
+Test(memory, weights_that_were_packed_leave_their_mapping)
+{
+    char folder[] = "/tmp/tenon-memory-XXXXXX", command[64];
+    long packed_kb, read_kb;
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    save("memory.onnx");
+    fixture f = open_file("memory.onnx");
+    const float packed = run(&f, "native,reference", &packed_kb);
+    cr_assert_geq(packed_kb, 0, "the file is mapped");
+    cr_assert_lt(packed_kb, WEIGHT_KB / 8, "%ld kB are in memory twice", packed_kb);
+    const float read = run(&f, "reference", &read_kb); /* the same model: from the file again */
+    cr_assert_gt(read_kb, WEIGHT_KB / 2, "%ld kB", read_kb);
+    cr_assert_float_eq(packed, read, bound(2048, 0.1f));
+    close_fixture(&f);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
