@@ -11,7 +11,8 @@ typedef struct depthwise_state {
     native_window window;
     native_epilogue epilogue;
     int64_t taps;
-    uint32_t has_bias;
+    uint32_t has_bias, finished; /* finished: `end` is all of the epilogue */
+    native_end end;
 } depthwise_state;
 
 static tn_status depthwise_offer(tn_offer *ctx)
@@ -33,6 +34,7 @@ static tn_status depthwise_measure(tn_measure *ctx, void *state)
 {
     static const uint32_t sources[] = { 1, 2 };
     const tn_problem *p = ctx->problem;
+    const native_isa *isa = native_isa_of(ctx->instance);
     tn_alternative *a = &ctx->alternatives[0];
     depthwise_state *s = state;
     native_window *w = &s->window;
@@ -44,37 +46,48 @@ static tn_status depthwise_measure(tn_measure *ctx, void *state)
         return tn_fail(ctx, TN_DECLINED, "not one channel for each group");
     s->epilogue.ld = w->groups;
     s->taps = w->kernel[0] * w->kernel[1];
+    s->finished = native_end_of(&s->epilogue, 0, &s->end);
     s->has_bias = p->own_count > 2 && p->inputs[2];
     a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
     native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
     a->algorithm = "depthwise";
     a->seconds = native_seconds(
-        native_isa_of(ctx->instance), 2.0 * (double)native_count(p->outputs[0]) * (double)s->taps,
+        isa, 2.0 * (double)native_count(p->outputs[0]) * (double)s->taps,
         4.0 * (double)(native_count(p->inputs[0]) + native_count(p->outputs[0])), p->threads);
     a->pack_count = 1;
-    a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
-                                 .source_count = s->has_bias ? 2 : 1,
-                                 .sources = sources,
-                                 .key = "depthwise",
-                                 .key_bytes = 9,
-                                 .bytes = (size_t)((s->taps + 1) * w->groups) * sizeof(float) };
+    a->packs[0] = (tn_pack_def){
+        .size = sizeof(tn_pack_def),
+        .source_count = s->has_bias ? 2 : 1,
+        .sources = sources,
+        .key = isa->name,
+        .key_bytes = (uint32_t)strlen(isa->name),
+        .bytes = (size_t)((s->taps + 1) * native_round_up(w->groups, isa->lanes)) * sizeof(float),
+    };
     return TN_OK;
 }
 
-/* Weights [C, 1, taps] → [taps][C], then the bias. */
+/* Weights [C, 1, taps] and the bias → a register of channels after the other, as native_depthwise
+ * has them. */
 static tn_status depthwise_prepare(tn_prepare *ctx, void *state)
 {
     const depthwise_state *s = state;
+    const int64_t lanes = native_isa_of(ctx->instance)->lanes, channels = s->window.groups;
     const float *from = ctx->problem->constants[1]->data;
+    const float *bias = s->has_bias ? ctx->problem->constants[2]->data : NULL;
     float *to = ctx->packs[0].data;
     if (!ctx->packs[0].fill)
         return TN_OK;
-    for (int64_t c = 0; c < s->window.groups; c++)
-        for (int64_t t = 0; t < s->taps; t++)
-            to[t * s->window.groups + c] = from[c * s->taps + t];
-    if (s->has_bias)
-        memcpy(to + s->taps * s->window.groups, ctx->problem->constants[2]->data,
-               (size_t)s->window.groups * sizeof *to);
+    for (int64_t c = 0; c < channels; c += lanes) {
+        const int64_t first = c + lanes <= channels || c == 0 ? c : channels - lanes;
+        for (int64_t t = 0; t <= s->taps; t++, to += lanes)
+            for (int64_t k = 0; k < lanes; k++) {
+                const int64_t channel = first + k;
+                to[k] = channel >= channels ? 0.0f
+                        : t < s->taps       ? from[channel * s->taps + t]
+                        : bias              ? bias[channel]
+                                            : 0.0f;
+            }
+    }
     return TN_OK;
 }
 
@@ -88,7 +101,7 @@ static void run_row(const depthwise_job *job, int64_t image, int64_t oy)
 {
     const depthwise_state *s = job->state;
     const native_window *w = &s->window;
-    const float *rows[MOST_KERNEL_ROWS], *weights = job->ctx->packs[0];
+    const float *rows[MOST_KERNEL_ROWS];
     const int64_t x_step = tn_row_step(job->ctx->inputs[0]);
     const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
     const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * x_step;
@@ -100,8 +113,7 @@ static void run_row(const depthwise_job *job, int64_t image, int64_t oy)
     }
     const native_depthwise work = {
         .rows = rows,
-        .weights = weights,
-        .bias = s->has_bias ? weights + s->taps * w->groups : NULL,
+        .weights = job->ctx->packs[0],
         .out = out,
         .channels = w->groups,
         .x_step = x_step,
@@ -113,10 +125,12 @@ static void run_row(const depthwise_job *job, int64_t image, int64_t oy)
         .stride = w->strides[1],
         .dilation = w->dilations[1],
         .before = w->before[1],
+        .end = s->end,
     };
     job->isa->depthwise(&work);
-    native_finish(job->isa, &s->epilogue, job->ctx->inputs, out, y_step, first, w->y[1], 0,
-                  w->groups);
+    if (!s->finished)
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, out, y_step, first, w->y[1], 0,
+                      w->groups);
 }
 
 static tn_status depthwise_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)

@@ -3,7 +3,8 @@
  * A row is the channels of an input point, its panel the weights of one tap; a point's value is the
  * sum over taps. No columns are built: a table of pointers says where each row lies, and points of
  * the padding point to zeros. Windows over few channels (pictures) would spend their time between
- * rows: there the window is gathered into one long row, from whatever layout the picture has.
+ * rows: there a band of the picture, in whatever layout it has, is copied with its padding, and a
+ * table of offsets says where the elements of a window lie, the same for every point.
  *
  * In: X channels last (few channels: plain, too), W and B constant, packed once. Out: Y channels
  * last with its epilogue. Both may be views of some channels of more.
@@ -11,7 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #include "native.h"
 
-enum { FEW_CHANNELS = 8 }; /* less than this: windows are gathered */
+enum { FEW_CHANNELS = 8 }; /* less than this: bands */
 
 typedef struct conv_state {
     native_window window;
@@ -19,7 +20,10 @@ typedef struct conv_state {
     native_cut cut;
     int64_t points;      /* of an image's output */
     int64_t taps, depth; /* as the product has them */
-    uint32_t gathered, plain;
+    uint32_t banded, plain;
+    int64_t piece_y, piece_x; /* banded: output points of a piece, */
+    int64_t band_y, band_x;   /* and what it sees of the input */
+    uint32_t in_place;        /* a point of the output is that point of the input */
     size_t table_bytes, thread_bytes, group_floats;
 } conv_state;
 
@@ -27,6 +31,24 @@ static tn_status conv_offer(tn_offer *ctx)
 {
     ctx->algorithm = "direct";
     return native_offer_conv(ctx);
+}
+
+/* Pieces of the output whose bands stay in the cache. */
+static void cut_bands(conv_state *s, uint32_t threads)
+{
+    enum { MOST_POINTS = 512, BAND_FLOATS = 12 * 1024 };
+    const native_window *w = &s->window;
+    const int64_t reach = (w->kernel[0] - 1) * w->dilations[0] + 1;
+    s->piece_x = w->y[1] < MOST_POINTS ? w->y[1] : MOST_POINTS;
+    s->band_x = (s->piece_x - 1) * w->strides[1] + (w->kernel[1] - 1) * w->dilations[1] + 1;
+    s->piece_y = (BAND_FLOATS / (s->band_x * w->channels) - reach) / w->strides[0] + 1;
+    if (s->piece_y * 4 * (int64_t)threads > w->y[0] && threads > 1)
+        s->piece_y = w->y[0] / (4 * (int64_t)threads);
+    s->piece_y = s->piece_y < 1 ? 1 : s->piece_y > w->y[0] ? w->y[0] : s->piece_y;
+    s->band_y = (s->piece_y - 1) * w->strides[0] + reach;
+    s->table_bytes = (size_t)native_round_up(s->depth * (int64_t)sizeof(int32_t), 64);
+    s->thread_bytes = s->table_bytes +
+                      (size_t)native_round_up(s->band_y * s->band_x * w->channels * 4, 64);
 }
 
 static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plain)
@@ -38,12 +60,12 @@ static void describe(tn_measure *ctx, const conv_state *s, uint32_t k, bool plai
     const double macs = (double)native_count(p->outputs[0]) * (double)(w->channels) *
                         (double)(w->kernel[0] * w->kernel[1]);
     static const uint32_t sources[] = { 1, 2 };
-    a->input_layouts[0] = plain         ? TN_LAYOUT_PLAIN
-                          : s->gathered ? TN_LAYOUT_CHANNELS_LAST
-                                        : NATIVE_LAST_STRIDED;
+    a->input_layouts[0] = plain       ? TN_LAYOUT_PLAIN
+                          : s->banded ? TN_LAYOUT_CHANNELS_LAST
+                                      : NATIVE_LAST_STRIDED;
     a->output_layouts[0] = NATIVE_LAST_STRIDED;
     native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, true);
-    a->algorithm = s->gathered ? "direct, gathered" : "direct";
+    a->algorithm = s->banded ? "direct, bands" : "direct";
     a->seconds = native_seconds(isa, macs,
                                 4.0 * (double)(native_count(p->inputs[0]) +
                                                native_count(p->outputs[0]) +
@@ -73,17 +95,23 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
         return tn_fail(ctx, TN_DECLINED, "a weight is not finite: padding would make it NaN");
     s->epilogue.ld = w->outputs * w->groups;
     s->points = w->y[0] * w->y[1];
-    s->gathered = w->groups == 1 && w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
-    s->taps = s->gathered ? 1 : w->kernel[0] * w->kernel[1];
-    s->depth = s->gathered ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
+    s->banded = w->groups == 1 && w->channels < FEW_CHANNELS && w->kernel[0] * w->kernel[1] > 1;
+    s->in_place = w->kernel[0] * w->kernel[1] == 1 && w->strides[0] == 1 && w->strides[1] == 1 &&
+                  w->before[0] == 0 && w->before[1] == 0 && w->x[0] == w->y[0] &&
+                  w->x[1] == w->y[1];
+    s->taps = s->banded ? 1 : w->kernel[0] * w->kernel[1];
+    s->depth = s->banded ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
     s->cut = native_cut_of(isa, s->points, w->outputs, s->taps * s->depth, p->threads);
     s->group_floats = native_panel_floats(isa, s->taps * s->depth, w->outputs);
-    /* A thread's scratch: the table, then gathered rows, or a row of zeros. */
+    /* A thread's scratch: the table, then a row of zeros. */
     s->table_bytes = (size_t)native_round_up(s->cut.rows * s->taps * (int64_t)sizeof(float *), 64);
-    s->thread_bytes = s->table_bytes +
-                      (size_t)native_round_up((s->gathered ? s->cut.rows : 1) * s->depth * 4, 64);
+    s->thread_bytes = s->table_bytes + (size_t)native_round_up(s->depth * 4, 64);
+    if (s->banded)
+        cut_bands(s, p->threads);
+    if (s->banded && s->thread_bytes / sizeof(float) > INT32_MAX)
+        return tn_fail(ctx, TN_DECLINED, "a window that reaches over more than 8 GB");
     describe(ctx, s, 0, false);
-    if (s->gathered) {
+    if (s->banded) {
         ctx->alternative_count = 2;
         describe(ctx, s, 1, true);
     }
@@ -130,6 +158,11 @@ static void fill_table(const conv_job *job, const float *x, int64_t first, int64
 {
     const native_window *w = &job->state->window;
     const int64_t step = tn_row_step(job->ctx->inputs[0]), side = job->isa->rows;
+    if (job->state->in_place) {
+        for (int64_t point = first; point < last; point++)
+            *table++ = x + point * step;
+        return;
+    }
     for (int64_t tile = first; tile < last; tile += side) {
         const int64_t rows = last - tile < side ? last - tile : side;
         int64_t oy = tile / w->y[1], ox = tile % w->y[1];
@@ -153,62 +186,112 @@ static void fill_table(const conv_job *job, const float *x, int64_t first, int64
     }
 }
 
-/* One point's window as a row. Channels last: (tap, channel), so that a line of the window is one
- * run; plain: (channel, tap), so that a line of each channel is. */
-static void gather_line(const float *from, int64_t x0, int64_t taps, int64_t dilation,
-                        int64_t points, int64_t width, float *to)
+/* ---- bands ------------------------------------------------------------------------------- */
+
+/* A piece of the output: rows of points, and what of the input they see. */
+static void copy_line(const conv_state *s, const float *x, int64_t iy, int64_t x0, int64_t width,
+                      float *to)
 {
-    if (x0 >= 0 && x0 + (taps - 1) * dilation < points && dilation == 1) {
-        for (int64_t k = 0; k < taps * width; k++)
-            to[k] = from[x0 * width + k];
+    const native_window *w = &s->window;
+    const int64_t left = x0 < 0 ? (-x0 < s->band_x ? -x0 : s->band_x) : 0;
+    int64_t end = w->x[1] - x0 < s->band_x ? w->x[1] - x0 : s->band_x;
+    if (iy < 0 || iy >= w->x[0] || end <= left) {
+        memset(to, 0, (size_t)(s->band_x * width) * sizeof *to);
         return;
     }
-    for (int64_t j = 0; j < taps; j++, to += width) {
-        const int64_t ix = x0 + j * dilation;
-        for (int64_t c = 0; c < width; c++)
-            to[c] = ix >= 0 && ix < points ? from[ix * width + c] : 0.0f;
-    }
+    memset(to, 0, (size_t)(left * width) * sizeof *to);
+    memcpy(to + left * width, x + (iy * w->x[1] + x0 + left) * width,
+           (size_t)((end - left) * width) * sizeof *to);
+    memset(to + end * width, 0, (size_t)((s->band_x - end) * width) * sizeof *to);
 }
 
-static void gather_point(const conv_job *job, const float *x, int64_t oy, int64_t ox, float *row)
+static void fill_band(const conv_state *s, const float *x, int64_t oy, int64_t ox, float *band)
+{
+    const native_window *w = &s->window;
+    const int64_t planes = s->plain ? w->channels : 1, width = s->plain ? 1 : w->channels;
+    const int64_t y0 = oy * w->strides[0] - w->before[0], x0 = ox * w->strides[1] - w->before[1];
+    for (int64_t plane = 0; plane < planes; plane++, x += w->x[0] * w->x[1])
+        for (int64_t i = 0; i < s->band_y; i++, band += s->band_x * width)
+            copy_line(s, x, y0 + i, x0, width, band);
+}
+
+/* Where the elements of a window lie, in the order of the packed weights: plain (channel, tap),
+ * channels last (tap, channel). */
+static void fill_offsets(const conv_state *s, int32_t *offsets)
+{
+    const native_window *w = &s->window;
+    const int64_t planes = s->plain ? w->channels : 1, width = s->plain ? 1 : w->channels;
+    for (int64_t plane = 0; plane < planes; plane++)
+        for (int64_t i = 0; i < w->kernel[0]; i++)
+            for (int64_t j = 0; j < w->kernel[1]; j++)
+                for (int64_t c = 0; c < width; c++)
+                    *offsets++ = (int32_t)(((plane * s->band_y + i * w->dilations[0]) * s->band_x +
+                                            j * w->dilations[1]) *
+                                               width +
+                                           c);
+}
+
+static void run_band(const conv_job *job, int64_t image, int64_t oy, int64_t ox, char *scratch)
 {
     const conv_state *s = job->state;
     const native_window *w = &s->window;
-    const int64_t planes = s->plain ? w->channels : 1, width = s->plain ? 1 : w->channels;
-    const int64_t y0 = oy * w->strides[0] - w->before[0];
-    const int64_t x0 = ox * w->strides[1] - w->before[1];
-    for (int64_t plane = 0; plane < planes; plane++, x += w->x[0] * w->x[1])
-        for (int64_t i = 0; i < w->kernel[0]; i++, row += w->kernel[1] * width) {
-            const int64_t iy = y0 + i * w->dilations[0];
-            if (iy < 0 || iy >= w->x[0])
-                memset(row, 0, (size_t)(w->kernel[1] * width) * sizeof *row);
-            else
-                gather_line(x + iy * w->x[1] * width, x0, w->kernel[1], w->dilations[1], w->x[1],
-                            width, row);
-        }
-}
-
-static void gather_rows(const conv_job *job, const float *x, int64_t first, int64_t last,
-                        float *rows, const float **table)
-{
-    int64_t oy = first / job->state->window.y[1], ox = first % job->state->window.y[1];
-    for (int64_t point = first; point < last; point++, rows += job->state->depth) {
-        gather_point(job, x, oy, ox, rows);
-        *table++ = rows;
-        if (++ox == job->state->window.y[1])
-            ox = 0, oy++;
+    const int64_t width = s->plain ? 1 : w->channels;
+    const float *x = (const float *)job->ctx->inputs[0]->data +
+                     image * w->x[0] * w->x[1] * w->channels;
+    const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
+    int32_t *offsets = (int32_t *)(void *)scratch;
+    float *band = (float *)(void *)(scratch + s->table_bytes);
+    const int64_t points = w->y[1] - ox < s->piece_x ? w->y[1] - ox : s->piece_x;
+    const int64_t last = oy + s->piece_y < w->y[0] ? oy + s->piece_y : w->y[0];
+    fill_offsets(s, offsets);
+    fill_band(s, x, oy, ox, band);
+    for (; oy < last; oy++, band += w->strides[0] * s->band_x * width) {
+        const int64_t row = image * s->points + oy * w->y[1] + ox;
+        const native_product product = {
+            .isa = job->isa,
+            .epilogue = s->epilogue.count ? &s->epilogue : NULL,
+            .inputs = job->ctx->inputs,
+            .m = points,
+            .n = w->outputs,
+            .taps = 1,
+            .depth = s->depth,
+            .panels = job->ctx->packs[0],
+            .out = (float *)job->ctx->outputs[0]->data + row * y_step,
+            .ld = y_step,
+            .offsets = offsets,
+            .base = band,
+            .step = w->strides[1] * width,
+            .first_row = row,
+        };
+        native_product_run(&product, NULL, 0, points, 0,
+                           native_ceil(w->outputs, job->isa->columns));
     }
 }
+
+static tn_status band_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const conv_job *job = user;
+    const conv_state *s = job->state;
+    const int64_t across = native_ceil(s->window.y[1], s->piece_x);
+    const int64_t down = native_ceil(s->window.y[0], s->piece_y);
+    char *scratch = (char *)job->ctx->scratch + thread * s->thread_bytes;
+    for (int64_t item = begin; item < end; item++)
+        run_band(job, item / across / down, item / across % down * s->piece_y,
+                 item % across * s->piece_x, scratch);
+    return TN_OK;
+}
+
+/* ---- rows in place ----------------------------------------------------------------------- */
 
 static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t block,
                       int64_t panels, char *scratch)
 {
     const conv_state *s = job->state;
     const native_window *w = &s->window;
-    const int64_t all_in = s->plain ? w->channels : tn_row_step(job->ctx->inputs[0]);
+    const int64_t all_in = tn_row_step(job->ctx->inputs[0]);
     const int64_t all_out = tn_row_step(job->ctx->outputs[0]);
     const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * all_in +
-                     (s->plain ? 0 : group * w->channels);
+                     group * w->channels;
     const float **table = (const float **)(void *)scratch;
     float *rest = (float *)(void *)(scratch + s->table_bytes);
     const int64_t first = block * s->cut.rows;
@@ -230,12 +313,8 @@ static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t
         .first_row = image * s->points,
         .first_column = group * w->outputs,
     };
-    if (s->gathered) {
-        gather_rows(job, x, first, last, rest, table);
-    } else {
-        memset(rest, 0, (size_t)s->depth * sizeof *rest);
-        fill_table(job, x, first, last, rest, table);
-    }
+    memset(rest, 0, (size_t)s->depth * sizeof *rest);
+    fill_table(job, x, first, last, rest, table);
     native_product_run(&product, table, first, last, panel,
                        panel + s->cut.panels < count ? panel + s->cut.panels : count);
 }
@@ -259,6 +338,12 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
     const conv_state *s = state;
     conv_job job = { s, ctx, native_isa_of(ctx->instance) };
     (void)slot;
+    if (s->banded)
+        return ctx->call.host->parallel_for(&ctx->call,
+                                            s->window.images *
+                                                native_ceil(s->window.y[0], s->piece_y) *
+                                                native_ceil(s->window.y[1], s->piece_x),
+                                            1, band_chunk, &job);
     return ctx->call.host->parallel_for(
         &ctx->call, s->window.images * s->window.groups * s->cut.row_blocks * s->cut.panel_groups,
         1, conv_chunk, &job);

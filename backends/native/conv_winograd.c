@@ -57,8 +57,6 @@ static tn_status winograd_offer(tn_offer *ctx)
         return tn_fail(ctx, TN_DECLINED, "Winograd is for 3x3 windows of stride 1 in one group");
     if (w->dims[0] < 16 || w->dims[1] < 16)
         return tn_fail(ctx, TN_DECLINED, "Winograd pays from 16 channels on both sides");
-    if (!native_all_finite(p->constants[1]))
-        return tn_fail(ctx, TN_DECLINED, "a weight is not finite");
     if (status == TN_OK && (p->outputs[0]->dims[2] < 4 || p->outputs[0]->dims[3] < 4))
         return tn_fail(ctx, TN_DECLINED, "an output under 4x4 is all border");
     return status;
@@ -111,6 +109,8 @@ static tn_status winograd_measure(tn_measure *ctx, void *state)
     s->side = s->size + 2;
     if (work_of(w, s->size) > 0.9 * direct)
         return tn_fail(ctx, TN_DECLINED, "Winograd would save less than a tenth here");
+    if (!native_all_finite(p->constants[1])) /* reads all weights: once, not at each offer */
+        return tn_fail(ctx, TN_DECLINED, "a weight is not finite");
     s->epilogue.ld = w->outputs;
     s->tiles_y = native_ceil(w->y[0], s->size);
     s->tiles_x = native_ceil(w->y[1], s->size);

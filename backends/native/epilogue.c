@@ -198,6 +198,22 @@ void native_epilogue_layouts(const native_epilogue *e, tn_alternative *alternati
 
 /* ---- applying --------------------------------------------------------------------------- */
 
+bool native_end_of(const native_epilogue *e, uint32_t from, native_end *out)
+{
+    const native_step *s = &e->steps[from];
+    *out = (native_end){ NATIVE_END_NONE, 0, 0 };
+    if (from == e->count)
+        return true;
+    if (from + 1 < e->count || s->spread != NATIVE_NO_OPERAND)
+        return false;
+    switch (s->function) {
+    case NATIVE_RELU: *out = (native_end){ NATIVE_END_BOUNDS, 0.0f, INFINITY }; return true;
+    case NATIVE_CLIP: *out = (native_end){ NATIVE_END_BOUNDS, s->a, s->b }; return true;
+    case NATIVE_HARD_SWISH: out->kind = NATIVE_END_HARD_SWISH; return true;
+    default: return false;
+    }
+}
+
 static void finish(const native_isa *isa, const native_epilogue *e, const tn_tensor *const *inputs,
                    float *tile, int64_t stride, int64_t first, int64_t rows, int64_t column,
                    int64_t columns, bool own)

@@ -71,6 +71,8 @@ tn_status native_epilogue_read(const tn_problem *problem, int32_t column_axis, n
  * of them, because a tile is read before it is written, at the same place. */
 void native_epilogue_layouts(const native_epilogue *epilogue, tn_alternative *alternative,
                              uint32_t layout, bool reuse);
+/* Whether the steps from `from` on are what a register can do before it is stored; out says what. */
+bool native_end_of(const native_epilogue *epilogue, uint32_t from, native_end *out);
 /* Applies it to a tile: row r is row `first + r` of the output, column c is `column + c`. The tile's
  * rows are `stride` apart; what lies between them stays as it is. */
 void native_finish(const native_isa *isa, const native_epilogue *epilogue,
@@ -106,7 +108,10 @@ typedef struct native_product {
     int64_t m, n, taps, depth;
     const float *panels;
     float *out;
-    int64_t ld;           /* of out */
+    int64_t ld;             /* of out */
+    const int32_t *offsets; /* with no table: as native_tile has it, from row `begin` on */
+    const float *base;
+    int64_t step;
     int64_t first_row;    /* what row 0 is for the epilogue */
     int64_t first_column; /* and column 0 */
 } native_product;

@@ -35,53 +35,102 @@ static void store_tile(const native_product *p, const float *tile, int64_t row, 
         memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)columns * sizeof *out);
 }
 
-/* An epilogue that only bounds the result is the tile's own business. */
-static bool bound_tile(const native_epilogue *e, native_tile *tile)
+/* A sum with a whole tensor, and what a register can do after it, are the tile's own business.
+ * whole: the tile has all its columns, so that it may read that many. */
+static bool end_in_tile(const native_product *p, bool whole, native_tile *tile)
 {
-    if (!e || !e->count)
+    const native_epilogue *e = p->epilogue;
+    uint32_t k = 0;
+    if (!e)
         return true;
-    const native_step *s = &e->steps[0];
-    if (e->count > 1 || (s->function != NATIVE_RELU && s->function != NATIVE_CLIP))
-        return false;
-    tile->bounded = true;
-    tile->low = s->function == NATIVE_RELU ? 0.0f : s->a;
-    tile->high = s->function == NATIVE_RELU ? INFINITY : s->b;
-    return true;
+    if (whole && e->count && e->steps[0].function == NATIVE_ADD &&
+        e->steps[0].spread == NATIVE_FULL) {
+        const tn_tensor *operand = p->inputs[e->steps[k++].input];
+        tile->add = operand->data;
+        tile->add_ld = operand->strides ? tn_row_step(operand) : e->ld;
+    }
+    if (native_end_of(e, k, &tile->end))
+        return true;
+    tile->add = NULL;
+    return false;
 }
 
-void native_product_run(const native_product *p, const float *const *table, int64_t begin,
-                        int64_t end, int64_t panel, int64_t last)
+/* A panel, and what its tiles have in common. */
+typedef struct strip {
+    native_tile tile;
+    int64_t column, columns;
+    const float *add; /* of row 0 and column 0 of the product */
+    bool finished, direct;
+} strip;
+
+static void begin_strip(const native_product *p, int64_t panel, float *beside, strip *s)
 {
     const native_isa *isa = p->isa;
-    float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t depth = p->taps * p->depth;
-    const float *bias = p->panels + native_round_up(p->n, isa->columns) * depth;
-    for (; panel < last; panel++) {
-        const int64_t column = panel * isa->columns;
-        const int64_t columns = p->n - column < isa->columns ? p->n - column : isa->columns;
-        native_tile tile = { .panel = p->panels + column * depth,
-                             .start = bias + column,
+    s->column = panel * isa->columns;
+    s->columns = p->n - s->column < isa->columns ? p->n - s->column : isa->columns;
+    s->tile = (native_tile){ .panel = p->panels + s->column * depth,
+                             .start = p->panels + native_round_up(p->n, isa->columns) * depth +
+                                      s->column,
                              .out = beside,
                              .ld = isa->columns,
                              .taps = p->taps,
                              .depth = p->depth,
-                             .rows = table };
-        const bool finished = bound_tile(p->epilogue, &tile);
-        const bool direct = finished && columns == isa->columns;
-        if (direct)
-            tile.ld = p->ld;
-        for (int64_t row = begin; row < end; row += tile.row_count) {
-            tile.row_count = (int32_t)(end - row < isa->rows ? end - row : isa->rows);
-            if (direct)
-                tile.out = p->out + row * p->ld + column;
-            isa->tile(&tile);
-            if (!finished)
-                native_finish_own(isa, p->epilogue, p->inputs, beside, isa->columns,
-                                  p->first_row + row, tile.row_count, p->first_column + column,
-                                  columns);
-            if (!direct)
-                store_tile(p, beside, row, tile.row_count, column, columns);
-            tile.rows += tile.row_count * p->taps;
+                             .offsets = p->offsets,
+                             .base = p->base,
+                             .step = p->step,
+                             .narrow = s->columns <= isa->lanes };
+    const bool whole = s->columns == isa->columns || s->columns == isa->lanes;
+    s->finished = end_in_tile(p, whole, &s->tile);
+    s->direct = s->finished && whole;
+    s->add = s->tile.add ? s->tile.add + p->first_row * s->tile.add_ld + p->first_column + s->column
+                         : NULL;
+    if (s->direct)
+        s->tile.ld = p->ld;
+}
+
+static void run_tile(const native_product *p, strip *s, const float *const *rows, int64_t row,
+                     int32_t count, float *beside)
+{
+    s->tile.rows = rows;
+    s->tile.row_count = count;
+    if (s->direct)
+        s->tile.out = p->out + row * p->ld + s->column;
+    if (s->add)
+        s->tile.add = s->add + row * s->tile.add_ld;
+    p->isa->tile(&s->tile);
+    if (!s->finished)
+        native_finish_own(p->isa, p->epilogue, p->inputs, beside, p->isa->columns,
+                          p->first_row + row, count, p->first_column + s->column, s->columns);
+    if (!s->direct)
+        store_tile(p, beside, row, count, s->column, s->columns);
+}
+
+/* Panels that fit the first cache together go over a tile's rows one after the other, so that the
+ * output is written as it lies; others stay for all rows. */
+void native_product_run(const native_product *p, const float *const *table, int64_t begin,
+                        int64_t end, int64_t panel, int64_t last)
+{
+    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024 };
+    const native_isa *isa = p->isa;
+    float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
+    const int64_t panel_bytes = p->taps * p->depth * isa->columns * 4;
+    int64_t together = panel_bytes ? CACHE_BYTES / panel_bytes : MOST_STRIPS; /* 0: bias alone */
+    together = together < 1 ? 1 : together > MOST_STRIPS ? MOST_STRIPS : together;
+    strip strips[MOST_STRIPS];
+    for (; panel < last; panel += together) {
+        const int64_t count = last - panel < together ? last - panel : together;
+        const float *const *rows = table;
+        for (int64_t k = 0; k < count; k++)
+            begin_strip(p, panel + k, beside, &strips[k]);
+        for (int64_t row = begin; row < end; row += isa->rows) {
+            const int32_t some = (int32_t)(end - row < isa->rows ? end - row : isa->rows);
+            for (int64_t k = 0; k < count; k++) {
+                if (!table)
+                    strips[k].tile.base = p->base + (row - begin) * p->step;
+                run_tile(p, &strips[k], rows, row, some, beside);
+            }
+            rows = table ? rows + some * p->taps : NULL;
         }
     }
 }

@@ -158,6 +158,9 @@ static const char relu[] = ", {\"op\": \"Relu\", \"inputs\": [\"c\"], \"outputs\
 static const char sum_relu[] =
     ", {\"op\": \"Add\", \"inputs\": [\"c\", \"r\"], \"outputs\": [\"s\"]}"
     ", {\"op\": \"Relu\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}";
+static const char sum_swish[] =
+    ", {\"op\": \"Add\", \"inputs\": [\"c\", \"r\"], \"outputs\": [\"s\"]}"
+    ", {\"op\": \"HardSwish\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}";
 static const char clip[] =
     ", {\"op\": \"Clip\", \"inputs\": [\"c\", \"low\", \"high\"], \"outputs\": [\"y\"]}";
 static const char swish[] = ", {\"op\": \"HardSwish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
@@ -165,7 +168,7 @@ static const char swish[] = ", {\"op\": \"HardSwish\", \"inputs\": [\"c\"], \"ou
 static void check_conv(const conv_case *t)
 {
     char json[4096];
-    const bool residual = t->steps == sum_relu;
+    const bool residual = t->steps == sum_relu || t->steps == sum_swish;
     const int reach_h = (t->kh - 1) * t->dilation + 1, reach_w = (t->kw - 1) * t->dilation + 1;
     const int oh = (t->h + 2 * t->pad - reach_h) / t->stride + 1;
     const int ow = (t->w + 2 * t->pad - reach_w) / t->stride + 1;
@@ -200,16 +203,23 @@ static void check_conv(const conv_case *t)
 CONV_TEST(direct_1x1_with_tails_of_rows_and_columns, { 1, 8, 1, 1, 1, 1, 1, 1, 1, 0, 1, NULL },
           { 1, 9, 5, 7, 17, 1, 1, 1, 1, 0, 1, relu },
           { 2, 16, 6, 6, 33, 1, 1, 1, 1, 0, 1, sum_relu },
-          { 1, 24, 13, 13, 32, 1, 1, 2, 1, 0, 1, clip })
+          { 1, 24, 13, 13, 32, 1, 1, 2, 1, 0, 1, clip },
+          { 1, 16, 6, 5, 24, 1, 1, 1, 1, 0, 1, sum_relu },
+          { 1, 11, 5, 5, 40, 1, 1, 1, 1, 0, 1, swish },
+          { 1, 160, 9, 9, 80, 1, 1, 1, 1, 0, 1, sum_relu },
+          { 1, 8, 5, 5, 16, 1, 1, 1, 1, 1, 1, sum_swish })
 CONV_TEST(direct_windows_with_padding_stride_and_dilation,
           { 1, 8, 9, 11, 18, 3, 3, 2, 1, 1, 1, relu }, { 2, 10, 8, 8, 7, 5, 5, 1, 1, 2, 1, swish },
           { 1, 8, 12, 10, 16, 3, 3, 1, 2, 2, 1, NULL }, { 1, 8, 7, 9, 16, 1, 7, 1, 1, 3, 1, relu },
           { 1, 12, 9, 9, 20, 2, 2, 2, 1, 0, 1, sum_relu })
 CONV_TEST(direct_groups, { 1, 32, 7, 7, 48, 3, 3, 1, 1, 1, 4, relu },
           { 2, 18, 6, 5, 12, 1, 1, 1, 1, 0, 2, sum_relu })
-CONV_TEST(gathered_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
+CONV_TEST(bands_of_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
           { 2, 1, 9, 9, 6, 5, 5, 1, 1, 2, 1, NULL }, { 1, 4, 10, 9, 16, 3, 3, 1, 2, 2, 1, clip },
-          { 1, 3, 4, 4, 40, 4, 4, 4, 1, 0, 1, NULL })
+          { 1, 3, 4, 4, 40, 4, 4, 4, 1, 0, 1, NULL },
+          { 1, 2, 3, 1100, 8, 3, 3, 2, 1, 1, 1, sum_relu }, /* pieces side by side … */
+          { 1, 5, 70, 70, 12, 5, 3, 1, 1, 2, 1, swish },    /* … and below each other */
+          { 1, 3, 2, 2, 24, 5, 5, 1, 1, 4, 1, relu })       /* lines that are all padding */
 CONV_TEST(winograd, { 1, 16, 12, 12, 16, 3, 3, 1, 1, 1, 1, relu },
           { 1, 17, 13, 11, 35, 3, 3, 1, 1, 1, 1, NULL },
           { 2, 64, 14, 14, 32, 3, 3, 1, 1, 1, 1, sum_relu },
@@ -220,7 +230,12 @@ CONV_TEST(depthwise, { 1, 8, 9, 9, 8, 3, 3, 1, 1, 1, 8, relu },
           { 2, 19, 10, 7, 19, 3, 3, 2, 1, 1, 19, clip },
           { 1, 33, 8, 9, 33, 5, 5, 1, 1, 2, 33, swish }, { 1, 5, 6, 6, 5, 5, 5, 2, 1, 2, 5, NULL },
           { 1, 16, 12, 12, 16, 3, 3, 1, 2, 2, 16, sum_relu },
-          { 1, 40, 3, 2, 40, 3, 3, 1, 1, 1, 40, relu })
+          { 1, 40, 3, 2, 40, 3, 3, 1, 1, 1, 40, relu },
+          { 1, 24, 7, 7, 24, 3, 3, 1, 1, 1, 24, sum_relu },
+          { 1, 18, 11, 9, 18, 3, 3, 2, 1, 1, 18, clip },
+          { 1, 26, 9, 13, 26, 5, 5, 2, 1, 2, 26, swish },
+          { 1, 17, 5, 6, 17, 3, 5, 1, 1, 1, 17, NULL },
+          { 1, 16, 8, 8, 16, 7, 7, 1, 1, 3, 16, relu }, { 1, 8, 9, 9, 8, 2, 2, 2, 1, 0, 8, NULL })
 
 Test(native_conv, winograd_is_refused_in_strict_mode_and_infinities_stay_where_they_belong)
 {

@@ -9,7 +9,7 @@
 
 INLINE vec sigmoid(vec x)
 {
-    return splat(1.0f) / (splat(1.0f) + vexp(-x));
+    return splat(1.0f) / (splat(1.0f) + vexp_rough(-x));
 }
 
 /* tanh x = x P(x²) near 0, where 1 - 2 / (exp 2x + 1) would cancel: P is fitted to tanh x / x on
@@ -23,7 +23,7 @@ INLINE vec vtanh(vec x)
     p = p * z + splat(0.13331149518489838f);
     p = p * z + splat(-0.3333326280117035f);
     p = p * z + splat(1.0f);
-    const vec far = splat(1.0f) - splat(2.0f) / (vexp(x + x) + splat(1.0f));
+    const vec far = splat(1.0f) - splat(2.0f) / (vexp_rough(x + x) + splat(1.0f));
     return choose(vabs(x) < 0.625f, x * p, far);
 }
 
@@ -38,8 +38,8 @@ INLINE vec gelu(vec x)
     p = p * t + splat(1.421413741f);
     p = p * t + splat(-0.284496736f);
     p = p * t + splat(0.254829592f);
-    const vec tail = splat(0.5f) * p * t * vexp(-a * a); /* 1 - Φ(|x|) */
-    return choose(x > 0.0f, x - x * tail, x * tail);
+    const vec tail = splat(0.5f) * p * t * vexp_rough(-a * a); /* 1 - Φ(|x|) */
+    return vmax(splat(0.0f), x) - vabs(x) * tail;
 }
 
 /* erf x = x P(x²) below 1, P fitted to erf x / x at Chebyshev's points, error 1.4e-9 of the result;
@@ -60,7 +60,7 @@ INLINE vec verf(vec x)
     p = p * t + splat(1.421413741f);
     p = p * t + splat(-0.284496736f);
     p = p * t + splat(0.254829592f);
-    const vec far = splat(1.0f) - p * t * vexp(-z);
+    const vec far = splat(1.0f) - p * t * vexp_rough(-z);
     return choose(a < 1.0f, x * near, choose(x < 0.0f, -far, far));
 }
 
@@ -94,9 +94,8 @@ INLINE vec value_of(native_function f, vec a, vec b, vec x)
     case NATIVE_CLIP: return vmin(b, vmax(a, x));
     case NATIVE_SIGMOID: return sigmoid(x);
     case NATIVE_HARD_SIGMOID: return vmin(splat(1.0f), vmax(splat(0.0f), a * x + b));
-    case NATIVE_HARD_SWISH:
-        return x * vmin(splat(1.0f), vmax(splat(0.0f), x * splat(1.0f / 6.0f) + splat(0.5f)));
-    case NATIVE_SWISH: return x / (splat(1.0f) + vexp(-a * x));
+    case NATIVE_HARD_SWISH: return hard_swish(x);
+    case NATIVE_SWISH: return x / (splat(1.0f) + vexp_rough(-a * x));
     case NATIVE_TANH: return vtanh(x);
     case NATIVE_GELU: return gelu(x);
     case NATIVE_GELU_TANH: /* (1 + tanh u) / 2 is the logistic function of 2u */

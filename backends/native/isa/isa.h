@@ -19,18 +19,30 @@ enum {
     NATIVE_MAX_COLUMNS = 32 /* … and its columns */
 };
 
+/* What is done to values in registers before they are stored. */
+typedef struct native_end {
+    enum { NATIVE_END_NONE, NATIVE_END_BOUNDS, NATIVE_END_HARD_SWISH } kind;
+    float low, high; /* bounds; NaN stays NaN */
+} native_end;
+
 /* One tile of a product: out[r][c] = start[c] + sum over taps t, channels k of rows[t * row_count + r][k] *
- * panel[t * depth + k][c]. */
+ * panel[t * depth + k][c], then `add`, then `end`. */
 typedef struct native_tile {
-    const float *const *rows; /* [taps][row_count] */
-    const float *panel;       /* [taps * depth][columns of the tile], aligned to 64 */
-    const float *start;       /* [columns of the tile] */
-    float *out;               /* [row_count][columns of the tile], rows `ld` apart */
+    const float *const *rows; /* [taps][row_count]; NULL: row r, channel k of the only tap is at
+                               * base[r * step + offsets[k]] */
+    const float *base;
+    const int32_t *offsets;
+    int64_t step;
+    const float *panel; /* [taps * depth][columns of the tile], aligned to 64 */
+    const float *start; /* [columns of the tile] */
+    float *out;         /* [row_count][columns of the tile], rows `ld` apart */
     int64_t ld;
     int64_t taps, depth;
     int32_t row_count;
-    bool bounded; /* stored within [low, high]; NaN stays NaN */
-    float low, high;
+    bool narrow;      /* only the first half of the columns is computed, and stored */
+    const float *add; /* [row_count][columns], rows `add_ld` apart; NULL: nothing is added */
+    int64_t add_ld;
+    native_end end;
 } native_tile;
 
 /* Functions of one element. a, b: slope; bounds; alpha and beta. */
@@ -75,13 +87,15 @@ typedef enum native_function {
 
 /* A depthwise convolution, one row of output points. */
 typedef struct native_depthwise {
-    const float *const *rows;           /* [kernel_h] rows of the input, NULL: padding */
-    const float *weights;               /* [kernel_h * kernel_w][channels] */
-    const float *bias;                  /* NULL: none */
-    float *out;                         /* [points][channels] */
+    const float *const *rows; /* [kernel_h] rows of the input, NULL: padding */
+    const float
+        *weights; /* by register: [kernel_h * kernel_w][lanes], then the bias; the last one's
+                           * channels end at the last, or there is one with zeros behind them */
     int64_t x_step, y_step;             /* from a point to the next: channels, or more */
+    float *out;                         /* [points][channels] */
     int64_t channels, points, x_points; /* x_points: of an input row */
     int64_t kernel_h, kernel_w, stride, dilation, before;
+    native_end end;
 } native_depthwise;
 
 typedef struct native_isa {

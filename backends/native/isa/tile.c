@@ -8,24 +8,29 @@
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
-INLINE void put(const native_tile *t, int row, vec left, vec right)
+INLINE void put(const native_tile *t, int row, vec left, vec right, const bool narrow)
 {
     float *out = t->out + row * t->ld;
-    if (t->bounded) {
-        left = vmin(splat(t->high), vmax(splat(t->low), left));
-        right = vmin(splat(t->high), vmax(splat(t->low), right));
+    if (t->add) {
+        const float *add = t->add + row * t->add_ld;
+        left += load(add);
+        if (!narrow)
+            right += load(add + LANES);
     }
-    store(out, left);
-    store(out + LANES, right);
+    store(out, ended(&t->end, left));
+    if (!narrow)
+        store(out + LANES, ended(&t->end, right));
 }
 
-INLINE void rows_of(const native_tile *t, const int rows)
+INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
 {
     vec a[NATIVE_ROWS], b[NATIVE_ROWS];
     const float *panel = t->panel;
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-        a[r] = load(t->start), b[r] = load(t->start + LANES);
+    for (int r = 0; r < rows; r++) {
+        __builtin_prefetch(t->out + r * t->ld, 1);
+        a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
+    }
     for (int64_t tap = 0; tap < t->taps; tap++) {
         const float *x[NATIVE_ROWS];
 #pragma GCC unroll 16
@@ -33,19 +38,49 @@ INLINE void rows_of(const native_tile *t, const int rows)
             x[r] = t->rows[tap * rows + r];
 #pragma GCC unroll 2
         for (int64_t k = 0; k < t->depth; k++) {
-            const vec left = *(const vec *)panel, right = *(const vec *)(panel + LANES);
+            const vec left = *(const vec *)panel;
+            const vec right = narrow ? left : *(const vec *)(panel + LANES);
             panel += 2 * LANES;
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 const vec value = spread(&x[r][k]);
                 a[r] += value * left;
-                b[r] += value * right;
+                if (!narrow)
+                    b[r] += value * right;
             }
         }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
-        put(t, r, a[r], b[r]);
+        put(t, r, a[r], b[r], narrow);
+}
+
+/* Rows that lie anyhow, a fixed step apart. */
+INLINE void spots_of(const native_tile *t, const int rows, const bool narrow)
+{
+    vec a[NATIVE_ROWS], b[NATIVE_ROWS];
+    const float *panel = t->panel;
+    const int64_t step = t->step;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        __builtin_prefetch(t->out + r * t->ld, 1);
+        a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
+    }
+    for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES) {
+        const float *from = t->base + t->offsets[k];
+        const vec left = *(const vec *)panel;
+        const vec right = narrow ? left : *(const vec *)(panel + LANES);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const vec value = spread(from + r * step);
+            a[r] += value * left;
+            if (!narrow)
+                b[r] += value * right;
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+        put(t, r, a[r], b[r], narrow);
 }
 
 /* One or two rows: four sums each, over steps that are four apart. */
@@ -87,13 +122,41 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
         put(t, r, load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3])),
-            load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])));
+            load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])), t->narrow);
+}
+
+#define SPOTS(n)                                                                                   \
+    case n: spots_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
+
+INLINE void spots(const native_tile *t, const bool narrow)
+{
+    switch (t->row_count) {
+        SPOTS(1);
+        SPOTS(2);
+        SPOTS(3);
+        SPOTS(4);
+#if NATIVE_ROWS > 4
+        SPOTS(5);
+        SPOTS(6);
+#endif
+#if NATIVE_ROWS > 6
+        SPOTS(7);
+        SPOTS(8);
+        SPOTS(9);
+        SPOTS(10);
+        SPOTS(11);
+        SPOTS(12);
+        SPOTS(13);
+        SPOTS(14);
+#endif
+    default: __builtin_unreachable();
+    }
 }
 
 #define CASE(n)                                                                                    \
-    case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS); break
+    case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
 
-void ISA(tile)(const native_tile *t)
+INLINE void tile_of(const native_tile *t, const bool narrow)
 {
     switch (t->row_count) {
     case 1: few_rows_of(t, 1); break;
@@ -120,4 +183,16 @@ void ISA(tile)(const native_tile *t)
 #endif
     default: __builtin_unreachable();
     }
+}
+
+void ISA(tile)(const native_tile *t)
+{
+    if (!t->rows && t->narrow)
+        spots(t, true);
+    else if (!t->rows)
+        spots(t, false);
+    else if (t->narrow)
+        tile_of(t, true);
+    else
+        tile_of(t, false);
 }

@@ -38,7 +38,7 @@ void ISA(winograd_out)(int32_t, const float *, int64_t, float *const *, int64_t)
 
 INLINE vec splat(float x)
 {
-    return (vec){ 0 } + x;
+    return x - (vec){ 0 };
 }
 /* A value in memory on all lanes: one load, where the compiler would load and then shuffle. */
 INLINE vec spread(const float *p)
@@ -98,17 +98,57 @@ INLINE void store_part(float *p, vec v, int64_t n)
         p[k] = v[k];
 }
 #endif
+#if defined(__AVX2__) && !defined(__AVX512F__)
+INLINE vec choose(ivec mask, vec yes, vec no)
+{
+    return (vec)_mm256_blendv_ps((__m256)no, (__m256)yes, (__m256)mask);
+}
+#else
 INLINE vec choose(ivec mask, vec yes, vec no)
 {
     return (vec)(((ivec)yes & mask) | ((ivec)no & ~mask));
 }
-INLINE vec vmax(vec a, vec b) /* b where one is NaN */
+#endif
+/* One instruction each, which GCC does not make of a comparison and a choice. b where one is NaN. */
+#if defined(__AVX512F__)
+INLINE vec vmax(vec a, vec b)
+{
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+}
+INLINE vec vmin(vec a, vec b)
+{
+    return (vec)_mm512_min_ps((__m512)a, (__m512)b);
+}
+#elif defined(__AVX2__)
+INLINE vec vmax(vec a, vec b)
+{
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+}
+INLINE vec vmin(vec a, vec b)
+{
+    return (vec)_mm256_min_ps((__m256)a, (__m256)b);
+}
+#else
+INLINE vec vmax(vec a, vec b)
 {
     return choose(a > b, a, b);
 }
 INLINE vec vmin(vec a, vec b)
 {
     return choose(a < b, a, b);
+}
+#endif
+INLINE vec hard_swish(vec x)
+{
+    return x * vmin(splat(1.0f), vmax(splat(0.0f), x * splat(1.0f / 6.0f) + splat(0.5f)));
+}
+INLINE vec ended(const native_end *end, vec x)
+{
+    switch (end->kind) {
+    case NATIVE_END_BOUNDS: return vmin(splat(end->high), vmax(splat(end->low), x));
+    case NATIVE_END_HARD_SWISH: return hard_swish(x);
+    default: return x;
+    }
 }
 INLINE vec vabs(vec x)
 {
@@ -129,28 +169,38 @@ INLINE float max_of(vec v)
     return most;
 }
 
-/* exp(x), within 2 ULP: x = n ln 2 + r, |r| ≤ ln 2 / 2, a polynomial of degree 6 in r. Below -87.3
- * it is 0 (no subnormals), above 88.7 infinity; NaN stays NaN. */
-INLINE vec vexp(vec x)
+/* exp x = 2^n p: x = n ln 2 + r, |r| ≤ ln 2 / 2, p a polynomial of degree 6 in r, by pairs of terms,
+ * so that there are fewer steps that wait for each other. x within [-87.3, 89]; NaN stays NaN. */
+INLINE vec exp_parts(vec x, ivec *n)
 {
-    const vec bound = vmin(splat(88.72284f), vmax(splat(-87.33654f), x));
+    const vec bound = vmin(splat(89.0f), vmax(splat(-87.33654f), x));
     const vec magic = splat(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
     const vec shifted = bound * splat(1.44269504f) + magic;
-    const vec n = shifted - magic;
-    const vec r = (bound - n * splat(0.693359375f)) - n * splat(-2.12194440e-4f);
-    vec p = splat(1.0f / 720.0f);
-    p = p * r + splat(1.0f / 120.0f);
-    p = p * r + splat(1.0f / 24.0f);
-    p = p * r + splat(1.0f / 6.0f);
-    p = p * r + splat(0.5f);
-    p = p * r + splat(1.0f);
-    p = p * r + splat(1.0f);
-    /* 2^n by its exponent, in two halves: n may be 128. */
-    const ivec whole = (ivec)((uvec)shifted - (uvec)magic), half = whole >> 1;
-    vec y = p * (vec)(((uvec)half + 127u) << 23) * (vec)(((uvec)whole - (uvec)half + 127u) << 23);
-    y = choose(x > 88.72284f, splat(INFINITY), y);
-    y = choose(x < -87.33654f, splat(0.0f), y);
-    return choose(x != x, x, y);
+    const vec whole = shifted - magic;
+    const vec r = (bound - whole * splat(0.693359375f)) - whole * splat(-2.12194440e-4f);
+    const vec rr = r * r;
+    const vec high = splat(1.0f / 720.0f) * rr + (splat(1.0f / 120.0f) * r + splat(1.0f / 24.0f));
+    const vec low = splat(1.0f / 6.0f) * r + splat(0.5f);
+    *n = (ivec)((uvec)shifted - (uvec)magic);
+    return ((high * rr + low) * rr + r) + splat(1.0f);
+}
+
+/* Within 2 ULP. Below -87.3 it is 0 (no subnormals), above 88.7 infinity; NaN stays NaN. */
+INLINE vec vexp(vec x)
+{
+    ivec n;
+    const vec p = exp_parts(x, &n);
+    const ivec half = n >> 1; /* n may be 128: two factors */
+    const vec y = p * (vec)(((uvec)half + 127u) << 23) * (vec)(((uvec)n - (uvec)half + 127u) << 23);
+    return (vec)((ivec)y & ~(ivec)(x < -87.33654f));
+}
+
+/* The same where 1.2e-38 may stand for what is less, and infinity for what is above 88.4. */
+INLINE vec vexp_rough(vec x)
+{
+    ivec n;
+    const vec p = exp_parts(x, &n);
+    return p * (vec)(((uvec)n + 127u) << 23);
 }
 
 /* The same for x ≤ 0 or NaN, in fewer steps: 2^n is a number, and a NaN goes through the products.

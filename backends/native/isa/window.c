@@ -3,24 +3,20 @@
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
-/* Points [first, first + POINTS) of one register of channels; all taps lie inside the row, or
+/* Points [first, first + points) of one register of channels; all taps lie inside the row, or
  * (checked) some outside. */
 INLINE void points_of(const native_depthwise *d, const int points, int64_t first, int64_t channel,
-                      int64_t part, bool checked)
+                      const float *weights, int64_t part, bool checked)
 {
     vec sum[4];
-    const vec start = !d->bias ? splat(0.0f)
-                      : part   ? load_part(d->bias + channel, part)
-                               : load(d->bias + channel);
 #pragma GCC unroll 4
     for (int p = 0; p < points; p++)
-        sum[p] = start;
+        sum[p] = load(weights + d->kernel_h * d->kernel_w * LANES);
     for (int64_t i = 0; i < d->kernel_h; i++) {
         if (!d->rows[i])
             continue;
         for (int64_t j = 0; j < d->kernel_w; j++) {
-            const float *w = d->weights + (i * d->kernel_w + j) * d->channels + channel;
-            const vec weight = part ? load_part(w, part) : load(w);
+            const vec weight = load(weights + (i * d->kernel_w + j) * LANES);
             const int64_t at = first * d->stride + j * d->dilation - d->before;
 #pragma GCC unroll 4
             for (int p = 0; p < points; p++) {
@@ -36,31 +32,76 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
     for (int p = 0; p < points; p++) {
         float *out = d->out + (first + p) * d->y_step + channel;
         if (part)
-            store_part(out, sum[p], part);
+            store_part(out, ended(&d->end, sum[p]), part);
         else
-            store(out, sum[p]);
+            store(out, ended(&d->end, sum[p]));
     }
 }
 
-/* 3x3 without a bound to check: the nine weights stay in registers along the row. */
-INLINE void row_of_3x3(const native_depthwise *d, int64_t first, int64_t last, int64_t channel)
+/* Points [first, first + POINTS) of all channels, windows WIDTH wide: a column of the input is
+ * loaded once for all points whose windows hold it. The last channels are done twice rather than
+ * in part. checked: columns may lie outside the row. */
+enum { POINTS = 4 };
+
+INLINE void block_of(const native_depthwise *d, const int points, const int width, const int stride,
+                     const bool checked, int64_t first)
 {
-    vec w[9];
-    const vec start = d->bias ? load(d->bias + channel) : splat(0.0f);
-    const int64_t step = d->x_step;
-#pragma GCC unroll 9
-    for (int k = 0; k < 9; k++)
-        w[k] = load(d->weights + k * d->channels + channel);
-    for (int64_t p = first; p < last; p++) {
-        const int64_t at = (p * d->stride - d->before) * step + channel;
-        vec s0 = start, s1 = splat(0.0f), s2 = splat(0.0f);
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            s0 += w[j] * load(d->rows[0] + at + j * step);
-            s1 += w[3 + j] * load(d->rows[1] + at + j * step);
-            s2 += w[6 + j] * load(d->rows[2] + at + j * step);
+    const int64_t channels = d->channels, step = d->x_step, y_step = d->y_step,
+                  start = first * stride - d->before;
+    const int64_t rows = d->kernel_h, x_points = d->x_points;
+    const float *const *from = d->rows, *weights = d->weights;
+    const native_end end = d->end;
+    float *out = d->out + first * y_step;
+    for (int64_t c = 0; c < channels; c += LANES) {
+        const int64_t at = c + LANES <= channels ? c : channels - LANES;
+        vec sum[POINTS];
+        const vec bias = load(weights + rows * width * LANES);
+#pragma GCC unroll 4
+        for (int p = 0; p < points; p++)
+            sum[p] = bias;
+        for (int64_t i = 0; i < rows; i++, weights += width * LANES) {
+            const float *row = from[i] + start * step + at;
+            /* The lowest rows are new to the cache: the next block's columns are called for. */
+            const bool ahead = i >= rows - stride && c % 16 == 0;
+            if (!from[i])
+                continue;
+#pragma GCC unroll 16
+            for (int k = 0; k < (points - 1) * stride + width; k++, row += step) {
+                if (checked && (start + k < 0 || start + k >= x_points))
+                    continue;
+                const vec value = load(row);
+                if (ahead && k < points * stride)
+                    __builtin_prefetch(row + points * stride * step);
+#pragma GCC unroll 4
+                for (int p = 0; p < points; p++)
+                    if (k >= p * stride && k < p * stride + width)
+                        sum[p] += value * load(weights + (k - p * stride) * LANES);
+            }
         }
-        store(d->out + p * d->y_step + channel, s0 + s1 + s2);
+        weights += LANES;
+        float *to = out + at;
+#pragma GCC unroll 4
+        for (int p = 0; p < points; p++, to += y_step)
+            store(to, ended(&end, sum[p]));
+    }
+}
+
+/* The last block reaches back to where others have been, rather than to be smaller. */
+INLINE void blocks_of(const native_depthwise *d, const int width, const int stride)
+{
+    const int64_t reach = (POINTS - 1) * stride + width;
+    if (d->points < POINTS) {
+        for (int64_t p = 0; p < d->points; p++)
+            block_of(d, 1, width, stride, true, p);
+        return;
+    }
+    for (int64_t p = 0; p < d->points; p += POINTS) {
+        const int64_t first = p + POINTS <= d->points ? p : d->points - POINTS;
+        const int64_t x = first * stride - d->before;
+        if (x < 0 || x + reach > d->x_points)
+            block_of(d, POINTS, width, stride, true, first);
+        else
+            block_of(d, POINTS, width, stride, false, first);
     }
 }
 
@@ -69,36 +110,45 @@ static int64_t clamp(int64_t x, int64_t low, int64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-void ISA(depthwise)(const native_depthwise *d)
+static void any_window(const native_depthwise *d)
 {
     const int64_t reach = (d->kernel_w - 1) * d->dilation;
     /* Points whose windows lie inside. */
     const int64_t inner = clamp((d->before + d->stride - 1) / d->stride, 0, d->points);
     const int64_t room = d->x_points - 1 - reach + d->before;
     const int64_t outer = clamp(room < 0 ? 0 : room / d->stride + 1, inner, d->points);
-    const bool simple = d->kernel_h == 3 && d->kernel_w == 3 && d->dilation == 1 && d->rows[0] &&
-                        d->rows[1] && d->rows[2];
+    const float *weights = d->weights;
+    const int64_t part = d->channels < LANES ? d->channels : 0;
     for (int64_t c = 0; c < d->channels; c += LANES) {
-        const int64_t part = c + LANES <= d->channels ? 0 : d->channels - c;
+        const int64_t at = part || c + LANES <= d->channels ? c : d->channels - LANES;
         int64_t p = 0;
-        if (part) { /* the last channels: nothing special */
-            for (; p < d->points; p++)
-                points_of(d, 1, p, c, part, true);
-            continue;
-        }
+        for (; part && p < d->points; p++)
+            points_of(d, 1, p, at, weights, part, true);
         for (; p < inner; p++)
-            points_of(d, 1, p, c, 0, true);
-        if (simple) {
-            row_of_3x3(d, p, outer, c);
-            p = outer;
-        }
+            points_of(d, 1, p, at, weights, 0, true);
         for (; p + 4 <= outer; p += 4)
-            points_of(d, 4, p, c, 0, false);
+            points_of(d, 4, p, at, weights, 0, false);
         for (; p < outer; p++)
-            points_of(d, 1, p, c, 0, false);
+            points_of(d, 1, p, at, weights, 0, false);
         for (; p < d->points; p++)
-            points_of(d, 1, p, c, 0, true);
+            points_of(d, 1, p, at, weights, 0, true);
+        weights += (d->kernel_h * d->kernel_w + 1) * LANES;
     }
+}
+
+void ISA(depthwise)(const native_depthwise *d)
+{
+    const bool usual = d->dilation == 1 && d->channels >= LANES;
+    if (usual && d->kernel_w == 3 && d->stride == 1)
+        blocks_of(d, 3, 1);
+    else if (usual && d->kernel_w == 3 && d->stride == 2)
+        blocks_of(d, 3, 2);
+    else if (usual && d->kernel_w == 5 && d->stride == 1)
+        blocks_of(d, 5, 1);
+    else if (usual && d->kernel_w == 5 && d->stride == 2)
+        blocks_of(d, 5, 2);
+    else
+        any_window(d);
 }
 
 INLINE vec pooled(bool maximum, vec total, vec x)
