@@ -45,13 +45,13 @@ int turn_read(tn_rewrite *ctx, const tn_node_view *view, turn *out)
 {
     const int64_t *perm;
     const size_t count = tn_attr_ints(view, "perm", &perm);
-    *out = (turn){ .rank = motion_input(view, 0) == TN_NONE
-                               ? -1
-                               : motion_type(ctx, view->inputs[0])->rank };
-    if (out->rank < 0 || out->rank > TN_MAX_RANK || (count && count != (size_t)out->rank))
+    const int32_t rank = motion_input(view, 0) == TN_NONE ? -1
+                                                          : motion_type(ctx, view->inputs[0])->rank;
+    *out = (turn){ .rank = rank };
+    if (rank < 0 || rank > TN_MAX_RANK || (count && count != (size_t)rank))
         return 0;
-    for (int32_t a = 0; a < out->rank; a++)
-        out->axes[a] = (uint8_t)(count ? perm[a] : out->rank - 1 - a);
+    for (int32_t a = 0; a < TN_MAX_RANK; a++) /* to the end: gcc 12 misreads a bound of rank */
+        out->axes[a] = (uint8_t)(a >= rank ? 0 : count ? perm[a] : rank - 1 - a);
     return 1;
 }
 
