@@ -51,6 +51,7 @@ typedef struct settings {
 
 /* Adds the tests of a folder ("…/node" or "…/light"), sorted; a folder that is not there adds none. */
 void list_folder(tests *all, const char *folder, const settings *set);
+void list_free(tests *all);
 
 /* Reads a .pb file of a value of that type (its kind: tensor, sequence, optional). What it makes
  * lives until the process ends, which is one test. */

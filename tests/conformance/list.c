@@ -75,6 +75,16 @@ static void add(tests *all, const char *folder, const char *entry, bool light)
     free(path);
 }
 
+void list_free(tests *all)
+{
+    for (size_t k = 0; k < all->count; k++) {
+        free(all->items[k].name);
+        free(all->items[k].model);
+        free(all->items[k].data);
+    }
+    free(all->items);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const test *)a)->name, ((const test *)b)->name);

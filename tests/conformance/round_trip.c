@@ -172,5 +172,6 @@ int main(int argc, char **argv)
     for (int k = 0; k < 3; k++)
         rmdir(r.folders[k]);
     tn_runtime_destroy(r.runtime);
+    list_free(&all);
     return failed ? 1 : 0;
 }

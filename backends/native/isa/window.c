@@ -60,11 +60,11 @@ INLINE void block_of(const native_depthwise *d, const int points, const int widt
         for (int p = 0; p < points; p++)
             sum[p] = bias;
         for (int64_t i = 0; i < rows; i++, weights += width * LANES) {
-            const float *row = from[i] + start * step + at;
             /* The lowest rows are new to the cache: the next block's columns are called for. */
             const bool ahead = i >= rows - stride && c % 16 == 0;
             if (!from[i])
                 continue;
+            const float *row = from[i] + start * step + at;
 #pragma GCC unroll 16
             for (int k = 0; k < (points - 1) * stride + width; k++, row += step) {
                 if (checked && (start + k < 0 || start + k >= x_points))
