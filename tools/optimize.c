@@ -83,6 +83,9 @@ int optimize_main(tool *t)
     print_diagnostics(t);
     tn_session_get_stats(t->session, &stats);
     printf("%s: %llu nodes before, %llu after%s\n", to, (unsigned long long)stats.nodes_read,
-           (unsigned long long)stats.nodes_left, t->set.verify ? ", verified" : "");
+           (unsigned long long)stats.nodes_left,
+           !t->set.verify   ? ""
+           : stats.verified ? ", verified"
+                            : ", nothing to verify");
     return EXIT_FINE;
 }

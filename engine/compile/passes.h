@@ -16,7 +16,7 @@ typedef tn_status (*tn_evaluate_fn)(void *user, const tn_graph *graph, tn_node_i
                                     const tn_tensor *const *inputs, tn_constant **outputs);
 
 /* Whether two graphs compute the same, as closely as `exactness` promises; run/ brings it, since it
- * runs them. False: *why says where they differ; it belongs to the caller, by tn_free. */
+ * runs them. TN_NO_MATCH: they do not run, so nothing is said. False: *why says where they differ; it belongs to the caller, by tn_free. */
 typedef tn_status (*tn_check_fn)(void *user, const tn_graph *before, const tn_graph *after,
                                  uint32_t exactness, bool *same, char **why);
 

@@ -300,7 +300,7 @@ tn_status tn_check(void *user, const tn_graph *before, const tn_graph *after, ui
         status = check_seeds(&c, seeds);
     if (status != TN_OK && status != TN_ERR_MEMORY) {
         note(&c, tn_error_message()); /* it does not run: nothing can be said */
-        status = TN_OK;
+        status = TN_NO_MATCH;
     }
     close_check(&c);
     return status;

@@ -583,6 +583,8 @@ void tn_session_get_stats(tn_session *s, tn_session_stats *out)
                                .nodes_read = s->nodes_read,
                                .nodes_left = tn_graph_node_count(s->graph),
                                .create_ns = s->create_ns };
+    for (uint32_t k = 0; k < s->log.record_count; k++)
+        stats.verified += s->log.records[k].checked;
     pthread_mutex_lock(&s->table.lock);
     stats.plans = s->table.count;
     stats.plan_hits = s->table.hits;

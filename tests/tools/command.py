@@ -662,7 +662,7 @@ def verify_names_a_wrong_pass_and_node():
     expect(tenon("optimize", FASHION, "o.json", "--verify=two"), 2, "--verify is 'two', expected a whole number")
     expect(tenon("optimize", FASHION, "o.json", "--shape", "N=2"), 2, "--shape is for --verify")
     expect(tenon("optimize", identity("float32", None), "o.json", "--verify"), 0,
-           "nothing was verified: input 'x' declares no shape: give it, as in 'x=1x3'")
+           "nothing was verified: input 'x' declares no shape: give it, as in 'x=1x3'", "nothing to verify")
     expect(tenon("optimize", identity("float32", None), "o.json", "--verify", "--shape", "x=2,3"), 0, "verified")
 
 

@@ -259,6 +259,7 @@ typedef struct tn_session_stats {
     uint64_t plans, plan_hits, plan_misses;
     uint64_t weight_bytes, pack_bytes; /* of the model, shared by its sessions */
     uint64_t create_ns;                /* tn_session_create */
+    uint64_t verified; /* passes' sweeps that were run before and after (passes: "verify") */
 } tn_session_stats;
 TN_EXPORT void tn_session_get_stats(tn_session *session, tn_session_stats *out);
 
