@@ -13,7 +13,6 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(recognize_depth_to_space_register(registrar));
     TN_TRY(drop_requantize_register(registrar));
     TN_TRY(recognize_gelu_register(registrar));
-    TN_TRY(recognize_global_average_pool_register(registrar));
     TN_TRY(recognize_group_normalization_register(registrar));
     TN_TRY(recognize_hard_swish_register(registrar));
     TN_TRY(recognize_hard_sigmoid_register(registrar));

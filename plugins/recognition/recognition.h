@@ -92,7 +92,6 @@ tn_status recognize_attention_register(tn_registrar *registrar);
 tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
 tn_status recognize_depth_to_space_register(tn_registrar *registrar);
 tn_status recognize_gelu_register(tn_registrar *registrar);
-tn_status recognize_global_average_pool_register(tn_registrar *registrar);
 tn_status recognize_group_normalization_register(tn_registrar *registrar);
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_hard_swish_register(tn_registrar *registrar);

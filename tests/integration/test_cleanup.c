@@ -1,4 +1,4 @@
-/* merge_…, join_split, inline_constant_if, recognize_global_average_pool: exactly the same answers
+/* merge_…, join_split, inline_constant_if: exactly the same answers
  * with fewer nodes; what nearly matches stays. Reference backend.
  *
  * SPDX-License-Identifier: MIT */
@@ -404,34 +404,6 @@ Test(inline_constant_if, works_from_the_inside_out)
                                                               "abs", "Abs", "'x'",
                                                               "'n'") "]}}") "]"),
         "inline_constant_if", "- outer not inlined: its branch holds other bodies\n");
-}
-
-/* ---- ReduceMean --------------------------------------------------------------------------------------- */
-
-#define MEAN(attributes) NAMED("mean", "ReduceMean", "'x', 'axes'", "'y'", attributes)
-
-Test(recognize_global_average_pool, takes_all_spatial_axes)
-{
-    rewritten(NET_OF("[2, 3, 4, 5]", "'y'", INTS("axes", "2", "[3, -2]"), MEAN("")), NULL, 1,
-              "float32[2,3,1,1] = GlobalAveragePool",
-              "* 1 nodes up to mean are one GlobalAveragePool\n", 1e-6);
-    rewritten(NET_OF("[2, 3, 4, 5]", "'y'", INTS("axes", "2", "[2, 3]"), MEAN("'keepdims': 0")),
-              NULL, 2, "float32[2,3] = Flatten", "* mean is a GlobalAveragePool and a Flatten\n",
-              1e-6);
-    untouched(NET_OF("[2, 3, 4, 5]", "'y'", INTS("axes", "1", "[2]"), MEAN("")),
-              "recognize_global_average_pool", "");
-    untouched(NET_OF("[2, 3, 4]", "'y'", INTS("axes", "1", "[2]"), MEAN("")),
-              "recognize_global_average_pool", "");
-    untouched(NET_OF("[2, 3, 4, 5]", "'y'", INTS("axes", "2", "[1, 2]"), MEAN("")),
-              "recognize_global_average_pool", "");
-    untouched(
-        GRAPH("'inputs': [" IN(
-            "x", "float32",
-            "[2, 3, 4, 5]") ", {'name': 'axes', 'dtype': 'int64', 'shape': [2], "
-                            "'default': {'dtype': 'int64', 'shape': [2], 'data': [2, 3]}}], 'outputs': ['y'], 'nodes': [" MEAN(
-                                "") "]"),
-        "recognize_global_average_pool",
-        "- mean: no GlobalAveragePool: the axes are an input with a default, which a run may replace\n");
 }
 
 /* ---- Slices -------------------------------------------------------------------------------------------- */
