@@ -469,9 +469,101 @@ tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_
     return run_region(&d, region);
 }
 
-/* Nodes, then whoever reads what changed, until nothing does. */
+/* ---- after an edit ------------------------------------------------------------------------- */
+
+/* Room for putting touched nodes into an order in which makers come before readers. */
+typedef struct sorting {
+    const tn_graph *graph;
+    const tn_node_id *nodes;
+    uint32_t count;
+    uint32_t *place; /* by slot of a node: 1 + its index; 0: not one of them */
+    uint32_t *next;  /* by index: the input to look at */
+    uint32_t *stack;
+    bool *seen; /* by index */
+    tn_node_id *out;
+} sorting;
+
+/* The index of the touched node that makes input k; TN_NONE: none does. */
+static uint32_t maker_of(const sorting *s, const tn_node_view *view, uint32_t k)
+{
+    const tn_value_view *value = view->inputs[k] == TN_NONE
+                                     ? NULL
+                                     : tn_graph_value(s->graph, view->inputs[k]);
+    const tn_node_id maker = value ? value->producer : TN_NONE;
+    const uint32_t place = maker == TN_NONE ? 0 : s->place[tn_slot_of(maker)];
+    return place && s->nodes[place - 1] == maker ? place - 1 : TN_NONE;
+}
+
+/* Depth first, makers before readers; what closes a cycle is for others to find. */
+static void sort_from(sorting *s, uint32_t first, uint32_t *count)
+{
+    uint32_t depth = 0;
+    s->seen[first] = true;
+    s->stack[depth++] = first;
+    while (depth) {
+        const uint32_t top = s->stack[depth - 1];
+        const tn_node_view *view = tn_graph_node(s->graph, s->nodes[top]);
+        if (!view || s->next[top] == view->input_count) {
+            s->out[(*count)++] = s->nodes[top];
+            depth--;
+            continue;
+        }
+        const uint32_t maker = maker_of(s, view, s->next[top]++);
+        if (maker != TN_NONE && !s->seen[maker]) {
+            s->seen[maker] = true;
+            s->stack[depth++] = maker;
+        }
+    }
+}
+
+/* The caller frees *out. */
+static tn_status sort_touched(const tn_graph *graph, const tn_node_id *nodes, uint32_t count,
+                              tn_node_id **out)
+{
+    sorting s = { .graph = graph, .nodes = nodes, .count = count };
+    uint32_t sorted = 0;
+    s.place = tn_alloc((size_t)tn_graph_node_slots(graph) + 1, sizeof *s.place);
+    s.next = tn_alloc(count, sizeof *s.next);
+    s.stack = tn_alloc(count, sizeof *s.stack);
+    s.seen = tn_alloc(count, sizeof *s.seen);
+    s.out = *out = tn_alloc(count, sizeof *s.out);
+    const bool fine = s.place && s.next && s.stack && s.seen && s.out;
+    for (uint32_t k = 0; fine && k < count; k++)
+        if (tn_graph_node(graph, nodes[k]))
+            s.place[tn_slot_of(nodes[k])] = k + 1;
+    for (uint32_t k = 0; fine && k < count; k++)
+        if (!s.seen[k])
+            sort_from(&s, k, &sorted);
+    tn_free(s.place);
+    tn_free(s.next);
+    tn_free(s.stack);
+    tn_free(s.seen);
+    return fine ? TN_OK : tn_raise_memory();
+}
+
+/* Few nodes were touched in an order that holds; looking at all slots for each small rewrite would
+ * make many of them quadratic. */
+enum { FEW_TOUCHED = 16 };
+
+static tn_status infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes,
+                               uint32_t count);
+
 tn_status tn_infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes,
                            uint32_t count)
+{
+    tn_node_id *sorted = NULL;
+    tn_status status = TN_OK;
+    if (count > FEW_TOUCHED)
+        status = sort_touched(graph, nodes, count, &sorted);
+    if (status == TN_OK)
+        status = infer_touched(registry, graph, sorted ? sorted : nodes, count);
+    tn_free(sorted);
+    return status;
+}
+
+/* Nodes, then whoever reads what changed, until nothing does. */
+static tn_status infer_touched(tn_registry *registry, tn_graph *graph, const tn_node_id *nodes,
+                               uint32_t count)
 {
     struct {
         tn_value_id *items;

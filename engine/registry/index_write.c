@@ -117,7 +117,7 @@ static tn_status compose(tn_builder *out, const tn_registry *registry, const cha
         count++;
     }
     const uint64_t sum = out->count ? tn_hash(out->text, out->count, 0) : 0;
-    tn_add(out, "%s%016" PRIx64 "\n", TN_INDEX_SUM + 1, sum);
+    tn_add(out, "%s%016" PRIx64 "\n", &TN_INDEX_SUM[1], sum);
     if (out->failed)
         return tn_raise_memory();
     return count ? TN_OK

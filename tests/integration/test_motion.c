@@ -2,7 +2,7 @@
  * nearly matches stays. Reference backend.
  *
  * SPDX-License-Identifier: MIT */
-#include "rewrites.h"
+#include "lines.h"
 
 #define SAY(name, op, in, out) NAMED(name, op, in, out, "")
 #define RANDOM(name, shape, seed)                                                                  \
@@ -487,4 +487,24 @@ Test(gather_to_slice, says_what_does_not_fit)
     untouched(NET_OF(IN("x", "float32", "[3, 6]") ", " IN("k", "int64", "[2]"), "'y'", "",
                      SAY("g", "Gather", "'x', 'k'", "'y'")),
               "gather_to_slice", "");
+}
+
+/* A dozen blocks with a residual around each: all nodes are turned by one rewrite, which touches more
+ * of them than stand in the order of the graph; only the input and the output keep a Transpose. */
+Test(push_transposes, empties_a_long_network)
+{
+    char nodes[8192] = "";
+    for (int k = 0; k < 12; k++) {
+        const size_t used = strlen(nodes);
+        snprintf(nodes + used, sizeof nodes - used,
+                 "%sTranspose v%d -> a%d 'perm': [0, 3, 1, 2]; Conv a%d w -> c%d; "
+                 "Transpose c%d -> d%d 'perm': [0, 2, 3, 1]; Add d%d b -> e%d; Relu e%d -> f%d; "
+                 "Add f%d v%d -> v%d",
+                 k ? "; " : "", k, k, k, k, k, k, k, k, k, k, k, k, k + 1);
+    }
+    rewritten(lines("v0 float32[2,5,6,2]",
+                    "w float32[2,2,1,1] = 0.5, -0.25, 0.125, 0.5; "
+                    "b float32[2] = 0.5, -1",
+                    nodes, "v12"),
+              "none,+push_transposes", 12 * 4 + 2, "= Transpose", "24 Transposes become 2", 1e-5);
 }
