@@ -364,14 +364,7 @@ static tn_status backward(work *w, tn_diagnostics *diagnostics)
 static tn_status add_value(tn_plan *plan, tn_value_id value, uint32_t layout, uint32_t maker,
                            uint32_t *out)
 {
-    struct {
-        tn_plan_value *items;
-        uint32_t count, capacity;
-    } list = { plan->values, plan->value_count, plan->value_capacity };
-    if (!TN_GROW(&list))
-        return tn_raise_memory();
-    plan->values = list.items;
-    plan->value_capacity = list.capacity;
+    TN_TRY(tn_plan_reserve_value(plan));
     const tn_type *type = tn_plan_type(plan, value);
     tn_plan_value *made = &plan->values[plan->value_count];
     *made = (tn_plan_value){ .value = value,

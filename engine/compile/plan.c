@@ -21,6 +21,19 @@ static void plan_fini(tn_plan *plan)
     tn_free(plan);
 }
 
+tn_status tn_plan_reserve_value(tn_plan *plan)
+{
+    struct {
+        tn_plan_value *items;
+        uint32_t count, capacity;
+    } list = { plan->values, plan->value_count, plan->value_capacity };
+    if (!TN_GROW(&list))
+        return tn_raise_memory();
+    plan->values = list.items;
+    plan->value_capacity = list.capacity;
+    return TN_OK;
+}
+
 static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count, tn_bars *bars,
                       tn_diagnostics *diagnostics)
 {

@@ -238,6 +238,8 @@ tn_status tn_fuse(tn_plan *plan, const tn_bars *bars);
 /* TN_DECLINED: a measure said no; `bars` has one more, place again. */
 tn_status tn_choose_layouts(tn_plan *plan, tn_bars *bars, tn_diagnostics *diagnostics);
 tn_status tn_make_views(tn_plan *plan);
+/* plan.c: room for one more value; values may move. */
+tn_status tn_plan_reserve_value(tn_plan *plan);
 tn_status tn_plan_memory(tn_plan *plan);
 tn_status tn_prepare_all(tn_plan *plan, tn_diagnostics *diagnostics);
 

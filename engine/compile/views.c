@@ -189,14 +189,7 @@ static bool try_link(work *w, uint32_t v, uint32_t whole, int64_t first, bool wr
 static tn_status add_slot(work *w, uint32_t like, uint32_t whole, int64_t first, uint32_t *out)
 {
     tn_plan *plan = w->plan;
-    struct {
-        tn_plan_value *items;
-        uint32_t count, capacity;
-    } list = { plan->values, plan->value_count, plan->value_capacity };
-    if (!TN_GROW(&list))
-        return tn_raise_memory();
-    plan->values = list.items;
-    plan->value_capacity = list.capacity;
+    TN_TRY(tn_plan_reserve_value(plan));
     tn_plan_value *slot = &plan->values[plan->value_count];
     *slot = plan->values[like];
     slot->next = slot->maker = slot->block = TN_NONE;
