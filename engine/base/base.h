@@ -140,6 +140,8 @@ const char *tn_nearest(const char *name, const char *const *names, size_t count)
 /* Matches with * and ?. */
 bool tn_glob(const char *pattern, const char *text);
 bool tn_ends_with(const char *text, const char *end);
+/* Where `part` stands last in a text; NULL: nowhere. */
+const char *tn_find_last(const char *text, const char *part);
 /* True when `name` stands in the comma-separated list. */
 bool tn_list_has(const char *list, const char *name);
 /* Cuts the next item of a list separated by `separator` from *rest into out; false at the end.

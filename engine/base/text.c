@@ -285,6 +285,14 @@ bool tn_list_next(const char **rest, char separator, char *out, size_t bytes)
     return true;
 }
 
+const char *tn_find_last(const char *text, const char *part)
+{
+    const char *found = NULL;
+    for (const char *at = strstr(text, part); at; at = strstr(at + strlen(part), part))
+        found = at;
+    return found;
+}
+
 bool tn_ends_with(const char *text, const char *end)
 {
     const size_t a = strlen(text), b = strlen(end);

@@ -219,11 +219,9 @@ static void add_operator(tn_builder *out, const tn_registry *registry, const tn_
 /* "domain::Name" in two; a name without one is ai.onnx's, which may be written out as well. */
 static void split_name(const char *name, char *domain, size_t bytes, const char **op)
 {
-    const char *at = NULL;
+    const char *at = tn_find_last(name, "::");
     domain[0] = '\0';
     *op = name;
-    for (const char *c = strstr(name, "::"); c; c = strstr(c + 2, "::"))
-        at = c;
     if (!at || (size_t)(at - name) >= bytes)
         return;
     memcpy(domain, name, (size_t)(at - name));

@@ -65,7 +65,8 @@ static const struct {
 static bool read_promise(reader *r, char *words[3])
 {
     tn_promise *promise = tn_pool_alloc(&r->registry->pool, sizeof *promise);
-    char *name = words[1], *colons = strstr(name, "::");
+    char *name = words[1];
+    const char *colons = tn_find_last(name, "::"); /* a domain may hold some, too */
     if (!promise || !r->slots.count || !*name)
         return false;
     for (size_t k = 0; k < TN_COUNT(kinds); k++)
@@ -75,7 +76,7 @@ static bool read_promise(reader *r, char *words[3])
     promise->domain = "";
     promise->name = name;
     if (promise->kind <= TN_PROMISE_KERNEL && colons) {
-        *colons = '\0';
+        name[colons - name] = '\0';
         promise->domain = name;
         promise->name = colons + 2;
     }

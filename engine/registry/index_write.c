@@ -19,7 +19,7 @@ static bool is_word(const char *text)
 static void add_name(tn_builder *out, const char *domain, const char *name)
 {
     tn_add(out, "%s%s%s", domain, *domain ? "::" : "", name);
-    out->failed |= !is_word(name) || strpbrk(domain, " \n");
+    out->failed |= !is_word(name) || strstr(name, "::") || strpbrk(domain, " \n");
 }
 
 /* Versions of one operator stand side by side, the newest last. */

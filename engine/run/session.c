@@ -197,7 +197,7 @@ static bool has_kernel(void *user, const char *op)
 {
     const tn_compile *compile = user;
     const tn_kernel *kernel;
-    const char *colons = strstr(op, "::");
+    const char *colons = tn_find_last(op, "::");
     char domain[128] = "";
     if (colons)
         snprintf(domain, sizeof domain, "%.*s", (int)(colons - op), op);

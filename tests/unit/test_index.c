@@ -78,6 +78,23 @@ Test(index, an_operator_set_is_known_without_opening)
     drop_place(&p);
 }
 
+/* The name of an operator follows the last colons. */
+Test(index, a_domain_may_hold_colons)
+{
+    place p = make_indexed("duplicate_a", NULL);
+    char text[4096], sealed[4096];
+    read_text(index_of(&p), text, sizeof text);
+    strcpy(strstr(text, "\noperator") + 1, "operator a::b::Twin 7\n");
+    const int count = snprintf(sealed, sizeof sealed, "%ssum %016" PRIx64 "\n", text,
+                               tn_hash(text, strlen(text), 0));
+    write_text(index_of(&p), sealed, (size_t)count);
+    tn_registry *registry = open_path(p.folder, NULL);
+    cr_assert_eq(tn_registry_newest(registry, "a::b"), 7);
+    cr_assert_not(is_loaded(registry, 0));
+    tn_registry_destroy(registry);
+    drop_place(&p);
+}
+
 /* Each question opens what it is about: by number of the question, so that each starts afresh. */
 static void ask(tn_registry *registry, uint32_t question)
 {
