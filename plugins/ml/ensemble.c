@@ -317,14 +317,6 @@ static int64_t spread(const job *j, double *scores)
     return label;
 }
 
-static int64_t largest(const double *scores, int64_t count)
-{
-    int64_t best = 0;
-    for (int64_t k = 1; k < count; k++)
-        best = scores[k] > scores[best] ? k : best;
-    return best;
-}
-
 static void store(const job *j, uint32_t output, int64_t row, const double *targets)
 {
     tn_tensor *y = ml_output(j->run, output);
@@ -339,7 +331,8 @@ static tn_status run_rows(void *user, int64_t begin, int64_t end, uint32_t threa
     for (int64_t row = begin; row < end; row++) {
         TN_TRY(add_trees(j, row, targets, targets + j->e.targets));
         if (j->classifies) {
-            const int64_t label = j->e.single ? spread(j, targets) : largest(targets, j->e.targets);
+            const int64_t label = j->e.single ? spread(j, targets)
+                                              : ml_largest(targets, j->e.targets);
             ml_store_label(&j->e.labels, ml_output(j->run, 0), row, label);
         }
         if (!j->classifies || !j->e.single)
@@ -432,11 +425,7 @@ static tn_status measure_classifier(tn_measure *ctx, void *state)
         INTS("nodes_treeids", "the tree of each node"),                                            \
         INTS("nodes_truenodeids", "where the true branch leads"),                                  \
         FLOATS("nodes_values", "what a node compares with"),                                       \
-        TENSOR("nodes_values_as_tensor", "the same as float64"),                                   \
-    {                                                                                              \
-        .name = "post_transform", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT,            \
-        .s = "NONE", .doc = "NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT"                      \
-    }
+        TENSOR("nodes_values_as_tensor", "the same as float64"), ML_TRANSFORM
 static const tn_attribute_def regressor_attributes[] = {
     NODES,
     { .name = "aggregate_function",

@@ -102,21 +102,13 @@ static void score(const job *j, int64_t row, double *out)
     }
 }
 
-static int64_t largest(const double *scores, int64_t count)
-{
-    int64_t best = 0;
-    for (int64_t k = 1; k < count; k++)
-        best = scores[k] > scores[best] ? k : best;
-    return best;
-}
-
 static tn_status run_rows(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const job *j = user;
     double *scores = j->scratch + thread * ml_step(j->m.shown);
     for (int64_t row = begin; row < end; row++) {
         score(j, row, scores);
-        int64_t best = j->m.shown == j->m.scores ? largest(scores, j->m.scores) : 0;
+        int64_t best = j->m.shown == j->m.scores ? ml_largest(scores, j->m.scores) : 0;
         ml_transform(j->m.transform, scores, j->m.scores);
         if (j->m.shown != j->m.scores) {
             best = scores[0] > (j->m.transform == ML_LOGISTIC ? 0.5 : 0);
@@ -185,11 +177,6 @@ static const tn_param_def classifier_outputs[] = {
 static const tn_param_def regressor_inputs[] = { { "X", "T", ML_NUMBERS, 0, 0, "[N, C] or [C]" } };
 static const tn_param_def regressor_outputs[] = { { "Y", NULL, TN_BIT(TN_FLOAT32), 0, 0,
                                                     "the targets of each row" } };
-#define TRANSFORM                                                                                  \
-    {                                                                                              \
-        .name = "post_transform", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT,            \
-        .s = "NONE", .doc = "NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT"                      \
-    }
 static const tn_attribute_def classifier_attributes[] = {
     { .name = "classlabels_ints", .type = TN_ATTR_INTS, .doc = "labels that are numbers" },
     { .name = "classlabels_strings", .type = TN_ATTR_STRINGS, .doc = "labels that are texts" },
@@ -202,12 +189,12 @@ static const tn_attribute_def classifier_attributes[] = {
       .type = TN_ATTR_INT,
       .flags = TN_ATTR_HAS_DEFAULT,
       .doc = "how it was trained; changes nothing" },
-    TRANSFORM,
+    ML_TRANSFORM,
 };
 static const tn_attribute_def regressor_attributes[] = {
     { .name = "coefficients", .type = TN_ATTR_FLOATS, .doc = "factors: [targets, C]" },
     { .name = "intercepts", .type = TN_ATTR_FLOATS, .doc = "summands of each target" },
-    TRANSFORM,
+    ML_TRANSFORM,
     { .name = "targets",
       .type = TN_ATTR_INT,
       .flags = TN_ATTR_HAS_DEFAULT,

@@ -60,6 +60,14 @@ int ml_transform_of(const tn_node_view *node);
 void ml_check_transform(tn_infer *ctx);
 void ml_transform(int transform, double *scores, int64_t count);
 double ml_logistic(double x);
+/* The place of the first largest score. */
+int64_t ml_largest(const double *scores, int64_t count);
+/* The attribute that ml_transform_of reads. */
+#define ML_TRANSFORM                                                                               \
+    {                                                                                              \
+        .name = "post_transform", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT,            \
+        .s = "NONE", .doc = "NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT"                      \
+    }
 
 /* The class labels of a classifier. */
 typedef struct ml_labels {

@@ -126,6 +126,14 @@ void ml_check_transform(tn_infer *ctx)
         ml_bad_text(ctx, "post_transform", "NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO or PROBIT");
 }
 
+int64_t ml_largest(const double *scores, int64_t count)
+{
+    int64_t best = 0;
+    for (int64_t k = 1; k < count; k++)
+        best = scores[k] > scores[best] ? k : best;
+    return best;
+}
+
 double ml_logistic(double x)
 {
     return 1 / (1 + exp(-x));

@@ -35,59 +35,17 @@ static int32_t check_elements(tn_infer *ctx)
     return axis;
 }
 
-/* Known indices must lie within a known extent. */
-static void check_indices(tn_infer *ctx, tn_dim extent, int32_t axis)
-{
-    tn_dim indices[MOVE_ELEMENTS];
-    const int64_t count = move_elements(ctx, 1, indices);
-    for (int64_t i = 0; tn_dim_known(extent) && i < count; i++) {
-        if (!tn_dim_known(indices[i]) || (indices[i] >= -extent && indices[i] < extent))
-            continue;
-        ctx->call.host->complain(&ctx->call, TN_ERR_VALUE, TN_WHERE_INPUT, 1, NULL,
-                                 "indices[%lld] is %lld, outside [%lld, %lld) of axis %d of "
-                                 "input 'data'",
-                                 (long long)i, (long long)indices[i], (long long)-extent,
-                                 (long long)extent, (int)axis);
-        return;
-    }
-}
-
 static tn_status infer_gather(tn_infer *ctx)
 {
     const tn_type *data = ctx->inputs[0];
-    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], taken[MOVE_ELEMENTS];
     const int32_t axis = check_elements(ctx);
     TN_TRY(tn_infer_same(ctx, 0, 1));
     ctx->outputs[0].dtype = data ? data->dtype : TN_UNDEFINED;
     if (axis < 0)
         return TN_OK;
-    check_indices(ctx, data->dims[axis], axis);
-    if (data->rank > 1 || !(TN_BIT(data->dtype) & TN_MASK_INTEGER))
-        return TN_OK;
-    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
-    if (extent < 0 || count < 0)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
-        taken[i] = at < 0 ? TN_DIM_UNKNOWN : all[at];
-    }
-    return ctx->call.host->output_elements(&ctx->call, 0, taken, count);
-}
-
-/* A small integer vector, some of whose elements are replaced. */
-static tn_status scatter_vector(tn_infer *ctx)
-{
-    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], updates[MOVE_ELEMENTS];
-    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
-    if (extent < 0 || count < 0 || move_elements(ctx, 2, updates) != count)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
-        if (at < 0)
-            return TN_OK; /* any of them may be replaced */
-        all[at] = updates[i];
-    }
-    return ctx->call.host->output_elements(&ctx->call, 0, all, extent);
+    move_check_indices(ctx, data->dims[axis], axis);
+    return data->rank == 1 && (TN_BIT(data->dtype) & TN_MASK_INTEGER) ? move_gather_vector(ctx)
+                                                                      : TN_OK;
 }
 
 static tn_status infer_scatter(tn_infer *ctx)
@@ -97,7 +55,7 @@ static tn_status infer_scatter(tn_infer *ctx)
     const int32_t axis = check_elements(ctx);
     if (!scatter_check(ctx) || axis < 0)
         return TN_OK;
-    check_indices(ctx, data->dims[axis], axis);
+    move_check_indices(ctx, data->dims[axis], axis);
     if (!move_check_rank(ctx, 2, "updates", data->rank, data->rank) || !updates ||
         updates->rank < 0)
         return TN_OK;
@@ -396,11 +354,7 @@ static const tn_attribute_def attributes[] = {
       .flags = TN_ATTR_HAS_DEFAULT,
       .i = 0,
       .doc = "The axis of the indices; negative counts from the end." },
-    { .name = "reduction",
-      .type = TN_ATTR_STRING,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .s = "none",
-      .doc = "How an update meets what is there: none, add, mul, max or min." },
+    SCATTER_REDUCTION,
 };
 
 static tn_status add_gather(tn_registrar *registrar)

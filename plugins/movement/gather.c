@@ -8,39 +8,6 @@
 
 /* ---- inference -------------------------------------------------------------------------- */
 
-/* Known indices must lie within a known extent. Answers 0 after a complaint. */
-static int check_indices(tn_infer *ctx, tn_dim extent, int32_t axis)
-{
-    tn_dim indices[MOVE_ELEMENTS];
-    const int64_t count = move_elements(ctx, 1, indices);
-    for (int64_t i = 0; tn_dim_known(extent) && i < count; i++) {
-        if (!tn_dim_known(indices[i]) || (indices[i] >= -extent && indices[i] < extent))
-            continue;
-        ctx->call.host->complain(&ctx->call, TN_ERR_VALUE, TN_WHERE_INPUT, 1, NULL,
-                                 "indices[%lld] is %lld, outside [%lld, %lld) of axis %d of "
-                                 "input 'data'",
-                                 (long long)i, (long long)indices[i], (long long)-extent,
-                                 (long long)extent, (int)axis);
-        return 0;
-    }
-    return 1;
-}
-
-/* Elements of a small integer vector. */
-static tn_status gather_elements(tn_infer *ctx)
-{
-    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], taken[MOVE_ELEMENTS];
-    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
-    if (extent < 0 || count < 0)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = tn_dim_known(indices[i]) && indices[i] < 0 ? indices[i] + extent
-                                                                      : indices[i];
-        taken[i] = at >= 0 && at < extent ? all[at] : TN_DIM_UNKNOWN;
-    }
-    return ctx->call.host->output_elements(&ctx->call, 0, taken, count);
-}
-
 static tn_status infer(tn_infer *ctx)
 {
     const tn_type *data = ctx->inputs[0], *indices = ctx->inputs[1];
@@ -53,7 +20,7 @@ static tn_status infer(tn_infer *ctx)
         return TN_OK;
     }
     const int32_t axis = move_axis(ctx, tn_attr_int(ctx->node, "axis", 0), data->rank, "data");
-    if (axis < 0 || !check_indices(ctx, data->dims[axis], axis) || indices->rank < 0)
+    if (axis < 0 || !move_check_indices(ctx, data->dims[axis], axis) || indices->rank < 0)
         return TN_OK;
     if (data->rank - 1 + indices->rank > TN_MAX_RANK) {
         ctx->call.host->complain(&ctx->call, TN_ERR_LIMIT, TN_WHERE_INPUT, 1, NULL,
@@ -68,7 +35,8 @@ static tn_status infer(tn_infer *ctx)
         out->dims[axis + a] = indices->dims[a];
     for (int32_t a = axis + 1; a < data->rank; a++)
         out->dims[a - 1 + indices->rank] = data->dims[a];
-    return data->rank == 1 && (TN_BIT(out->dtype) & TN_MASK_INTEGER) ? gather_elements(ctx) : TN_OK;
+    return data->rank == 1 && (TN_BIT(out->dtype) & TN_MASK_INTEGER) ? move_gather_vector(ctx)
+                                                                     : TN_OK;
 }
 
 /* Along axis 0 the samples are those of the indices (an embedding), else those of the data. */

@@ -111,3 +111,33 @@ int64_t move_small(const tn_type *type)
     }
     return count;
 }
+
+int move_check_indices(tn_infer *ctx, tn_dim extent, int32_t axis)
+{
+    tn_dim indices[MOVE_ELEMENTS];
+    const int64_t count = move_elements(ctx, 1, indices);
+    for (int64_t i = 0; tn_dim_known(extent) && i < count; i++) {
+        if (!tn_dim_known(indices[i]) || (indices[i] >= -extent && indices[i] < extent))
+            continue;
+        ctx->call.host->complain(&ctx->call, TN_ERR_VALUE, TN_WHERE_INPUT, 1, NULL,
+                                 "indices[%lld] is %lld, outside [%lld, %lld) of axis %d of "
+                                 "input 'data'",
+                                 (long long)i, (long long)indices[i], (long long)-extent,
+                                 (long long)extent, (int)axis);
+        return 0;
+    }
+    return 1;
+}
+
+tn_status move_gather_vector(tn_infer *ctx)
+{
+    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], taken[MOVE_ELEMENTS];
+    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
+    if (extent < 0 || count < 0)
+        return TN_OK;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
+        taken[i] = at < 0 ? TN_DIM_UNKNOWN : all[at];
+    }
+    return ctx->call.host->output_elements(&ctx->call, 0, taken, count);
+}

@@ -70,6 +70,10 @@ tn_status move_cost(tn_infer *ctx, tn_cost *out);
 tn_status move_samples(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes);
 /* Complains and answers 0 unless input k has rank `low` to `high`; an unknown rank passes. */
 int move_check_rank(tn_infer *ctx, uint32_t k, const char *name, int32_t low, int32_t high);
+/* Complains and answers 0 where a known index of input 1 lies outside a known extent of input 0. */
+int move_check_indices(tn_infer *ctx, tn_dim extent, int32_t axis);
+/* Output 0 is a small integer vector, elements of input 0 picked by input 1: says which. */
+tn_status move_gather_vector(tn_infer *ctx);
 /* Number of elements that a type has, when they are known and at most MOVE_ELEMENTS; else -1. */
 int64_t move_small(const tn_type *type);
 
@@ -110,6 +114,15 @@ enum { SCATTER_NONE, SCATTER_ADD, SCATTER_MUL, SCATTER_MAX, SCATTER_MIN, SCATTER
 int scatter_reduction(const tn_node_view *node);
 /* Complains and answers 0 when the reduction is none of these, or not one for the element type. */
 int scatter_check(tn_infer *ctx);
+/* Output 0 is a small integer vector, input 0 with elements replaced, at places of input 1 by those
+ * of input 2: says what it holds. */
+tn_status scatter_vector(tn_infer *ctx);
+/* The attribute that scatter_reduction reads. */
+#define SCATTER_REDUCTION                                                                          \
+    {                                                                                              \
+        .name = "reduction", .type = TN_ATTR_STRING, .flags = TN_ATTR_HAS_DEFAULT, .s = "none",    \
+        .doc = "How an update meets what is there: none, add, mul, max or min."                    \
+    }
 /* out[at …] = reduction(out[at …], updates[from …]), n elements in a row. */
 void scatter_combine(int reduction, uint32_t dtype, void *out, int64_t at, const void *updates,
                      int64_t from, int64_t n);

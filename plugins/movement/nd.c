@@ -42,20 +42,6 @@ static int32_t batch_of(const tn_node_view *node)
     return batch < 0 || batch > TN_MAX_RANK ? -1 : (int32_t)batch;
 }
 
-/* Elements of a small integer vector. */
-static tn_status gather_vector(tn_infer *ctx)
-{
-    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], taken[MOVE_ELEMENTS];
-    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
-    if (extent < 0 || count < 0)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
-        taken[i] = at < 0 ? TN_DIM_UNKNOWN : all[at];
-    }
-    return ctx->call.host->output_elements(&ctx->call, 0, taken, count);
-}
-
 static tn_status infer_gather(tn_infer *ctx)
 {
     const tn_type *data = ctx->inputs[0], *indices = ctx->inputs[1];
@@ -86,7 +72,8 @@ static tn_status infer_gather(tn_infer *ctx)
                                                                     : indices->dims[k];
     for (int32_t k = rest; k < data->rank; k++)
         out->dims[lead + k - rest] = data->dims[k];
-    return data->rank == 1 && (TN_BIT(data->dtype) & TN_MASK_INTEGER) ? gather_vector(ctx) : TN_OK;
+    return data->rank == 1 && (TN_BIT(data->dtype) & TN_MASK_INTEGER) ? move_gather_vector(ctx)
+                                                                      : TN_OK;
 }
 
 /* updates has the shape that GatherND would give. Answers 0 after a complaint. */
@@ -112,7 +99,6 @@ static int check_updates(tn_infer *ctx, int32_t length)
 
 static tn_status infer_scatter(tn_infer *ctx)
 {
-    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], updates[MOVE_ELEMENTS];
     const tn_type *data = ctx->inputs[0];
     TN_TRY(tn_infer_same(ctx, 0, 0));
     const int64_t length = tuple_length(ctx, 0);
@@ -120,16 +106,7 @@ static tn_status infer_scatter(tn_infer *ctx)
         data->rank > 1 || scatter_reduction(ctx->node) != SCATTER_NONE ||
         !(TN_BIT(data->dtype) & TN_MASK_INTEGER))
         return TN_OK;
-    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
-    if (extent < 0 || count < 0 || move_elements(ctx, 2, updates) != count)
-        return TN_OK;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
-        if (at < 0)
-            return TN_OK; /* any of them may be replaced */
-        all[at] = updates[i];
-    }
-    return ctx->call.host->output_elements(&ctx->call, 0, all, extent);
+    return scatter_vector(ctx);
 }
 
 /* ---- kernels ---------------------------------------------------------------------------- */
@@ -265,11 +242,7 @@ static const tn_attribute_def gather_attributes[] = {
       .doc = "Leading axes that data and indices have in common." },
 };
 static const tn_attribute_def scatter_attributes[] = {
-    { .name = "reduction",
-      .type = TN_ATTR_STRING,
-      .flags = TN_ATTR_HAS_DEFAULT,
-      .s = "none",
-      .doc = "How an update meets what is there: none, add, mul, max or min." },
+    SCATTER_REDUCTION,
 };
 
 static tn_status add_gather(tn_registrar *registrar)

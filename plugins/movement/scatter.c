@@ -108,6 +108,21 @@ void scatter_combine(int reduction, uint32_t dtype, void *out, int64_t at, const
 
 /* ---- an output that starts as input 0 ------------------------------------------------------ */
 
+tn_status scatter_vector(tn_infer *ctx)
+{
+    tn_dim all[MOVE_ELEMENTS], indices[MOVE_ELEMENTS], updates[MOVE_ELEMENTS];
+    const int64_t extent = move_elements(ctx, 0, all), count = move_elements(ctx, 1, indices);
+    if (extent < 0 || count < 0 || move_elements(ctx, 2, updates) != count)
+        return TN_OK;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t at = tn_dim_known(indices[i]) ? move_wrap(indices[i], extent) : -1;
+        if (at < 0)
+            return TN_OK; /* any of them may be replaced */
+        all[at] = updates[i];
+    }
+    return ctx->call.host->output_elements(&ctx->call, 0, all, extent);
+}
+
 /* Two ways: the host makes the copy, or takes input 0's place without one; or, where shapes come
  * late and it cannot, the kernel copies. */
 tn_status scatter_measure(tn_measure *ctx, void *state)
