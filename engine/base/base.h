@@ -164,11 +164,17 @@ void tn_map_fini(tn_map *map);
 const char *tn_map_intern(tn_map *map, const char *key);
 tn_status tn_map_copy(const tn_map *map, tn_map *out);            /* writes over *out */
 uint64_t tn_hash(const void *bytes, size_t count, uint64_t seed); /* FNV-1a folded, 64 bit */
+/* Of long contents only pieces, evenly spread, so that weights cost no time: equal hashes say
+ * nothing before the contents were compared. */
+uint64_t tn_hash_sampled(const void *bytes, size_t count, uint64_t seed);
 
 /* ---- buffers and files (buffer.c, file.c) ------------------------------------------------ */
 
 /* Shared memory: a block (zeroed, aligned to 64) or a mapped file. One reference for the caller. */
 tn_status tn_buffer_create(size_t bytes, tn_buffer **out);
+tn_status tn_buffer_create_raw(size_t bytes, tn_buffer **out); /* contents undefined */
+/* Takes a block of tn_alloc_aligned, in which the bytes lie, when it answers TN_OK. */
+tn_status tn_buffer_wrap_block(void *block, void *bytes, size_t size, tn_buffer **out);
 tn_buffer *tn_buffer_ref(tn_buffer *buffer);
 void tn_buffer_unref(tn_buffer *buffer); /* NULL is fine */
 void *tn_buffer_bytes(tn_buffer *buffer);

@@ -21,6 +21,17 @@ uint64_t tn_hash(const void *bytes, size_t count, uint64_t seed)
     return hash ^ (hash >> 32);
 }
 
+uint64_t tn_hash_sampled(const void *bytes, size_t count, uint64_t seed)
+{
+    enum { SAMPLES = 16, SAMPLE_BYTES = 64 };
+    const char *data = bytes;
+    if (count <= (size_t)SAMPLES * SAMPLE_BYTES)
+        return count ? tn_hash(data, count, seed) : seed;
+    for (size_t k = 0; k < SAMPLES; k++)
+        seed = tn_hash(data + (count - SAMPLE_BYTES) / (SAMPLES - 1) * k, SAMPLE_BYTES, seed);
+    return seed;
+}
+
 static uint32_t hash_of(const char *key)
 {
     return (uint32_t)tn_hash(key, strlen(key), 0);

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 /* Equal hashes looked at for one node or value: a bound for graphs made to collide. */
-enum { CHAIN = 64, SAMPLES = 16, SAMPLE_BYTES = 64 };
+enum { CHAIN = 64 };
 
 typedef struct tn_entry {
     uint64_t hash;
@@ -87,15 +87,6 @@ static bool same_strings(const tn_text *a, const tn_text *b, size_t count)
     return true;
 }
 
-static uint64_t hash_bytes(const char *data, size_t bytes, uint64_t seed)
-{
-    if (bytes <= (size_t)SAMPLES * SAMPLE_BYTES)
-        return bytes ? tn_hash(data, bytes, seed) : seed;
-    for (size_t k = 0; k < SAMPLES; k++)
-        seed = tn_hash(data + (bytes - SAMPLE_BYTES) / (SAMPLES - 1) * k, SAMPLE_BYTES, seed);
-    return seed;
-}
-
 static uint64_t hash_tensor(const tn_tensor *tensor, uint64_t seed)
 {
     seed = tn_hash(&tensor->dtype, sizeof tensor->dtype, seed + (uint64_t)tensor->rank);
@@ -103,7 +94,7 @@ static uint64_t hash_tensor(const tn_tensor *tensor, uint64_t seed)
         seed = tn_hash(tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims, seed);
     return tensor->dtype == TN_STRING
                ? hash_strings(tensor->data, tensor->bytes / sizeof(tn_text), seed)
-               : hash_bytes(tensor->data, tensor->bytes, seed);
+               : tn_hash_sampled(tensor->data, tensor->bytes, seed);
 }
 
 static bool same_tensor(const tn_tensor *a, const tn_tensor *b)

@@ -68,7 +68,7 @@ static tn_status copy_data(const tn_tensor *tensor, size_t bytes, tn_buffer *sou
 {
     if (tensor->dtype == TN_STRING)
         return copy_texts(tensor->data, bytes / sizeof(tn_text), out);
-    TN_TRY(tn_buffer_create(bytes, out));
+    TN_TRY(tn_buffer_create_raw(bytes, out));
     move_bytes(tn_buffer_bytes(*out), tensor->data, bytes, source);
     return TN_OK;
 }

@@ -521,7 +521,9 @@ static tn_status to_constants(alone *w, tn_constant **outputs)
             continue;
         if (w->made[k]->tensor.kind)
             return tn_raise(TN_ERR_TYPE, "output %u is no tensor", k);
-        TN_TRY(tn_constant_create(&w->made[k]->tensor, NULL, &outputs[k]));
+        tn_object *made = w->made[k];
+        w->made[k] = NULL;
+        TN_TRY(tn_object_to_constant(made, &outputs[k]));
     }
     return TN_OK;
 }

@@ -87,7 +87,7 @@ static bool add(tn_interned *table, tn_constant *constant, uint64_t hash)
 static tn_constant *intern(tn_interned *table, tn_constant *constant)
 {
     const tn_tensor *tensor = &constant->tensor;
-    const uint64_t hash = tn_hash(tensor->data, tensor->bytes, tensor->dtype);
+    const uint64_t hash = tn_hash_sampled(tensor->data, tensor->bytes, tensor->dtype);
     tn_constant *found = NULL;
     pthread_mutex_lock(&table->lock);
     if (make_room(table)) {

@@ -31,9 +31,14 @@ static void set_type(tn_object *object, uint32_t dtype, int32_t rank, const int6
 }
 
 /* The elements lie behind the object, in one block. */
+static size_t head_bytes(void)
+{
+    return tn_align(sizeof(tn_object), ALIGNMENT);
+}
+
 tn_status tn_object_create(const tn_type *type, tn_object **out)
 {
-    const size_t head = tn_align(sizeof(tn_object), ALIGNMENT);
+    const size_t head = head_bytes();
     size_t bytes, whole;
     TN_TRY(tn_shape_bytes(type->dtype, type->rank, type->dims, &bytes));
     if (!tn_size_add(head, bytes ? bytes : 1, &whole))
@@ -259,6 +264,24 @@ void tn_object_unref(tn_object *object)
     tn_object_unref(object->base);
     object->magic = 0;
     tn_free(object);
+}
+
+tn_status tn_object_to_constant(tn_object *object, tn_constant **out)
+{
+    const tn_tensor *tensor = &object->tensor;
+    tn_buffer *buffer = NULL;
+    const bool movable = object->refs == 1 && tensor->dtype != TN_STRING && tensor->bytes &&
+                         tensor->data == (char *)object + head_bytes();
+    tn_status status = TN_OK;
+    if (movable)
+        status = tn_buffer_wrap_block(object, tensor->data, tensor->bytes, &buffer);
+    if (status == TN_OK)
+        status = tn_constant_create(tensor, buffer, out);
+    if (buffer)
+        tn_buffer_unref(buffer);
+    else
+        tn_object_unref(object);
+    return status;
 }
 
 tn_object *tn_object_of(const tn_tensor *tensor)

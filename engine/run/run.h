@@ -77,6 +77,8 @@ tn_status tn_object_insert(tn_object *list, int64_t at, tn_object *item); /* tak
 tn_status tn_object_erase(tn_object *list, int64_t at);
 tn_object *tn_object_ref(tn_object *object);
 void tn_object_unref(tn_object *object);
+/* A tensor as a constant, which takes its memory where nobody else holds that. Takes a reference. */
+tn_status tn_object_to_constant(tn_object *object, tn_constant **out);
 /* The object that a tensor given out by us is part of. */
 tn_object *tn_object_of(const tn_tensor *tensor);
 /* A list of its own: the same when nobody else holds it, else one that shares its elements until
