@@ -91,6 +91,20 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return loss_finish(&job);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    loss_written w;
+    TN_TRY(loss_write_begin(&w, ctx, node, names[SCORES]));
+    const tn_value_id scores = loss_write_wide(&w, tn_edit_input(&w.e, SCORES));
+    const tn_value_id log_prob = tn_put_with(&w.e, "LogSoftmax", scores, TN_NONE, "axis", 1);
+    const tn_value_id wanted = tn_edit_output(&w.e, 1);
+    if (wanted != TN_NONE && w.e.status == TN_OK)
+        tn_edit_did(&w.e, ctx->api->replace(ctx->graph, wanted, loss_write_narrow(&w, log_prob)));
+    return loss_write_give(&w, loss_write(&w, log_prob));
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -132,6 +146,7 @@ tn_status cross_entropy_register(tn_registrar *registrar)
         .infer = infer,
         .cost = loss_cost,
         .samplewise = loss_samplewise,
+        .expand = write_out,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "SoftmaxCrossEntropyLoss",

@@ -29,6 +29,16 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return loss_finish(&job);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    loss_written w;
+    TN_TRY(loss_write_begin(&w, ctx, node, names[SCORES]));
+    const tn_value_id log_prob = loss_write_wide(&w, tn_edit_input(&w.e, SCORES));
+    return loss_write_give(&w, loss_write(&w, log_prob));
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -68,6 +78,7 @@ tn_status likelihood_register(tn_registrar *registrar)
         .infer = infer,
         .cost = loss_cost,
         .samplewise = loss_samplewise,
+        .expand = write_out,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "NegativeLogLikelihoodLoss",

@@ -7,6 +7,7 @@
 #define TENON_PLUGINS_LOSS_H
 
 #include "tenon/blocks.h"
+#include "tenon/upgrade.h"
 
 enum { SCORES, TARGET, WEIGHT };
 typedef enum reduction { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN } reduction;
@@ -46,6 +47,23 @@ static inline int64_t loss_origin(const loss_job *job, int64_t i)
 {
     return i / job->inner * job->classes * job->inner + i % job->inner;
 }
+
+/* ---- write.c: as other operators -------------------------------------------------------------- */
+
+typedef struct loss_written {
+    tn_edit e;
+    uint32_t dtype, wide; /* of the scores; what is computed in */
+} loss_written;
+
+/* TN_KEEP where the type of the scores, input `name`, is not known. */
+tn_status loss_write_begin(loss_written *w, tn_rewrite *ctx, tn_node_id node, const char *name);
+/* A value of the scores' type as what is computed in, and back. */
+tn_value_id loss_write_wide(loss_written *w, tn_value_id x);
+tn_value_id loss_write_narrow(loss_written *w, tn_value_id x);
+/* The loss, from logarithms of probabilities; all wide. */
+tn_value_id loss_write(loss_written *w, tn_value_id log_prob);
+/* Gives the loss, if it is wanted, and takes the node away. */
+tn_status loss_write_give(loss_written *w, tn_value_id loss);
 
 /* ---- files --------------------------------------------------------------------------------- */
 
