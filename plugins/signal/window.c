@@ -8,6 +8,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "signal.h"
+#include "tenon/upgrade.h"
 
 typedef struct shape {
     const char *name, *doc;
@@ -41,6 +42,52 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
         signal_store(out, first, n, v);
     }
     return TN_OK;
+}
+
+/* ---- as other operators --------------------------------------------------------------------- */
+
+static tn_value_id put_real(tn_edit *e, tn_value_id x)
+{
+    return tn_put_with(e, "Cast", x, TN_NONE, "to", TN_FLOAT64);
+}
+
+/* cos(2 pi n / N) for all n, in double; -1 where N is 0. */
+static tn_value_id put_cosines(tn_edit *e)
+{
+    const int64_t no_axes = 0;
+    const tn_value_id scalar = tn_put_constant(e, TN_INT64, 1, 0, &no_axes);
+    const tn_value_id none = tn_put_scalar(e, TN_INT64, 0.0), one = tn_put_scalar(e, TN_INT64, 1.0);
+    const int periodic = tn_attr_int(tn_edit_view(e), "periodic", 1) != 0;
+    tn_value_id size = tn_put_with(e, "Cast", tn_edit_input(e, 0), TN_NONE, "to", TN_INT64);
+    size = tn_put_reshape(e, size, scalar);
+    const tn_value_id circle = periodic ? size : tn_put(e, "Sub", size, one, TN_NONE, NULL);
+    const tn_value_id places = put_real(e, tn_put(e, "Range", none, size, one, NULL));
+    const tn_value_id turns = tn_put(e, "Div", places, put_real(e, circle), TN_NONE, NULL);
+    const tn_value_id tau = tn_put_scalar(e, TN_FLOAT64, 6.283185307179586477);
+    tn_value_id c = tn_put(e, "Mul", turns, tau, TN_NONE, NULL);
+    c = tn_put(e, "Cos", c, TN_NONE, TN_NONE, NULL);
+    if (periodic)
+        return c;
+    const tn_value_id is_point = tn_put(e, "Equal", circle, none, TN_NONE, NULL);
+    return tn_put(e, "Where", is_point, tn_put_scalar(e, TN_FLOAT64, -1.0), c, NULL);
+}
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    const shape *row = ctx->call.user;
+    tn_edit e = tn_edit_node(ctx, node);
+    const int64_t to = tn_attr_int(tn_edit_view(&e), "output_datatype", TN_FLOAT32);
+    const tn_value_id c = put_cosines(&e);
+    tn_value_id w = tn_put(&e, "Mul", tn_put_scalar(&e, TN_FLOAT64, row->a1), c, TN_NONE, NULL);
+    w = tn_put(&e, "Sub", tn_put_scalar(&e, TN_FLOAT64, row->a0), w, TN_NONE, NULL);
+    if (row->a2 > 0.0) {
+        tn_value_id twice = tn_put(&e, "Mul", tn_put_scalar(&e, TN_FLOAT64, 2.0), c, TN_NONE, NULL);
+        twice = tn_put(&e, "Mul", twice, c, TN_NONE, NULL);
+        twice = tn_put(&e, "Sub", twice, tn_put_scalar(&e, TN_FLOAT64, 1.0), TN_NONE, NULL);
+        twice = tn_put(&e, "Mul", tn_put_scalar(&e, TN_FLOAT64, row->a2), twice, TN_NONE, NULL);
+        w = tn_put(&e, "Add", w, twice, TN_NONE, NULL);
+    }
+    return tn_edit_give(&e, tn_put_with(&e, "Cast", w, TN_NONE, "to", to));
 }
 
 /* ---- tables ----------------------------------------------------------------------------- */
@@ -80,6 +127,7 @@ tn_status window_register(tn_registrar *registrar)
             .attributes = attributes,
             .attribute_count = 2,
             .infer = infer,
+            .expand = write_out,
             .user = (void *)&rows[k],
         };
         const tn_kernel_def kernel = { .size = sizeof kernel,
