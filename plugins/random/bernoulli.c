@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "random.h"
+#include "tenon/upgrade.h"
 
 #define TYPES (TN_MASK_NUMERIC | TN_BIT(TN_BOOL))
 
@@ -57,6 +58,47 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return ctx->call.host->parallel_for(&ctx->call, tn_count(j.x), 4096, chunk, &j);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* Uniform numbers in double, of the node's seed: rounded to fewer bits one could be 1, which is not
+ * below a probability of 1. */
+static tn_value_id put_uniform(tn_edit *e)
+{
+    const tn_value_id x = tn_edit_input(e, 0);
+    const tn_attribute *seed = tn_attr(tn_edit_view(e), "seed");
+    tn_attribute attributes[2] = { tn_attribute_of_int("dtype", TN_FLOAT64) };
+    const int seeded = seed && seed->type == TN_ATTR_FLOAT;
+    if (seeded)
+        attributes[1] = *seed;
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = tn_edit_view(e)->region,
+                                .op = "RandomUniformLike",
+                                .inputs = &x,
+                                .input_count = 1,
+                                .output_count = 1,
+                                .attributes = attributes,
+                                .attribute_count = seeded ? 2 : 1,
+                                .before = e->node,
+                                .trace = e->node };
+    tn_node_id made;
+    if (e->status == TN_OK)
+        e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
+    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+}
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const tn_type *type = tn_edit_type(&e, x);
+    const int64_t to = tn_attr_int(tn_edit_view(&e), "dtype", type ? type->dtype : TN_UNDEFINED);
+    if (to == TN_UNDEFINED)
+        return tn_fail(ctx, TN_KEEP, "the element type of input 'input' is not known");
+    const tn_value_id p = tn_put_with(&e, "Cast", x, TN_NONE, "to", TN_FLOAT64);
+    const tn_value_id is_one = tn_put(&e, "Less", put_uniform(&e), p, TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put_with(&e, "Cast", is_one, TN_NONE, "to", to));
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -88,6 +130,7 @@ tn_status bernoulli_register(tn_registrar *registrar)
         .attribute_count = 2,
         .traits = TN_NONDETERMINISTIC | TN_MAY_FAIL,
         .infer = infer,
+        .expand = write_out,
     };
     const tn_kernel_def kernel = {
         .size = sizeof kernel, .op = "Bernoulli", .run = run, .flags = TN_KERNEL_ANY_STEPS
