@@ -185,6 +185,92 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return TN_OK;
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+enum { START, LIMIT, DELTA };
+
+static tn_value_id put_cast(tn_edit *e, tn_value_id x, uint32_t dtype)
+{
+    return tn_put_with(e, "Cast", x, TN_NONE, "to", dtype);
+}
+
+/* The three bounds as scalars of one type. */
+static void put_bounds(tn_edit *e, uint32_t dtype, tn_value_id *out)
+{
+    const int64_t no_axes = 0;
+    const tn_value_id scalar = tn_put_constant(e, TN_INT64, 1, 0, &no_axes);
+    for (uint32_t k = START; k <= DELTA; k++) {
+        const tn_type *type = tn_edit_type(e, tn_edit_input(e, k));
+        out[k] = put_cast(e, tn_edit_input(e, k), dtype);
+        if (!type || type->rank != 0)
+            out[k] = tn_put_reshape(e, out[k], scalar);
+    }
+}
+
+/* max(ceil((limit - start) / delta), 0), in double. */
+static tn_value_id put_count_of_floats(tn_edit *e)
+{
+    tn_value_id bounds[3];
+    put_bounds(e, TN_FLOAT64, bounds);
+    const tn_value_id way = tn_put(e, "Sub", bounds[LIMIT], bounds[START], TN_NONE, NULL);
+    const tn_value_id steps = tn_put(e, "Div", way, bounds[DELTA], TN_NONE, NULL);
+    const tn_value_id whole = tn_put(e, "Ceil", steps, TN_NONE, TN_NONE, NULL);
+    const tn_value_id none = tn_put_scalar(e, TN_FLOAT64, 0.0);
+    return put_cast(e, tn_put(e, "Max", whole, none, TN_NONE, NULL), TN_INT64);
+}
+
+/* The same of int64. The way may be longer than int64 reaches: it is divided as uint64. */
+static tn_value_id put_count_of_ints(tn_edit *e, const tn_value_id *bounds)
+{
+    const tn_value_id none = tn_put_scalar(e, TN_INT64, 0.0);
+    const tn_value_id up = tn_put(e, "Greater", bounds[DELTA], none, TN_NONE, NULL);
+    const tn_value_id far = tn_put(e, "Where", up, bounds[LIMIT], bounds[START], NULL);
+    const tn_value_id near = tn_put(e, "Where", up, bounds[START], bounds[LIMIT], NULL);
+    const tn_value_id back = tn_put(e, "Neg", bounds[DELTA], TN_NONE, TN_NONE, NULL);
+    tn_value_id step = tn_put(e, "Where", up, bounds[DELTA], back, NULL);
+    tn_value_id way = tn_put(e, "Sub", far, near, TN_NONE, NULL);
+    step = put_cast(e, step, TN_UINT64);
+    way = put_cast(e, way, TN_UINT64);
+    const tn_value_id rest = tn_put(e, "Mod", way, step, TN_NONE, NULL);
+    const tn_value_id more = put_cast(e, put_cast(e, rest, TN_BOOL), TN_INT64);
+    tn_value_id count = put_cast(e, tn_put(e, "Div", way, step, TN_NONE, NULL), TN_INT64);
+    count = tn_put(e, "Add", count, more, TN_NONE, NULL);
+    const tn_value_id any = tn_put(e, "Greater", far, near, TN_NONE, NULL);
+    return tn_put(e, "Where", any, count, none, NULL);
+}
+
+/* 0, 1, … below a scalar of int64. */
+static tn_value_id put_places(tn_edit *e, tn_value_id count)
+{
+    const int64_t first = 0;
+    const tn_value_id ones = tn_put_ones(e, tn_put_reshape(e, count, tn_put_int(e, 1)));
+    const tn_value_id axis = tn_put_constant(e, TN_INT64, 0, 1, &first);
+    return tn_put_with(e, "CumSum", ones, axis, "exclusive", 1);
+}
+
+/* start + i * delta without a loop: each element is rounded once, as by the kernel. */
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_type *type = tn_edit_type(&e, tn_edit_input(&e, START));
+    const uint32_t dtype = type ? type->dtype : TN_UNDEFINED;
+    const int64_t stash = tn_attr_int(tn_edit_view(&e), "stash_type", TN_FLOAT32);
+    const int is_narrow = dtype == TN_FLOAT16 || dtype == TN_BFLOAT16;
+    tn_value_id bounds[3];
+    if (dtype == TN_UNDEFINED)
+        return tn_fail(ctx, TN_KEEP, "the element type of input 'start' is not known");
+    const uint32_t wide = !tn_dtype_is_float(dtype) ? TN_INT64
+                          : is_narrow               ? (uint32_t)stash
+                                                    : TN_FLOAT64;
+    put_bounds(&e, wide, bounds);
+    const tn_value_id count = wide == TN_INT64 ? put_count_of_ints(&e, bounds)
+                                               : put_count_of_floats(&e);
+    const tn_value_id places = put_cast(&e, put_places(&e, count), wide);
+    tn_value_id y = tn_put(&e, "Mul", places, bounds[DELTA], TN_NONE, NULL);
+    y = tn_put(&e, "Add", bounds[START], y, TN_NONE, NULL);
+    return tn_edit_give(&e, put_cast(&e, y, dtype));
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 #define RANGE_TYPES (TN_MASK_FLOAT | TN_BIT(TN_INT16) | TN_BIT(TN_INT32) | TN_BIT(TN_INT64))
@@ -219,6 +305,7 @@ tn_status range_register(tn_registrar *registrar)
         .traits = TN_MAY_FAIL,
         .infer = infer,
         .cost = shape_cost,
+        .expand = write_out,
     };
     return shape_add(registrar, &op, run, TN_KERNEL_EMPTY);
 }
