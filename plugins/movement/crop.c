@@ -112,6 +112,69 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
     return move_run(&ctx->call, &box);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* A node of more inputs than tn_put takes. */
+static tn_value_id put_node(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count)
+{
+    tn_node_id made;
+    if (e->status != TN_OK)
+        return TN_NONE;
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = tn_edit_view(e)->region,
+                                .op = op,
+                                .inputs = inputs,
+                                .input_count = count,
+                                .output_count = 1,
+                                .before = e->node,
+                                .trace = e->node };
+    e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
+    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+}
+
+static tn_value_id put_half(tn_edit *e, tn_value_id a, tn_value_id b)
+{
+    const tn_value_id left = tn_put(e, "Sub", a, b, TN_NONE, NULL);
+    return tn_put(e, "Div", left, tn_put_scalar(e, TN_INT64, 2.0), TN_NONE, NULL);
+}
+
+static tn_value_id put_slice(tn_edit *e, tn_value_id x, tn_value_id from, tn_value_id to,
+                             tn_value_id axes)
+{
+    const tn_value_id inputs[4] = { x, from, to, axes };
+    return put_node(e, "Slice", inputs, axes == TN_NONE ? 3 : 4);
+}
+
+static tn_value_id put_pad(tn_edit *e, tn_value_id x, tn_value_id before, tn_value_id after,
+                           tn_value_id axes)
+{
+    const tn_value_id pads = tn_put_join(e, before, after, TN_NONE);
+    const tn_value_id inputs[4] = { x, pads, TN_NONE, axes };
+    return put_node(e, "Pad", inputs, axes == TN_NONE ? 2 : 4);
+}
+
+/* A Slice to what is kept, then a Pad to what is wanted. */
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, 0);
+    const int64_t *listed;
+    const size_t count = tn_attr_ints(tn_edit_view(&e), "axes", &listed);
+    const tn_value_id axes = listed ? tn_put_ints(&e, listed, (int64_t)count) : TN_NONE;
+    const tn_value_id wanted = tn_put_with(&e, "Cast", tn_edit_input(&e, 1), TN_NONE, "to",
+                                           TN_INT64);
+    tn_value_id had = tn_put(&e, "Shape", x, TN_NONE, TN_NONE, NULL);
+    if (axes != TN_NONE)
+        had = tn_put(&e, "Gather", had, axes, TN_NONE, NULL);
+    const tn_value_id kept = tn_put(&e, "Min", had, wanted, TN_NONE, NULL);
+    const tn_value_id from = put_half(&e, had, kept), before = put_half(&e, wanted, kept);
+    const tn_value_id to = tn_put(&e, "Add", from, kept, TN_NONE, NULL);
+    tn_value_id after = tn_put(&e, "Sub", wanted, kept, TN_NONE, NULL);
+    after = tn_put(&e, "Sub", after, before, TN_NONE, NULL);
+    const tn_value_id cut = put_slice(&e, x, from, to, axes);
+    return tn_edit_give(&e, put_pad(&e, cut, before, after, axes));
+}
+
 /* ---- tables ----------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -143,6 +206,7 @@ tn_status crop_register(tn_registrar *registrar)
         .identity = identity,
         .cost = move_cost,
         .samplewise = samplewise,
+        .expand = write_out,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "CenterCropPad",
