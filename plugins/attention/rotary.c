@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "attention.h"
+#include "tenon/upgrade.h"
 
 enum { X, COS, SIN, POSITIONS };
 
@@ -158,6 +159,105 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         1 + 8192 / (j.x.width + 1), run_rows, &j);
 }
 
+/* ---- as other operators ----------------------------------------------------------------------- */
+
+/* Elements from, from + step, … before `to` of each head. */
+static tn_value_id put_slice(tn_edit *e, tn_value_id x, tn_value_id from, tn_value_id to,
+                             int64_t step)
+{
+    const tn_value_id inputs[5] = { x, from, to, tn_put_int(e, -1), tn_put_int(e, step) };
+    tn_node_id made;
+    if (e->status != TN_OK)
+        return TN_NONE;
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = tn_edit_view(e)->region,
+                                .op = "Slice",
+                                .inputs = inputs,
+                                .input_count = 5,
+                                .output_count = 1,
+                                .before = e->node,
+                                .trace = e->node };
+    e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
+    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+}
+
+static tn_value_id put_side_by_side(tn_edit *e, tn_value_id a, tn_value_id b)
+{
+    return tn_put_with(e, "Concat", a, b, "axis", -1);
+}
+
+/* [batch, positions, heads * size] as [batch, positions, heads, size]. */
+static tn_value_id put_heads(tn_edit *e, tn_value_id x)
+{
+    const tn_value_id heads = tn_put_int(e, tn_attr_int(tn_edit_view(e), "num_heads", 1));
+    const tn_value_id rows = tn_put_with(e, "Shape", x, TN_NONE, "end", 2);
+    const tn_value_id all = tn_put_with(e, "Shape", x, TN_NONE, "start", 2);
+    const tn_value_id size = tn_put(e, "Div", all, heads, TN_NONE, NULL);
+    return tn_put_reshape(e, x, tn_put_join(e, rows, heads, size));
+}
+
+/* Cosines or sines of each position, with an axis for the heads. */
+static tn_value_id put_angles(tn_edit *e, uint32_t input, int64_t heads_axis)
+{
+    const tn_value_id positions = tn_edit_input(e, POSITIONS);
+    tn_value_id angles = tn_edit_input(e, input);
+    if (positions != TN_NONE)
+        angles = tn_put(e, "Gather", angles, positions, TN_NONE, NULL);
+    return tn_put(e, "Unsqueeze", angles, tn_put_int(e, heads_axis), TN_NONE, NULL);
+}
+
+/* x a + sign * y b */
+static tn_value_id put_turned(tn_edit *e, const char *sign, tn_value_id x, tn_value_id a,
+                              tn_value_id y, tn_value_id b)
+{
+    const tn_value_id one = tn_put(e, "Mul", x, a, TN_NONE, NULL);
+    return tn_put(e, sign, one, tn_put(e, "Mul", y, b, TN_NONE, NULL), TN_NONE, NULL);
+}
+
+/* The two halves a and b of each pair as they were in x: next to each other, or one behind the
+ * other. */
+static tn_value_id put_pairs(tn_edit *e, tn_value_id x, tn_value_id a, tn_value_id b,
+                             tn_value_id both, int interleaved)
+{
+    if (!interleaved)
+        return put_side_by_side(e, a, b);
+    const tn_value_id last = tn_put_int(e, -1);
+    const tn_value_id pairs = put_side_by_side(e, tn_put(e, "Unsqueeze", a, last, TN_NONE, NULL),
+                                               tn_put(e, "Unsqueeze", b, last, TN_NONE, NULL));
+    const tn_value_id rows = tn_put_with(e, "Shape", x, TN_NONE, "end", -1);
+    return tn_put_reshape(e, pairs, tn_put_join(e, rows, both, TN_NONE));
+}
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    tn_edit e = tn_edit_node(ctx, node);
+    const tn_value_id x = tn_edit_input(&e, X);
+    const tn_type *type = tn_edit_type(&e, x);
+    const int32_t rank = type ? type->rank : -1;
+    const int interleaved = tn_attr_int(tn_edit_view(&e), "interleaved", 0) != 0;
+    const int partly = tn_attr_int(tn_edit_view(&e), "rotary_embedding_dim", 0) != 0;
+    if (rank < 0)
+        return tn_fail(ctx, TN_KEEP, "the rank of input 'X' is not known");
+    const tn_value_id all = rank == 3 ? put_heads(&e, x) : x;
+    const tn_value_id c = put_angles(&e, COS, rank == 3 ? 2 : 1);
+    const tn_value_id s = put_angles(&e, SIN, rank == 3 ? 2 : 1);
+    const tn_value_id none = tn_put_int(&e, 0);
+    const tn_value_id half = tn_put_with(&e, "Shape", tn_edit_input(&e, COS), TN_NONE, "start", -1);
+    const tn_value_id both = tn_put(&e, "Add", half, half, TN_NONE, NULL);
+    const tn_value_id a = interleaved ? put_slice(&e, all, none, both, 2)
+                                      : put_slice(&e, all, none, half, 1);
+    const tn_value_id b = interleaved ? put_slice(&e, all, tn_put_int(&e, 1), both, 2)
+                                      : put_slice(&e, all, half, both, 1);
+    const tn_value_id first = put_turned(&e, "Sub", c, a, s, b);
+    const tn_value_id second = put_turned(&e, "Add", s, a, c, b);
+    tn_value_id y = put_pairs(&e, all, first, second, both, interleaved);
+    if (partly)
+        y = put_side_by_side(&e, y, put_slice(&e, all, both, tn_put_int(&e, INT64_MAX), 1));
+    if (rank == 3)
+        y = tn_put_reshape(&e, y, tn_put(&e, "Shape", x, TN_NONE, TN_NONE, NULL));
+    return tn_edit_give(&e, y);
+}
+
 /* ---- tables ------------------------------------------------------------------------------------- */
 
 #define T_MASK (TN_BIT(TN_FLOAT32) | TN_BIT(TN_FLOAT16) | TN_BIT(TN_BFLOAT16))
@@ -196,6 +296,7 @@ static const tn_operator_def op = {
     .traits = TN_MAY_FAIL,
     .infer = infer,
     .samplewise = samplewise,
+    .expand = write_out,
 };
 static const tn_kernel_def kernel = {
     .size = sizeof kernel, .op = "RotaryEmbedding", .run = run, .flags = TN_KERNEL_ANY_STEPS
