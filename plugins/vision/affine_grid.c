@@ -6,6 +6,7 @@
  * (2o+1)/d - 1. One position with align_corners lies at -1.
  *
  * SPDX-License-Identifier: MIT */
+#include "tenon/upgrade.h"
 #include "vision.h"
 
 #include <inttypes.h>
@@ -134,6 +135,87 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
                                         &j);
 }
 
+/* ---- as other operators --------------------------------------------------------------------- */
+
+/* Element k of the vector `size`, as a scalar of int64. */
+static tn_value_id put_extent(tn_edit *e, int64_t k)
+{
+    const tn_value_id index = tn_put_constant(e, TN_INT64, 0, 1, &k);
+    return tn_put(e, "Gather", tn_edit_input(e, 1), index, TN_NONE, NULL);
+}
+
+static tn_value_id put_real(tn_edit *e, tn_value_id x)
+{
+    return tn_put_with(e, "Cast", x, TN_NONE, "to", TN_FLOAT64);
+}
+
+static tn_value_id put_number(tn_edit *e, double number)
+{
+    return tn_put_scalar(e, TN_FLOAT64, number);
+}
+
+/* The places along an axis, see place(): the first one, and steps from there. */
+static tn_value_id put_axis_places(tn_edit *e, tn_value_id extent, int corners)
+{
+    const tn_value_id none = tn_put_scalar(e, TN_INT64, 0.0), one = tn_put_scalar(e, TN_INT64, 1.0);
+    tn_value_id parts = extent, first = put_number(e, -1.0);
+    if (corners) { /* a single one is the first, whatever the step */
+        parts = tn_put(e, "Sub", extent, one, TN_NONE, NULL);
+        parts = tn_put(e, "Max", parts, one, TN_NONE, NULL);
+    }
+    const tn_value_id step = tn_put(e, "Div", put_number(e, 2.0), put_real(e, parts), TN_NONE,
+                                    NULL);
+    if (!corners)
+        first = tn_put(e, "Add", first, tn_put(e, "Div", step, put_number(e, 2.0), TN_NONE, NULL),
+                       TN_NONE, NULL);
+    const tn_value_id o = put_real(e, tn_put(e, "Range", none, extent, one, NULL));
+    return tn_put(e, "Add", first, tn_put(e, "Mul", o, step, TN_NONE, NULL), TN_NONE, NULL);
+}
+
+/* Column k of each matrix, with an axis of 1 for each spatial axis: [N, 1, 1, (1,) rows]. */
+static tn_value_id put_column(tn_edit *e, tn_value_id theta, int32_t spatial, int64_t k)
+{
+    static const int64_t axes[] = { 1, 2, 3 };
+    const tn_value_id index = tn_put_constant(e, TN_INT64, 0, 1, &k);
+    const tn_value_id column = tn_put_with(e, "Gather", theta, index, "axis", 2);
+    return tn_put(e, "Unsqueeze", column, tn_put_ints(e, axes, spatial), TN_NONE, NULL);
+}
+
+/* Spatial axes as the types tell; 0: they do not. */
+static int32_t spatial_from_types(const tn_edit *e)
+{
+    const tn_type *theta = tn_edit_type(e, tn_edit_input(e, 0));
+    const tn_type *size = tn_edit_type(e, tn_edit_input(e, 1));
+    if (size && size->rank == 1 && tn_dim_known(size->dims[0]))
+        return (int32_t)size->dims[0] - 2;
+    return theta && theta->rank == 3 && tn_dim_known(theta->dims[1]) ? (int32_t)theta->dims[1] : 0;
+}
+
+static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
+{
+    static const int64_t behind[] = { 1, 2, 3 };
+    tn_edit e = tn_edit_node(ctx, node);
+    const int32_t spatial = spatial_from_types(&e);
+    const int corners = tn_attr_int(tn_edit_view(&e), "align_corners", 0) != 0;
+    const tn_type *type = tn_edit_type(&e, tn_edit_input(&e, 0));
+    const uint32_t dtype = type ? type->dtype : TN_UNDEFINED;
+    if (dtype == TN_UNDEFINED)
+        return tn_fail(ctx, TN_KEEP, "the element type of input 'theta' is not known");
+    if (spatial != 2 && spatial != 3)
+        return tn_fail(ctx, TN_KEEP, "the types do not tell how many spatial axes there are");
+    const tn_value_id theta = put_real(&e, tn_edit_input(&e, 0));
+    tn_value_id sum = TN_NONE;
+    for (int32_t k = 0; k < spatial; k++) { /* x goes with the last axis */
+        tn_value_id at = put_axis_places(&e, put_extent(&e, spatial + 1 - k), corners);
+        at = tn_put(&e, "Unsqueeze", at, tn_put_ints(&e, behind, k + 1), TN_NONE, NULL);
+        const tn_value_id term = tn_put(&e, "Mul", put_column(&e, theta, spatial, k), at, TN_NONE,
+                                        NULL);
+        sum = k ? tn_put(&e, "Add", sum, term, TN_NONE, NULL) : term;
+    }
+    sum = tn_put(&e, "Add", sum, put_column(&e, theta, spatial, spatial), TN_NONE, NULL);
+    return tn_edit_give(&e, tn_put_with(&e, "Cast", sum, TN_NONE, "to", dtype));
+}
+
 /* ---- tables ------------------------------------------------------------------------------- */
 
 static const tn_param_def inputs[] = {
@@ -160,7 +242,8 @@ static const tn_operator_def affine_grid = { .size = sizeof affine_grid,
                                              .attributes = attributes,
                                              .attribute_count = 1,
                                              .infer = infer,
-                                             .cost = cost };
+                                             .cost = cost,
+                                             .expand = write_out };
 static const tn_kernel_def kernel = {
     .size = sizeof kernel, .op = "AffineGrid", .run = run, .flags = TN_KERNEL_ANY_STEPS
 };
