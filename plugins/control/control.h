@@ -61,6 +61,9 @@ tn_status control_number(tn_run *ctx, uint32_t dtype, int64_t value, const tn_te
 /* Gives back `count` handles, NULLs aside, and forgets them. */
 void control_release(tn_run *ctx, const tn_tensor **handles, uint32_t count);
 
+/* SequenceMap as a Loop: its `expand`. */
+tn_status sequence_map_write(tn_rewrite *ctx, tn_node_id node);
+
 /* ---- files --------------------------------------------------------------------------------- */
 
 tn_status if_register(tn_registrar *registrar);

@@ -126,6 +126,7 @@ tn_status sequence_map_register(tn_registrar *registrar)
         .traits = TN_REGIONS | TN_MAY_FAIL,
         .infer = infer,
         .cost = control_cost,
+        .expand = sequence_map_write,
     };
     const tn_kernel_def kernel = { .size = sizeof kernel,
                                    .op = "SequenceMap",
