@@ -25,10 +25,11 @@ typedef enum outcome {
 } outcome;
 
 typedef struct test {
-    char *name;  /* "node/test_add" */
-    char *model; /* path of the .onnx file */
-    char *data;  /* folder of the .pb files; NULL: a light model */
-    bool debian; /* of libonnx-testdata, whose version is 1.12 */
+    char *name;       /* "node/test_add" */
+    char *model;      /* path of the .onnx file */
+    char *data;       /* folder of the .pb files; NULL: a light model */
+    bool debian;      /* of libonnx-testdata, whose version is 1.12 */
+    bool written_out; /* ONNX wrote the same out of other operators, in a test beside it */
     outcome outcome;
     char *why;
     char *operators; /* of the model's graph, each once, separated by spaces; NULL: not read */
@@ -51,6 +52,8 @@ typedef struct settings {
 
 /* Adds the tests of a folder ("…/node" or "…/light"), sorted; a folder that is not there adds none. */
 void list_folder(tests *all, const char *folder, const settings *set);
+/* Adds all of libonnx-testdata and of the folder in $TENON_ONNX_TESTS, the light models if wanted. */
+void list_data(tests *all, bool light, const settings *set);
 void list_free(tests *all);
 
 /* Reads a .pb file of a value of that type (its kind: tensor, sequence, optional). What it makes
@@ -83,6 +86,8 @@ typedef struct exception {
     bool exact_sums; /* the data asks for sums in one order: no exception on `reference` alone */
 } exception;
 const exception *exception_of(const test *t);
+/* Why an operator that ONNX writes out has no body here; NULL: there is no reason. */
+const char *why_no_body(const test *t);
 
 /* Runs one test and prints "STATUS\nOPERATORS\nWHY" to `out`. */
 void run_test(tn_runtime *runtime, const test *t, const settings *set, FILE *out);

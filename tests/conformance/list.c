@@ -36,6 +36,25 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
+static bool is_expanded(const char *name)
+{
+    for (size_t k = 0; k < EXPANDED_ENDS; k++)
+        if (ends_with(name, expanded_ends[k]))
+            return true;
+    return false;
+}
+
+static bool has_expanded(const char *name, const char *folder)
+{
+    bool found = false;
+    for (size_t k = 0; k < EXPANDED_ENDS; k++) {
+        char *sibling = join(folder, name, expanded_ends[k]);
+        found |= access(sibling, F_OK) == 0;
+        free(sibling);
+    }
+    return found;
+}
+
 /* "body" runs what ONNX wrote out, "kernel" the operators that it wrote out. */
 static bool wanted(const char *name, const char *folder, const settings *set)
 {
@@ -43,14 +62,7 @@ static bool wanted(const char *name, const char *folder, const settings *set)
         return false;
     if (!set->expand)
         return true;
-    bool is_body = false, has_body = false;
-    for (size_t k = 0; k < EXPANDED_ENDS; k++) {
-        char *sibling = join(folder, name, expanded_ends[k]);
-        is_body |= ends_with(name, expanded_ends[k]);
-        has_body |= access(sibling, F_OK) == 0;
-        free(sibling);
-    }
-    return strcmp(set->expand, "body") ? has_body : is_body;
+    return strcmp(set->expand, "body") ? has_expanded(name, folder) : is_expanded(name);
 }
 
 static void add(tests *all, const char *folder, const char *entry, bool light)
@@ -64,7 +76,8 @@ static void add(tests *all, const char *folder, const char *entry, bool light)
     char *path = join(folder, entry, "");
     test *t = &all->items[all->count++];
     *t = (test){ .name = join(base(folder), entry, ""),
-                 .debian = strstr(folder, "libonnx-testdata") != NULL };
+                 .debian = strstr(folder, "libonnx-testdata") != NULL,
+                 .written_out = has_expanded(entry, folder) };
     if (light) {
         t->model = path;
         t->name[strlen(t->name) - strlen(".onnx")] = '\0';
@@ -106,4 +119,18 @@ void list_folder(tests *all, const char *folder, const settings *set)
         closedir(dir);
     if (all->count > before)
         qsort(all->items + before, all->count - before, sizeof *all->items, by_name);
+}
+
+void list_data(tests *all, bool light, const settings *set)
+{
+    static const char *const kinds[] = { "node", "simple", "pytorch-converted", "pytorch-operator",
+                                         "light" };
+    const size_t count = sizeof kinds / sizeof *kinds - !light;
+    const char *roots[] = { "/usr/share/libonnx-testdata/data", getenv("TENON_ONNX_TESTS") };
+    for (size_t r = 0; r < sizeof roots / sizeof *roots; r++)
+        for (size_t k = 0; roots[r] && *roots[r] && k < count; k++) {
+            char *folder = join(roots[r], kinds[k], "");
+            list_folder(all, folder, set);
+            free(folder);
+        }
 }

@@ -5,7 +5,8 @@
  *
  * Without --folder: libonnx-testdata, and the folders in $TENON_ONNX_TESTS. --expand body runs what
  * ONNX wrote out ("…_expanded"), --expand kernel the operators that it wrote out; --bodies makes the
- * engine write out what it can, whatever kernels there are, and runs the tests where that is something.
+ * engine write out what it can, whatever kernels there are, and runs the tests where that is something;
+ * of an operator that ONNX wrote out it must be, or exceptions.c has the reason.
  *
  * SPDX-License-Identifier: MIT */
 #include "conformance.h"
@@ -105,18 +106,6 @@ static void run_all(tn_runtime *runtime, tests *all, const settings *set)
 
 /* ---- options -------------------------------------------------------------------------------------------- */
 
-static const char *const kinds[] = { "node", "simple", "pytorch-converted", "pytorch-operator",
-                                     "light" };
-
-static void list_kinds(tests *all, const char *root, const settings *set)
-{
-    char folder[1024];
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        snprintf(folder, sizeof folder, "%s/%s", root, kinds[k]);
-        list_folder(all, folder, set);
-    }
-}
-
 static int usage(void)
 {
     fprintf(stderr, "usage: conformance [--backend LIST] [--passes none|default] [--folder DIR]... "
@@ -167,11 +156,8 @@ int main(int argc, char **argv)
     }
     for (size_t k = 0; k < folder_count; k++)
         list_folder(&all, folders[k], &set);
-    const char *newer = getenv("TENON_ONNX_TESTS");
     if (!folder_count)
-        list_kinds(&all, "/usr/share/libonnx-testdata/data", &set);
-    if (!folder_count && newer && *newer)
-        list_kinds(&all, newer, &set);
+        list_data(&all, true, &set);
     if (!all.count) {
         printf("1..0 # SKIP no test data: install libonnx-testdata or set TENON_ONNX_TESTS\n");
         return 0;

@@ -112,19 +112,6 @@ static bool goes_round(round_trip *r, const char *model)
 
 /* ---- all ------------------------------------------------------------------------------------------ */
 
-static void list_all(tests *all, const settings *set)
-{
-    static const char *const kinds[] = { "node", "simple", "pytorch-converted",
-                                         "pytorch-operator" };
-    const char *roots[] = { "/usr/share/libonnx-testdata/data", getenv("TENON_ONNX_TESTS") };
-    char folder[1024];
-    for (size_t r = 0; r < 2; r++)
-        for (size_t k = 0; roots[r] && *roots[r] && k < sizeof kinds / sizeof *kinds; k++) {
-            snprintf(folder, sizeof folder, "%s/%s", roots[r], kinds[k]);
-            list_folder(all, folder, set);
-        }
-}
-
 static bool make_folders(round_trip *r, const char *base)
 {
     bool good = true;
@@ -151,7 +138,7 @@ int main(int argc, char **argv)
             everything = false;
         }
     if (everything)
-        list_all(&all, &set);
+        list_data(&all, false, &set);
     if (!all.count) {
         printf("1..0 # SKIP no test data: install libonnx-testdata or set TENON_ONNX_TESTS\n");
         return 0;

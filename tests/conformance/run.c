@@ -142,8 +142,23 @@ static void append(void *user, const char *bytes, size_t count)
     to->bytes[to->count] = '\0';
 }
 
-/* Whether the graph is another one when operators are written out. What no session can be made of
- * is for the run itself to complain about. */
+/* Whether an operator of the model is nowhere in the printed graph any more. */
+static bool lacks_operator(const child *c, const char *printed)
+{
+    const tn_graph *graph = tn_model_graph(c->model);
+    char sign[200];
+    for (tn_node_id n = tn_graph_first_node(graph, TN_TOP_REGION); n != TN_NONE;
+         n = tn_graph_next_node(graph, n)) {
+        const tn_node_view *node = tn_graph_node(graph, n);
+        snprintf(sign, sizeof sign, "= %s%s%s ", node->domain, *node->domain ? "::" : "", node->op);
+        if (!strstr(printed, sign))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the graph is another one when operators are written out; where ONNX wrote one out, that
+ * one is gone. What no session can be made of is for the run itself to complain about. */
 static bool has_body(const child *c, const tn_session_options *with)
 {
     tn_session_options without = *with;
@@ -154,8 +169,10 @@ static bool has_body(const child *c, const tn_session_options *with)
         tn_session_print(session, "graph", append, &as_read) != TN_OK ||
         tn_session_print(c->session, "graph", append, &written_out) != TN_OK)
         return true;
-    return as_read.count != written_out.count ||
-           memcmp(as_read.bytes, written_out.bytes, as_read.count) != 0;
+    if (as_read.count == written_out.count &&
+        !memcmp(as_read.bytes, written_out.bytes, as_read.count))
+        return false;
+    return !c->test->written_out || lacks_operator(c, written_out.bytes);
 }
 
 static outcome run(child *c)
