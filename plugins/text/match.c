@@ -66,10 +66,19 @@ static uint32_t other_case(uint32_t code)
     return letter >= 'a' && letter <= 'z' && code < 128 ? code ^ 0x20u : code;
 }
 
-static int in_ranges(const regex_step *set, uint32_t code)
+static int in_range(const regex_step *s, uint32_t code)
 {
-    for (int32_t k = 1; k <= set->a; k++) {
-        if (code >= (uint32_t)set[k].a && code <= (uint32_t)set[k].b)
+    return code >= (uint32_t)s->a && code <= (uint32_t)s->b;
+}
+
+/* A letter counts in both its cases before a category is negated: when cases are one, all but
+ * \p{Lu} is without "a", too. */
+static int in_set(const regex_step *set, uint32_t code, uint32_t other)
+{
+    for (const regex_step *s = set + 1; s <= set + set->a; s++) {
+        const uint32_t mask = (uint32_t)s->a;
+        if (s->op == REGEX_RANGE ? in_range(s, code) || in_range(s, other)
+                                 : (category_in(mask, code) || category_in(mask, other)) != s->b)
             return 1;
     }
     return 0;
@@ -83,7 +92,7 @@ static int takes(const regex_step *s, uint32_t code)
     case REGEX_CHAR: return code == (uint32_t)s->a || other == (uint32_t)s->a;
     case REGEX_ANY: return 1;
     case REGEX_LINE_ANY: return code != '\n';
-    case REGEX_SET: return (in_ranges(s, code) || in_ranges(s, other)) != (s->flag & NEGATED);
+    case REGEX_SET: return in_set(s, code, other) != (s->flag & NEGATED);
     default: return 0;
     }
 }

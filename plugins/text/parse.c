@@ -224,6 +224,27 @@ static int emit_class(parser *p, const char *ranges, int negated, int with_zero)
     return negated ? emit_range(p, from, 0x10ffff) : 1;
 }
 
+/* \p{Lu}, \pL, \p{^Lu} and, negated, \P{Lu}; after the letter. */
+static int unicode_class(parser *p, int negated)
+{
+    const int braces = accept(p, "{");
+    negated ^= braces && accept(p, "^");
+    const size_t begin = p->at;
+    while (braces && more(p) && p->text.bytes[p->at] != '}')
+        p->at++;
+    const char *name = p->text.bytes + begin;
+    if (!more(p))
+        return fail(p, braces ? "'}' is missing" : "\\p wants a name");
+    p->at += !braces;
+    const size_t count = p->at - begin;
+    const uint32_t mask = category_mask(name, count);
+    p->at += (size_t)braces;
+    if (count == 3 && !memcmp(name, "Any", 3))
+        return negated ? 1 : emit_range(p, 0, 0x10ffff);
+    return mask ? emit(p, REGEX_CATEGORIES, 0, (int32_t)mask, negated)
+                : fail(p, "no category of Unicode (scripts are not known here)");
+}
+
 /* \d and its kin, after the backslash; -1: another escape. */
 static int perl_class(parser *p)
 {
@@ -234,8 +255,8 @@ static int perl_class(parser *p)
             return emit_class(p, perl_classes[k].ranges, !(c & 0x20), 0);
         }
     }
-    if ((c | 0x20) == 'p')
-        return fail(p, "Unicode classes (\\p, \\P) are not known here");
+    if (accept(p, "p") || accept(p, "P"))
+        return unicode_class(p, c == 'P');
     if (c == 'C')
         return fail(p, "single bytes (\\C) are not known here");
     return -1;

@@ -3,8 +3,8 @@
  * RE2 promises time linear in the text; PCRE and POSIX engines that backtrack do not, and libre2 is
  * C++, which this project links nowhere. So the automaton is our own (parse.c, match.c): a few
  * hundred lines, and no library to look for. What RE2 knows and this does not is refused by name:
- * \p{…} and \P{…} (Unicode classes) and \C (one byte). Without i nothing depends on Unicode tables;
- * with it letters of ASCII match in both cases.
+ * scripts in \p{…} and \P{…}, which take general categories (categories.c), and \C (one byte). With
+ * i letters of ASCII match in both cases.
  *
  * SPDX-License-Identifier: MIT */
 #include "text.h"

@@ -17,6 +17,13 @@ size_t utf8_write(uint32_t code, char *out);
 /* White space as Unicode has it (White_Space=yes). */
 int utf8_is_space(uint32_t code);
 
+/* ---- Unicode's categories (categories.c, categories.py) ---------------------------------------- */
+
+/* The categories of that name, "Lu", or that begin with it, "L"; a bit for each, 0: there is none. */
+uint32_t category_mask(const char *name, size_t count);
+/* Whether a code point is of one of them. */
+int category_in(uint32_t mask, uint32_t code);
+
 static inline int text_equal(tn_text a, tn_text b)
 {
     return a.count == b.count && (a.count == 0 || memcmp(a.bytes, b.bytes, a.count) == 0);
@@ -29,7 +36,8 @@ typedef struct regex_step {
     uint8_t op;   /* REGEX_* */
     uint8_t flag; /* SET: it is negated; CHAR, SET: letters of both cases match */
     int32_t a,
-        b; /* SPLIT, JUMP: where to; CHAR: the code; SET: how many RANGEs follow; RANGE: from, to */
+        b; /* SPLIT, JUMP: where to; CHAR: the code; SET: how many RANGEs and CATEGORIES follow;
+              RANGE: from, to; CATEGORIES: a mask, 1: all others */
 } regex_step;
 enum {
     REGEX_CHAR,
@@ -37,6 +45,7 @@ enum {
     REGEX_LINE_ANY, /* but a line feed */
     REGEX_SET,
     REGEX_RANGE,
+    REGEX_CATEGORIES,
     REGEX_SPLIT,
     REGEX_JUMP,
     REGEX_TEXT_BEGIN,
