@@ -12,7 +12,8 @@
  * All is computed in double, whatever softmax_precision says, and rounded once.
  *
  * Version 23 lets a mask of extent 1 on the last axis repeat; from 24 on a mask that is too short
- * goes on with -infinity, also when its extent is 1. Hence two rows of the table.
+ * goes on with -infinity, also when its extent is 1. Hence two rows of the table; once ranks are
+ * known, a node of 23 becomes one of the newest (attention_write.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "attention.h"
@@ -518,18 +519,18 @@ static const tn_attribute_def attributes[] = {
       .doc = "keys that a query sees to its right; -1: all" },
 };
 
-#define ATTENTION(version, oldest, in_count, attribute_count_, upgrade_)                           \
+#define ATTENTION(version, oldest, in_count, attribute_count_, upgrade_, expand_)                  \
     {                                                                                              \
         .size = sizeof(tn_operator_def), .since = version, .accepts_from = oldest,                 \
         .name = "Attention",                                                                       \
         .doc = "Averages of values, weighted by the softmax of the products of query and keys.",   \
         .inputs = inputs, .input_count = in_count, .outputs = outputs, .output_count = 4,          \
         .attributes = attributes, .attribute_count = attribute_count_, .infer = infer,             \
-        .cost = cost, .samplewise = samplewise, .upgrade = upgrade_                                \
+        .cost = cost, .samplewise = samplewise, .upgrade = upgrade_, .expand = expand_             \
     }
 static const tn_operator_def operators[] = {
-    ATTENTION(23, 23, 6, 7, NULL),
-    ATTENTION(25, 24, 7, 9, upgrade),
+    ATTENTION(23, 23, 6, 7, NULL, attention_renew),
+    ATTENTION(25, 24, 7, 9, upgrade, attention_write_out),
 };
 static const tn_kernel_def kernel = { .size = sizeof(tn_kernel_def),
                                       .op = "Attention",

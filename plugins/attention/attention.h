@@ -5,6 +5,7 @@
 #define TENON_PLUGINS_ATTENTION_H
 
 #include "tenon/blocks.h"
+#include "tenon/upgrade.h"
 
 #include <inttypes.h>
 
@@ -76,6 +77,51 @@ static inline tn_tensor *attn_output(const tn_run *ctx, uint32_t k)
 {
     return k < ctx->output_count ? ctx->outputs[k] : NULL;
 }
+
+/* ---- as other operators (write.c) -------------------------------------------------------------- */
+
+/* A node of attention that is being written out. An extent is a vector of one int64. */
+typedef struct attn_writer {
+    tn_edit e;
+    tn_value_id q, k, v, past;    /* the inputs; keys of the past, where there are any */
+    int packed;                   /* rank 3: [batch, rows, heads * size] */
+    int64_t query_heads, heads;   /* of packed inputs, as attributes say */
+    uint32_t dtype, values_dtype; /* of Q and K, of V */
+    uint32_t wide;                /* what is computed in: float32 or float64 */
+} attn_writer;
+
+/* TN_KEEP, with the reason, where the rank of Q or a type is not known. */
+tn_status attn_write_begin(attn_writer *w, tn_rewrite *ctx, tn_node_id node);
+
+/* A node with one output in front of the one that is written out, as tn_put. */
+tn_value_id attn_put(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count,
+                     const tn_attribute *attributes, uint32_t attribute_count);
+tn_value_id attn_put_transpose(tn_edit *e, tn_value_id x, const int64_t *permutation, size_t rank);
+tn_value_id attn_put_cast(tn_edit *e, tn_value_id x, uint32_t from, uint32_t to);
+tn_value_id attn_put_softmax(tn_edit *e, tn_value_id x);
+/* Values joined along their first axis. */
+tn_value_id attn_put_shape(tn_edit *e, const tn_value_id *extents, uint32_t count);
+/* An extent; negative axes count from the end, and need no rank. */
+tn_value_id attn_put_extent(tn_edit *e, tn_value_id x, int32_t axis);
+/* A part of an extent: the last axis of a packed `x`, split among `heads`. */
+tn_value_id attn_put_share(tn_edit *e, tn_value_id x, int64_t heads);
+/* An output that is wanted is this value. */
+void attn_give(tn_edit *e, uint32_t k, tn_value_id value);
+
+/* Packed or not, as [batch, heads, rows, size]. */
+tn_value_id attn_write_rows(attn_writer *w, tn_value_id x, int64_t heads);
+/* Rows of past and new keys: an extent. */
+tn_value_id attn_write_total(attn_writer *w);
+/* scale * Q K^T as [batch, heads of queries, queries, keys], of type `wide`. */
+tn_value_id attn_write_scores(attn_writer *w, tn_value_id keys);
+/* Averages of values, laid out as Y, of Q's type. */
+tn_value_id attn_write_means(attn_writer *w, tn_value_id weights, tn_value_id values);
+
+/* `expand` of the operators. */
+tn_status attention_write_out(tn_rewrite *ctx, tn_node_id node);
+tn_status attention_renew(tn_rewrite *ctx, tn_node_id node);
+tn_status flex_write_out(tn_rewrite *ctx, tn_node_id node);
+tn_status linear_write_out(tn_rewrite *ctx, tn_node_id node);
 
 tn_status attention_register(tn_registrar *registrar);
 tn_status flex_register(tn_registrar *registrar);

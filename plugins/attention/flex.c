@@ -272,6 +272,7 @@ static const tn_operator_def op = {
     .traits = TN_REGIONS,
     .infer = infer,
     .cost = cost,
+    .expand = flex_write_out,
 };
 static const tn_kernel_def kernel = { .size = sizeof kernel,
                                       .domain = "ai.onnx.preview",

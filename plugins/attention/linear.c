@@ -348,6 +348,7 @@ static const tn_operator_def op = {
     .infer = infer,
     .cost = cost,
     .samplewise = samplewise,
+    .expand = linear_write_out,
 };
 static const tn_kernel_def kernel = { .size = sizeof kernel,
                                       .op = "LinearAttention",

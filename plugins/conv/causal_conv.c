@@ -206,7 +206,8 @@ static const tn_operator_def causal_conv = { .size = sizeof causal_conv,
                                              .attribute_count = 1,
                                              .infer = infer,
                                              .cost = cost,
-                                             .samplewise = samplewise };
+                                             .samplewise = samplewise,
+                                             .expand = causal_conv_write_out };
 static const tn_kernel_def kernel = { .size = sizeof kernel,
                                       .op = "CausalConvWithState",
                                       .run = run_causal_conv,

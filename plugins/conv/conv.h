@@ -65,5 +65,7 @@ const char *conv_shape_text(int32_t rank, const tn_dim *dims, char *text, size_t
 tn_status conv_register(tn_registrar *registrar);
 tn_status conv_transpose_register(tn_registrar *registrar);
 tn_status causal_conv_register(tn_registrar *registrar);
+/* `expand` of CausalConvWithState (causal_conv_write.c). */
+tn_status causal_conv_write_out(tn_rewrite *ctx, tn_node_id node);
 
 #endif
