@@ -36,23 +36,58 @@ static tn_value_id put_all(tn_edit *e)
     return tn_put(e, "Pad", input, pads, TN_NONE, NULL);
 }
 
-/* What is behind the input's extent: the last k - 1. */
-static tn_value_id put_present(tn_edit *e, tn_value_id all)
+static tn_value_id put_node(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count,
+                            const tn_attribute *attributes, uint32_t attribute_count)
 {
-    const tn_value_id inputs[4] = { all, put_extent(e, INPUT, 2), tn_put_int(e, INT64_MAX),
-                                    tn_put_int(e, 2) };
     const tn_node_desc desc = { .size = sizeof desc,
                                 .region = tn_edit_view(e)->region,
-                                .op = "Slice",
+                                .op = op,
                                 .inputs = inputs,
-                                .input_count = 4,
+                                .input_count = count,
                                 .output_count = 1,
+                                .attributes = attributes,
+                                .attribute_count = attribute_count,
                                 .before = e->node,
                                 .trace = e->node };
     tn_node_id made;
     if (e->status == TN_OK)
         e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
     return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+}
+
+/* Steps from `begin` up to `end`. */
+static tn_value_id put_steps(tn_edit *e, tn_value_id x, tn_value_id begin, tn_value_id end)
+{
+    const tn_value_id inputs[4] = { x, begin, end, tn_put_int(e, 2) };
+    return put_node(e, "Slice", inputs, 4, NULL, 0);
+}
+
+/* What is behind the input's extent: the last k - 1. */
+static tn_value_id put_present(tn_edit *e, tn_value_id all)
+{
+    return put_steps(e, all, put_extent(e, INPUT, 2), tn_put_int(e, INT64_MAX));
+}
+
+/* Conv refuses an input that its kernel does not fit on, as where there is no step at all: unless
+ * there are some for sure, it gets one more, which goes again. */
+static tn_value_id put_conv(tn_edit *e, tn_value_id all, int64_t groups)
+{
+    static const int64_t more[2] = { 0, 1 };
+    const tn_value_id bias = tn_edit_input(e, BIAS);
+    const tn_value_id inputs[3] = { all, tn_edit_input(e, WEIGHT), bias };
+    const tn_dim steps = conv_dim(tn_edit_type(e, tn_edit_input(e, INPUT)), 2);
+    const int sure = tn_dim_known(steps) && steps > 0;
+    const tn_attribute attributes[2] = {
+        tn_attribute_of_int("group", groups),
+        { .size = sizeof *attributes,
+          .type = TN_ATTR_INTS,
+          .name = "pads",
+          .count = 2,
+          .ints = more },
+    };
+    const tn_value_id y = put_node(e, "Conv", inputs, bias == TN_NONE ? 2 : 3, attributes,
+                                   sure ? 1 : 2);
+    return sure ? y : put_steps(e, y, tn_put_int(e, 0), put_extent(e, INPUT, 2));
 }
 
 /* 0, 1, … up to an extent. */
@@ -106,10 +141,7 @@ tn_status causal_conv_write_out(tn_rewrite *ctx, tn_node_id node)
     const int bent = strcmp(tn_attr_string(tn_edit_view(e), "activation", "none"), "none") != 0;
     const tn_value_id present = tn_edit_output(e, 1), all = put_all(e);
     const tn_dim groups = channels(e);
-    const tn_attribute group = tn_attribute_of_int("group", groups);
-    tn_value_id y = groups > 0 ? tn_put(e, "Conv", all, tn_edit_input(e, WEIGHT),
-                                        tn_edit_input(e, BIAS), &group)
-                               : put_sums(e, all);
+    tn_value_id y = groups > 0 ? put_conv(e, all, groups) : put_sums(e, all);
     if (bent)
         y = tn_put(e, "Mul", y, tn_put(e, "Sigmoid", y, TN_NONE, TN_NONE, NULL), TN_NONE, NULL);
     const tn_value_id kept = present == TN_NONE ? TN_NONE : put_present(e, all);
