@@ -170,7 +170,9 @@ static double tolerance(const tn_tensor *before, const tn_allowance *allowed)
     /* Answers that are whole numbers step or do not. */
     if (own > 0)
         out = bound * largest(before) + out * fmax(1, allowed->bound);
-    return allowed->exactness == TN_EXACT_ROUNDING ? out : out + 0.01 * largest(before);
+    if (allowed->exactness == TN_EXACT_ROUNDING)
+        return out;
+    return out + (own > 0 ? 0.01 * largest(before) : fmax(1, 0.01 * largest(before)));
 }
 
 static bool same_element(double a, double b, double allowed, bool exact)

@@ -14,43 +14,19 @@
 
 #include <stdio.h>
 
-enum { MOST_SCALES = 1 << 16 };
-
-static const tn_value_view *operand(const pattern *p, const tn_node_view *view, uint32_t k)
+static tn_value_id operand(const tn_node_view *view, uint32_t k)
 {
-    return k < view->input_count && view->inputs[k] != TN_NONE ? pattern_value(p, view->inputs[k])
-                                                               : NULL;
+    return k < view->input_count ? view->inputs[k] : TN_NONE;
 }
 
-/* A constant that no run replaces, or NULL. */
-static const tn_tensor *constant_of(const tn_value_view *value)
+static int same_constant(const pattern *p, tn_value_id a, tn_value_id b)
 {
-    return value && !value->is_input && value->constant && !value->constant->kind ? value->constant
-                                                                                  : NULL;
-}
-
-static int same_constant(const tn_value_view *a, const tn_value_view *b)
-{
-    const tn_tensor *x = constant_of(a), *y = constant_of(b);
-    if (!a && !b)
+    const tn_tensor *x = quantized_constant(p, a), *y = quantized_constant(p, b);
+    if (a == TN_NONE && b == TN_NONE)
         return 1;
     return x && y && x->dtype == y->dtype && x->rank == y->rank && tn_count(x) == tn_count(y) &&
            (x->rank == 0 || memcmp(x->dims, y->dims, (size_t)x->rank * sizeof *x->dims) == 0) &&
            memcmp(x->data, y->data, tn_dtype_bytes(x->dtype, tn_count(x))) == 0;
-}
-
-/* No quotient or product of a number of 9 bits with a scale overflows or loses digits. */
-static int scales_are_plain(const tn_tensor *scales)
-{
-    if (!scales || (scales->dtype != TN_FLOAT32 && scales->dtype != TN_FLOAT64) ||
-        tn_count(scales) > MOST_SCALES)
-        return 0;
-    for (int64_t k = 0; k < tn_count(scales); k++) {
-        const double s = tn_get_double(scales->dtype, scales->data, k);
-        if (!(s > 1e-30 && s < 1e30))
-            return 0;
-    }
-    return 1;
 }
 
 static int same_attributes(const tn_node_view *a, const tn_node_view *b, int one_scale)
@@ -68,16 +44,16 @@ static int find(pattern *p, tn_node_id *maker, tn_value_id *q)
         return 0;
     *maker = before;
     const tn_node_view *dequantize = pattern_node(p, before);
-    const tn_value_view *scale = operand(p, dequantize, 1);
-    const tn_tensor *scales = constant_of(scale);
+    const tn_value_id scale = operand(dequantize, 1);
+    const tn_tensor *scales = quantized_constant(p, scale);
     *q = dequantize->inputs[0];
     const uint32_t from = pattern_value(p, *q)->type->dtype,
                    to = pattern_value(p, p->y)->type->dtype;
     if (from != to || (from != TN_INT8 && from != TN_UINT8))
         return pattern_refuse(p, "it is of another type, or not of 8 bits");
-    if (!same_constant(scale, operand(p, quantize, 1)) ||
-        !same_constant(operand(p, dequantize, 2), operand(p, quantize, 2)) ||
-        !scales_are_plain(scales) ||
+    if (!same_constant(p, scale, operand(quantize, 1)) ||
+        !same_constant(p, operand(dequantize, 2), operand(quantize, 2)) ||
+        !quantized_scales_are_plain(scales) ||
         pattern_value(p, quantize->inputs[0])->type->dtype != scales->dtype ||
         !same_attributes(quantize, dequantize, scales && tn_count(scales) == 1))
         return pattern_refuse(p, "scale or zero point are not the same constants");

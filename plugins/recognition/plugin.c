@@ -17,6 +17,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(recognize_hard_swish_register(registrar));
     TN_TRY(recognize_hard_sigmoid_register(registrar));
     TN_TRY(recognize_mish_register(registrar));
+    TN_TRY(recognize_qlinear_register(registrar));
     TN_TRY(recognize_softplus_register(registrar));
     TN_TRY(recognize_split_register(registrar));
     return recognize_normalization_register(registrar);

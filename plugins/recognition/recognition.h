@@ -69,6 +69,11 @@ int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
  * (bound.c); 0: not known. */
 int pattern_leaves_one(pattern *p, tn_value_id mask);
 
+/* A constant that no run replaces (quantized.c), or NULL. */
+const tn_tensor *quantized_constant(const pattern *p, tn_value_id value);
+/* No quotient or product of an 8-bit number with one of these overflows or loses digits. */
+int quantized_scales_are_plain(const tn_tensor *scales);
+
 /* Puts one node in the place of those taken: it makes what reads y. Attributes as for a node. */
 tn_status pattern_replace(pattern *p, const tn_value_id *inputs, uint32_t input_count,
                           const tn_attribute *attributes, uint32_t attribute_count);
@@ -97,6 +102,7 @@ tn_status recognize_hard_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_hard_swish_register(tn_registrar *registrar);
 tn_status recognize_mish_register(tn_registrar *registrar);
 tn_status recognize_normalization_register(tn_registrar *registrar);
+tn_status recognize_qlinear_register(tn_registrar *registrar);
 tn_status recognize_softplus_register(tn_registrar *registrar);
 tn_status recognize_split_register(tn_registrar *registrar);
 tn_status recognize_swish_register(tn_registrar *registrar);
