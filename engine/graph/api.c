@@ -48,4 +48,5 @@ const tn_graph_api tn_graph_functions = {
     .node_metadata = tn_graph_node_metadata,
     .error_message = tn_error_message,
     .next_value = tn_graph_next_value,
+    .copy_body = tn_graph_copy_body,
 };

@@ -2,7 +2,8 @@
  *
  * A body of the same graph (a constant If) is moved: its nodes and values stay what they are. The
  * top region of another graph (a function) is copied: values and nodes get the owner's name in
- * front, references to the caller's attributes are filled in, and the trace names the owner.
+ * front, references to the caller's attributes are filled in, and the trace names the owner. So is a
+ * body that is wanted elsewhere in its own graph, whose owner stays.
  *
  * SPDX-License-Identifier: MIT */
 #include "engine/graph/internal.h"
@@ -71,12 +72,21 @@ typedef struct copier {
     tn_graph *to;
     const tn_graph *from;
     const tn_node *owner;
+    tn_region_id target; /* where the copies go, … */
+    tn_node_id before;   /* … in front of this node */
     tn_value_id *values; /* by slot of `from`; TN_NONE: none, or absent */
 } copier;
 
+static bool in_one_graph(const copier *c)
+{
+    return c->to == c->from;
+}
+
+/* In one graph, a value that has no copy lies outside of the body: it is read where it is. */
 static tn_value_id mapped(const copier *c, tn_value_id value)
 {
-    return value == TN_NONE ? TN_NONE : c->values[tn_slot_of(value)];
+    const tn_value_id copy = value == TN_NONE ? TN_NONE : c->values[tn_slot_of(value)];
+    return copy == TN_NONE && in_one_graph(c) ? value : copy;
 }
 
 /* A dimension of another graph by its text. */
@@ -133,7 +143,7 @@ static tn_status copy_values(copier *c, tn_region_id body, tn_region_id target)
 {
     for (tn_value_id v = c->from->regions.items[body].first_value; v != TN_NONE;
          v = tn_value_of(c->from, v)->next)
-        if (body != TN_TOP_REGION || !tn_value_of(c->from, v)->view.is_input)
+        if (target != c->target || !tn_value_of(c->from, v)->view.is_input)
             TN_TRY(copy_value(c, tn_value_of(c->from, v), target));
     return TN_OK;
 }
@@ -143,18 +153,21 @@ static tn_status copy_region(copier *c, tn_region_id body, tn_region_id target);
 /* A body of a body: a region of its own in the target. */
 static tn_status copy_body(copier *c, tn_region_id body, tn_region_id outer, tn_region_id *out)
 {
-    const tn_region *from = &c->from->regions.items[body];
-    TN_TRY(tn_graph_add_region(c->to, outer, out));
+    TN_TRY(tn_graph_add_region(c->to, outer, out)); /* in one graph regions move */
+    const uint32_t inputs = c->from->regions.items[body].inputs.count;
+    const uint32_t outputs = c->from->regions.items[body].outputs.count;
     TN_TRY(copy_values(c, body, *out));
-    for (uint32_t k = 0; k < from->inputs.count; k++)
-        TN_TRY(tn_graph_add_input(c->to, *out, mapped(c, from->inputs.items[k])));
+    for (uint32_t k = 0; k < inputs; k++)
+        TN_TRY(tn_graph_add_input(c->to, *out,
+                                  mapped(c, c->from->regions.items[body].inputs.items[k])));
     TN_TRY(copy_region(c, body, *out));
-    for (uint32_t k = 0; k < from->outputs.count; k++) {
-        const tn_value_id value = mapped(c, from->outputs.items[k].value);
+    for (uint32_t k = 0; k < outputs; k++) {
+        const tn_region_output from = c->from->regions.items[body].outputs.items[k];
+        const tn_value_id value = mapped(c, from.value);
         if (value == TN_NONE)
             return tn_raise(TN_ERR_STATE, "output '%s' of a body is an input that is absent",
-                            from->outputs.items[k].name);
-        TN_TRY(tn_graph_add_output(c->to, *out, from->outputs.items[k].name, value));
+                            from.name);
+        TN_TRY(tn_graph_add_output(c->to, *out, from.name, value));
     }
     return TN_OK;
 }
@@ -212,7 +225,7 @@ static tn_status copy_attributes(copier *c, const tn_node *from, tn_pool *pool, 
         const tn_attribute *attribute = &from->view.attributes[k];
         if (from->attributes->slots[k].is_default)
             continue;
-        if (attribute->type == TN_ATTR_REF) {
+        if (attribute->type == TN_ATTR_REF && !in_one_graph(c)) {
             const tn_attribute *given = caller_attribute(c, attribute->s.bytes);
             if (!given || given->type == TN_ATTR_GRAPH || given->type == TN_ATTR_GRAPHS)
                 continue;
@@ -267,7 +280,7 @@ static tn_status copy_node(copier *c, const tn_node *from, tn_region_id target)
         .domain = from->view.domain,
         .op = from->view.op,
         .overload = from->view.overload,
-        .before = target == c->owner->view.region ? c->owner->id : TN_NONE,
+        .before = target == c->target ? c->before : TN_NONE,
         .origin = c->to->source == c->from->source ? from->origin : c->owner->origin,
         .doc = from->doc,
         .trace = c->owner->id,
@@ -293,36 +306,36 @@ static tn_status copy_region(copier *c, tn_region_id body, tn_region_id target)
     return TN_OK;
 }
 
-static tn_status inline_copy(copier *c, const tn_value_id *inputs, uint32_t input_count)
+static tn_status copy_whole(copier *c, tn_region_id body, const tn_value_id *inputs,
+                            uint32_t input_count)
 {
-    const tn_region *top = &c->from->regions.items[TN_TOP_REGION];
-    for (uint32_t k = 0; k < top->inputs.count; k++)
-        c->values[tn_slot_of(top->inputs.items[k])] = k < input_count ? inputs[k] : TN_NONE;
-    TN_TRY(copy_values(c, TN_TOP_REGION, c->owner->view.region));
-    return copy_region(c, TN_TOP_REGION, c->owner->view.region);
+    const tn_region *from = &c->from->regions.items[body];
+    c->values = tn_alloc(c->from->values.count, sizeof *c->values);
+    if (!c->values)
+        return tn_raise_memory();
+    memset(c->values, 0xff, c->from->values.count * sizeof *c->values); /* TN_NONE */
+    for (uint32_t k = 0; k < from->inputs.count; k++)
+        c->values[tn_slot_of(from->inputs.items[k])] = k < input_count ? inputs[k] : TN_NONE;
+    TN_TRY(copy_values(c, body, c->target));
+    return copy_region(c, body, c->target);
 }
 
 /* ---- both -------------------------------------------------------------------------------- */
 
-static tn_status check(const tn_graph *graph, const tn_node *owner, const tn_graph *body,
-                       tn_region_id region, const tn_value_id *inputs, uint32_t input_count,
-                       uint32_t output_count)
+static tn_status check(const tn_graph *graph, const tn_region *body, tn_region_id target,
+                       const tn_value_id *inputs, uint32_t input_count, uint32_t output_count)
 {
-    tn_region *place;
-    TN_TRY(tn_need_region(body, region, &place));
-    if (body == graph ? place->owner != owner->id : region != TN_TOP_REGION)
-        return tn_raise(TN_ERR_ARGUMENT, "the region is no body of node '%s'", owner->view.name);
-    if (output_count > place->outputs.count || input_count > place->inputs.count)
+    if (output_count > body->outputs.count || input_count > body->inputs.count)
         return tn_raise(TN_ERR_ARGUMENT,
                         "the body has %" PRIu32 " inputs and %" PRIu32 " outputs, but %" PRIu32
                         " and %" PRIu32 " are asked for",
-                        place->inputs.count, place->outputs.count, input_count, output_count);
+                        body->inputs.count, body->outputs.count, input_count, output_count);
     for (uint32_t k = 0; k < input_count; k++) {
         tn_value *value;
         if (inputs[k] == TN_NONE)
             continue;
         TN_TRY(tn_need_value(graph, inputs[k], &value));
-        TN_TRY(tn_need_visible(graph, value, owner->view.region));
+        TN_TRY(tn_need_visible(graph, value, target));
     }
     return TN_OK;
 }
@@ -332,19 +345,19 @@ tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner_id, const tn_graph *
                           tn_value_id *outputs, uint32_t output_count)
 {
     tn_node *owner;
-    TN_TRY(tn_need_node(graph, owner_id, &owner));
-    TN_TRY(check(graph, owner, body, body_region, inputs, input_count, output_count));
-    copier c = { .to = graph, .from = body, .owner = owner };
+    tn_region *place;
     const bool own = body == graph;
-    if (!own) {
-        c.values = tn_alloc(body->values.count, sizeof *c.values);
-        if (!c.values)
-            return tn_raise_memory();
-        memset(c.values, 0xff, body->values.count * sizeof *c.values); /* TN_NONE */
-    }
+    TN_TRY(tn_need_node(graph, owner_id, &owner));
+    TN_TRY(tn_need_region(body, body_region, &place));
+    if (own ? place->owner != owner->id : body_region != TN_TOP_REGION)
+        return tn_raise(TN_ERR_ARGUMENT, "the region is no body of node '%s'", owner->view.name);
+    TN_TRY(check(graph, place, owner->view.region, inputs, input_count, output_count));
+    copier c = {
+        .to = graph, .from = body, .owner = owner, .target = owner->view.region, .before = owner->id
+    };
     uint32_t mark = tn_edit_begin(graph);
     tn_status status = own ? inline_own(graph, owner, body_region, inputs, input_count)
-                           : inline_copy(&c, inputs, input_count);
+                           : copy_whole(&c, body_region, inputs, input_count);
     status = tn_edit_end(graph, mark, status);
     for (uint32_t k = 0; status == TN_OK && k < output_count; k++) {
         const tn_value_id value = body->regions.items[body_region].outputs.items[k].value;
@@ -354,6 +367,54 @@ tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner_id, const tn_graph *
         else /* an input that is still there is one that was absent */
             outputs[k] = kept->view.is_input && kept->view.region == body_region ? TN_NONE : value;
     }
+    tn_free(c.values);
+    return status;
+}
+
+static tn_status check_place(const tn_graph *graph, tn_region_id body, tn_region_id target,
+                             tn_node_id before)
+{
+    tn_region *place;
+    tn_node *node;
+    TN_TRY(tn_need_region(graph, target, &place));
+    for (tn_region_id r = target; r != TN_TOP_REGION; r = graph->regions.items[r].outer)
+        if (r == body)
+            return tn_raise(TN_ERR_ARGUMENT, "a body cannot be copied into itself");
+    if (before == TN_NONE)
+        return TN_OK;
+    TN_TRY(tn_need_node(graph, before, &node));
+    return node->view.region == target
+               ? TN_OK
+               : tn_raise(TN_ERR_ARGUMENT, "node '%s' lies in another region", node->view.name);
+}
+
+tn_status tn_graph_copy_body(tn_graph *graph, tn_region_id body, tn_region_id target,
+                             tn_node_id before, const tn_value_id *inputs, uint32_t input_count,
+                             tn_value_id *outputs, uint32_t output_count)
+{
+    tn_region *place;
+    if (!graph || (input_count && !inputs) || (output_count && !outputs))
+        return tn_raise(TN_ERR_ARGUMENT, "an argument is NULL");
+    TN_TRY(tn_need_region(graph, body, &place));
+    if (place->owner == TN_NONE)
+        return tn_raise(TN_ERR_ARGUMENT, "the region is no body of a node");
+    if (input_count != place->inputs.count)
+        return tn_raise(TN_ERR_ARGUMENT, "the body has %" PRIu32 " inputs, not %" PRIu32,
+                        place->inputs.count, input_count);
+    for (uint32_t k = 0; k < input_count; k++)
+        if (inputs[k] == TN_NONE)
+            return tn_raise(TN_ERR_ARGUMENT, "nothing stands for input %" PRIu32 " of the body", k);
+    TN_TRY(check(graph, place, target, inputs, input_count, output_count));
+    TN_TRY(check_place(graph, body, target, before));
+    copier c = { .to = graph,
+                 .from = graph,
+                 .owner = tn_node_of(graph, place->owner),
+                 .target = target,
+                 .before = before };
+    uint32_t mark = tn_edit_begin(graph);
+    const tn_status status = tn_edit_end(graph, mark, copy_whole(&c, body, inputs, input_count));
+    for (uint32_t k = 0; status == TN_OK && k < output_count; k++)
+        outputs[k] = mapped(&c, graph->regions.items[body].outputs.items[k].value);
     tn_free(c.values);
     return status;
 }

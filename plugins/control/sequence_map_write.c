@@ -3,21 +3,21 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "control.h"
-#include "copy_body.h"
 #include "tenon/upgrade.h"
 
-enum { MOST_OUTPUTS = 32 };
+enum { MOST_INPUTS = 64, MOST_OUTPUTS = 32 };
 
 /* The loop that is being made. */
 typedef struct map {
     tn_edit *e;
-    body_copy copy;
     tn_region_id from, body;         /* SequenceMap's body, and the loop's */
     tn_value_id trip, go;            /* its first two inputs */
     tn_value_id first[MOST_OUTPUTS]; /* [carried] empty sequences */
     tn_value_id held[MOST_OUTPUTS];  /* [carried] the sequences so far, in the loop's body */
     uint32_t outputs[MOST_OUTPUTS];  /* [carried] which output of the node each becomes */
     uint32_t carried;
+    tn_value_id given[MOST_INPUTS]; /* what goes into SequenceMap's body */
+    uint32_t given_count;
 } map;
 
 /* A node of one output at the end of the loop's body. */
@@ -89,18 +89,18 @@ static tn_status begin_body(map *m)
 /* What goes into SequenceMap's body: an element of each sequence, and tensors as they are. */
 static tn_status give_inputs(map *m)
 {
-    const tn_graph_api *api = m->e->ctx->api;
     const uint32_t count = tn_edit_view(m->e)->input_count;
+    if (count > MOST_INPUTS)
+        return tn_fail(m->e->ctx, TN_KEEP, "it has more than %d inputs", MOST_INPUTS);
     for (uint32_t k = 0; k < count; k++) {
-        const tn_value_id *inner;
-        tn_value_id given = tn_edit_input(m->e, k);
+        const tn_value_id given = tn_edit_input(m->e, k);
         const tn_type *type = tn_edit_type(m->e, given);
-        if (!type || k >= api->region_inputs(m->e->ctx->graph, m->from, &inner))
+        if (!type)
             return tn_fail(m->e->ctx, TN_KEEP, "the type of input %u is not known", (unsigned)k);
-        const tn_value_id into = inner[k];
+        m->given[m->given_count] = given;
         if ((type->kind & 15u) == TN_SEQUENCE)
-            TN_TRY(put_inside(m, "SequenceAt", given, m->trip, &given));
-        TN_TRY(copy_pair(&m->copy, into, given));
+            TN_TRY(put_inside(m, "SequenceAt", given, m->trip, &m->given[m->given_count]));
+        m->given_count++;
     }
     return TN_OK;
 }
@@ -108,17 +108,19 @@ static tn_status give_inputs(map *m)
 static tn_status take_outputs(map *m)
 {
     const tn_graph_api *api = m->e->ctx->api;
-    tn_value_id again;
+    tn_graph *graph = m->e->ctx->graph;
+    const tn_value_id *inner;
+    tn_value_id again, elements[MOST_OUTPUTS], longer;
+    const uint32_t count = api->region_outputs(graph, m->from, &inner);
+    if (count > MOST_OUTPUTS || (m->carried && m->outputs[m->carried - 1] >= count))
+        return tn_fail(m->e->ctx, TN_KEEP, "its body has %u outputs", (unsigned)count);
+    TN_TRY(api->copy_body(graph, m->from, m->body, TN_NONE, m->given, m->given_count, elements,
+                          count));
     TN_TRY(put_inside(m, "Identity", m->go, TN_NONE, &again));
-    TN_TRY(api->add_output(m->e->ctx->graph, m->body, NULL, again));
+    TN_TRY(api->add_output(graph, m->body, NULL, again));
     for (uint32_t k = 0; k < m->carried; k++) {
-        const tn_value_id *inner;
-        tn_value_id element;
-        if (m->outputs[k] >= api->region_outputs(m->e->ctx->graph, m->from, &inner))
-            return tn_fail(m->e->ctx, TN_KEEP, "its body has no output %u", (unsigned)k);
-        TN_TRY(copy_value(&m->copy, inner[m->outputs[k]], &element));
-        TN_TRY(put_inside(m, "SequenceInsert", m->held[k], element, &element));
-        TN_TRY(api->add_output(m->e->ctx->graph, m->body, NULL, element));
+        TN_TRY(put_inside(m, "SequenceInsert", m->held[k], elements[m->outputs[k]], &longer));
+        TN_TRY(api->add_output(graph, m->body, NULL, longer));
     }
     return TN_OK;
 }
@@ -157,7 +159,6 @@ static tn_status write_loop(map *m)
     TN_TRY(begin_outputs(m));
     TN_TRY(begin_body(m));
     TN_TRY(give_inputs(m));
-    TN_TRY(copy_nodes(&m->copy, m->from, m->body));
     TN_TRY(take_outputs(m));
     return put_loop(m);
 }
@@ -166,11 +167,9 @@ tn_status sequence_map_write(tn_rewrite *ctx, tn_node_id node)
 {
     tn_edit e = tn_edit_node(ctx, node);
     const tn_attribute *body = tn_attr(tn_edit_view(&e), "body");
-    map m = { .e = &e, .copy = { .ctx = ctx } };
+    map m = { .e = &e };
     if (!body || body->type != TN_ATTR_GRAPH)
         return tn_fail(ctx, TN_KEEP, "it has no body");
     m.from = body->regions[0];
-    const tn_status status = write_loop(&m);
-    copy_fini(&m.copy);
-    return status;
+    return write_loop(&m);
 }

@@ -341,7 +341,7 @@ AT(tn_backend_def, open, 32);
 AT(tn_backend_def, close, 40);
 AT(tn_backend_def, user, 48);
 
-SIZE(tn_graph_api, 352);
+SIZE(tn_graph_api, 360);
 AT(tn_graph_api, size, 0);
 AT(tn_graph_api, reserved, 4);
 AT(tn_graph_api, first_node, 8);
@@ -387,6 +387,7 @@ AT(tn_graph_api, set_node_metadata, 320);
 AT(tn_graph_api, node_metadata, 328);
 AT(tn_graph_api, error_message, 336);
 AT(tn_graph_api, next_value, 344);
+AT(tn_graph_api, copy_body, 352);
 
 SIZE(tn_rewrite, 48);
 AT(tn_rewrite, call, 0);

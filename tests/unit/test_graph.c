@@ -29,6 +29,7 @@ GRAPH_SUITE(transactions);
 GRAPH_SUITE(verifying);
 GRAPH_SUITE(cloning);
 GRAPH_SUITE(inlining);
+GRAPH_SUITE(copying);
 GRAPH_SUITE(whole);
 
 /* ---- helpers ----------------------------------------------------------------------------- */
@@ -961,7 +962,7 @@ Test(transactions, survive_refused_allocations_anywhere)
 /* Each single edit, with its n-th allocation refused, for all n: it fails as a whole, or not. */
 Test(editing, fails_as_a_whole_when_memory_is_short)
 {
-    enum { EDITS = 12 };
+    enum { EDITS = 13 };
     for (int edit = 0; edit < EDITS; edit++)
         for (uint64_t n = 1;; n++) {
             tn_graph_destroy(graph);
@@ -997,6 +998,7 @@ Test(editing, fails_as_a_whole_when_memory_is_short)
                 status = tn_graph_set_constant(graph, tn_graph_find_value(graph, 0, "relu"),
                                                tn_graph_constant(graph, w));
                 break;
+            case 11: status = tn_graph_copy_body(graph, 1, 0, wrap, &x, 1, &made, 1); break;
             default: status = tn_graph_drop_attribute(graph, wrap, "body"); break;
             }
             tn_test_fail_allocation(0);
@@ -1291,6 +1293,96 @@ Test(inlining, takes_nested_bodies_along)
     cr_assert(tn_graph_region_alive(graph, inner));
     OK(tn_graph_verify(graph, NULL));
     tn_graph_undo(graph);
+    expect_same(graph, before);
+    tn_free(before);
+}
+
+/* ---- copies of bodies -------------------------------------------------------------------- */
+
+Test(copying, puts_a_body_before_a_node_and_leaves_it)
+{
+    sample(graph);
+    const tn_node_id wrap = tn_graph_find_node(graph, "wrap"),
+                     inner = tn_graph_first_node(graph, 1);
+    const tn_value_id given = tn_graph_find_value(graph, 0, "add");
+    tn_value_id result;
+    char *before = text_of(graph);
+    OK(tn_graph_begin(graph));
+    OK(tn_graph_copy_body(graph, 1, 0, wrap, &given, 1, &result, 1));
+    const tn_node_id copy = tn_graph_value(graph, result)->producer;
+    cr_assert_neq(copy, inner);
+    cr_assert_eq(tn_graph_next_node(graph, copy), wrap);
+    cr_assert_str_eq(tn_graph_node(graph, copy)->op, tn_graph_node(graph, inner)->op);
+    cr_assert_eq(tn_graph_node(graph, copy)->inputs[0], given);
+    cr_assert_eq(tn_graph_node(graph, inner)->region, 1);
+    cr_assert_eq(tn_graph_value(graph, tn_graph_node(graph, inner)->inputs[0])->region, 1);
+    cr_assert_str_eq(tn_graph_trace(graph, copy), "wrap");
+    OK(tn_graph_verify(graph, NULL));
+    tn_graph_undo(graph);
+    expect_same(graph, before);
+    tn_free(before);
+}
+
+Test(copying, takes_nested_bodies_and_captures_into_another_body)
+{
+    tn_value_id x = input(graph, 0, "x"), z = input(graph, 0, "z");
+    tn_region_id middle, inner, target;
+    OK(tn_graph_add_region(graph, 0, &middle));
+    tn_value_id m = input(graph, middle, "m");
+    const tn_node_id deep = region_node(graph, middle, m, z, &inner);
+    OK(tn_graph_add_output(graph, middle, "o", out(graph, deep)));
+    OK(tn_graph_add_output(graph, middle, "p", m)); /* an input given out directly */
+    const tn_attribute attribute = {
+        .size = sizeof attribute, .type = TN_ATTR_GRAPH, .name = "body", .regions = &middle
+    };
+    tn_node_desc desc = describe(0, "If", &x, 1);
+    desc.attributes = &attribute;
+    desc.attribute_count = 1;
+    tn_node_id owner;
+    OK(tn_graph_add_node(graph, &desc, &owner));
+    OK(tn_graph_add_region(graph, 0, &target));
+    tn_value_id t = input(graph, target, "t"), results[2];
+    OK(tn_graph_copy_body(graph, middle, target, TN_NONE, &t, 1, results, 2));
+    cr_assert_eq(results[1], t);
+    const tn_node_id copy = tn_graph_value(graph, results[0])->producer;
+    cr_assert_eq(tn_graph_node(graph, copy)->region, target);
+    const tn_attribute *body = tn_attr(tn_graph_node(graph, copy), "body");
+    cr_assert(body && body->type == TN_ATTR_GRAPH);
+    cr_assert_neq(body->regions[0], inner);
+    cr_assert_eq(tn_graph_region_outer(graph, body->regions[0]), target);
+    cr_assert_eq(tn_graph_region_outer(graph, inner), middle);
+    /* What was read from around both is read as it is. */
+    const tn_value_id *captures;
+    uint32_t count;
+    OK(tn_graph_captures(graph, owner, &captures, &count));
+    const bool reads_z = count == 1 && captures[0] == z;
+    OK(tn_graph_captures(graph, copy, &captures, &count));
+    for (uint32_t k = 0; k < count; k++)
+        cr_assert(captures[k] == z || captures[k] == t);
+    cr_assert(reads_z || tn_graph_node(graph, deep)->inputs[1] == z);
+    OK(tn_graph_check_lists(graph));
+}
+
+Test(copying, refuses_what_does_not_fit)
+{
+    sample(graph);
+    const tn_node_id wrap = tn_graph_find_node(graph, "wrap"),
+                     inner = tn_graph_first_node(graph, 1);
+    tn_value_id x = tn_graph_find_value(graph, 0, "x"), none = TN_NONE, results[2];
+    char *before = text_of(graph);
+    cr_assert_eq(tn_graph_copy_body(graph, 9, 0, wrap, &x, 1, results, 1), TN_ERR_STALE);
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 9, wrap, &x, 1, results, 1), TN_ERR_STALE);
+    cr_assert_eq(tn_graph_copy_body(graph, 0, 0, wrap, &x, 1, results, 1), TN_ERR_ARGUMENT);
+    cr_assert_str_eq(tn_error_message(), "the region is no body of a node");
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 0, wrap, NULL, 0, results, 1), TN_ERR_ARGUMENT);
+    cr_assert_str_eq(tn_error_message(), "the body has 1 inputs, not 0");
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 0, wrap, &none, 1, results, 1), TN_ERR_ARGUMENT);
+    cr_assert_str_eq(tn_error_message(), "nothing stands for input 0 of the body");
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 0, wrap, &x, 1, results, 2), TN_ERR_ARGUMENT);
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 0, inner, &x, 1, results, 1), TN_ERR_ARGUMENT);
+    cr_assert(strstr(tn_error_message(), "lies in another region"));
+    cr_assert_eq(tn_graph_copy_body(graph, 1, 1, TN_NONE, &x, 1, results, 1), TN_ERR_ARGUMENT);
+    cr_assert_str_eq(tn_error_message(), "a body cannot be copied into itself");
     expect_same(graph, before);
     tn_free(before);
 }

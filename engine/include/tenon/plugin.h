@@ -519,6 +519,9 @@ typedef struct tn_graph_api {
     /* What the last function of this table that did not answer TN_OK said, on this thread. */
     const char *(*error_message)(void);
     tn_value_id (*next_value)(const tn_graph *graph, tn_value_id value);
+    tn_status (*copy_body)(tn_graph *graph, tn_region_id body, tn_region_id region,
+                           tn_node_id before, const tn_value_id *inputs, uint32_t input_count,
+                           tn_value_id *outputs, uint32_t output_count);
 } tn_graph_api;
 
 /* Context of a rewrite (a pass's match, upgrade, expand). Edits are one transaction: they are

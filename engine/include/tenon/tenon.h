@@ -427,6 +427,14 @@ TN_EXPORT tn_status tn_graph_set_operator(tn_graph *graph, tn_node_id node, cons
 TN_EXPORT tn_status tn_graph_replace(tn_graph *graph, tn_value_id old_value, tn_value_id new_value);
 /* Removes a node none of whose outputs is read (TN_ERR_STATE), with its outputs and bodies. */
 TN_EXPORT tn_status tn_graph_remove_node(tn_graph *graph, tn_node_id node);
+/* Copies the nodes of a body, with the bodies in it, to `region`: in front of `before`, or at the end
+ * (TN_NONE). inputs[input_count] stand for all of the body's inputs; what it reads from around it must
+ * be visible in `region`, too. outputs[output_count]: what now stands for its first outputs. The body
+ * stays. */
+TN_EXPORT tn_status tn_graph_copy_body(tn_graph *graph, tn_region_id body, tn_region_id region,
+                                       tn_node_id before, const tn_value_id *inputs,
+                                       uint32_t input_count, tn_value_id *outputs,
+                                       uint32_t output_count);
 
 TN_EXPORT tn_status tn_graph_set_name(tn_graph *graph, const char *name, const char *doc);
 TN_EXPORT tn_status tn_graph_set_metadata(tn_graph *graph, const char *key, const char *text);
