@@ -102,7 +102,7 @@ static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
     const tn_value_id wanted = tn_edit_output(&w.e, 1);
     if (wanted != TN_NONE && w.e.status == TN_OK)
         tn_edit_did(&w.e, ctx->api->replace(ctx->graph, wanted, loss_write_narrow(&w, log_prob)));
-    return loss_write_give(&w, loss_write(&w, log_prob));
+    return loss_write(&w, log_prob);
 }
 
 /* ---- tables ----------------------------------------------------------------------------- */

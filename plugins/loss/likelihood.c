@@ -36,7 +36,7 @@ static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
     loss_written w;
     TN_TRY(loss_write_begin(&w, ctx, node, names[SCORES]));
     const tn_value_id log_prob = loss_write_wide(&w, tn_edit_input(&w.e, SCORES));
-    return loss_write_give(&w, loss_write(&w, log_prob));
+    return loss_write(&w, log_prob);
 }
 
 /* ---- tables ----------------------------------------------------------------------------- */

@@ -60,10 +60,8 @@ tn_status loss_write_begin(loss_written *w, tn_rewrite *ctx, tn_node_id node, co
 /* A value of the scores' type as what is computed in, and back. */
 tn_value_id loss_write_wide(loss_written *w, tn_value_id x);
 tn_value_id loss_write_narrow(loss_written *w, tn_value_id x);
-/* The loss, from logarithms of probabilities; all wide. */
-tn_value_id loss_write(loss_written *w, tn_value_id log_prob);
-/* Gives the loss, if it is wanted, and takes the node away. */
-tn_status loss_write_give(loss_written *w, tn_value_id loss);
+/* Puts the loss, from wide logarithms of probabilities, in the node's place. The last edit. */
+tn_status loss_write(loss_written *w, tn_value_id log_prob);
 
 /* ---- files --------------------------------------------------------------------------------- */
 

@@ -74,29 +74,24 @@ static parts put_parts(loss_written *w, tn_value_id log_prob)
     return p;
 }
 
-tn_value_id loss_write(loss_written *w, tn_value_id log_prob)
+static tn_value_id put_reduced(loss_written *w, const parts *p)
 {
     tn_edit *e = &w->e;
     const reduction how = loss_reduction(tn_edit_view(e));
-    const parts p = put_parts(w, log_prob);
     if (how == REDUCE_NONE)
-        return p.loss;
-    const tn_value_id sum = tn_put_with(e, "ReduceSum", p.loss, TN_NONE, "keepdims", 0);
+        return p->loss;
+    const tn_value_id sum = tn_put_with(e, "ReduceSum", p->loss, TN_NONE, "keepdims", 0);
     if (how == REDUCE_SUM)
         return sum;
-    const tn_value_id total = p.weight != TN_NONE
-                                  ? tn_put_with(e, "ReduceSum", p.weight, TN_NONE, "keepdims", 0)
-                                  : put_cast(e, tn_put(e, "Size", p.target, TN_NONE, TN_NONE, NULL),
-                                             w->wide);
+    const tn_value_id total =
+        p->weight != TN_NONE
+            ? tn_put_with(e, "ReduceSum", p->weight, TN_NONE, "keepdims", 0)
+            : put_cast(e, tn_put(e, "Size", p->target, TN_NONE, TN_NONE, NULL), w->wide);
     return tn_put(e, "Div", sum, total, TN_NONE, NULL);
 }
 
-tn_status loss_write_give(loss_written *w, tn_value_id loss)
+tn_status loss_write(loss_written *w, tn_value_id log_prob)
 {
-    tn_edit *e = &w->e;
-    if (tn_edit_output(e, 0) != TN_NONE)
-        return tn_edit_give(e, loss_write_narrow(w, loss));
-    if (e->status == TN_OK)
-        e->status = e->ctx->api->remove_node(e->ctx->graph, e->node);
-    return e->status;
+    const parts p = put_parts(w, log_prob);
+    return tn_edit_give(&w->e, loss_write_narrow(w, put_reduced(w, &p)));
 }

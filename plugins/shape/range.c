@@ -239,6 +239,13 @@ static tn_value_id put_count_of_ints(tn_edit *e, const tn_value_id *bounds)
     return tn_put(e, "Where", any, count, none, NULL);
 }
 
+/* A step of 0 makes as many elements as no shape can have, so that it is an error. */
+static tn_value_id put_refusal(tn_edit *e, tn_value_id delta, tn_value_id zero, tn_value_id count)
+{
+    const tn_value_id stands = tn_put(e, "Equal", delta, zero, TN_NONE, NULL);
+    return tn_put(e, "Where", stands, tn_put_scalar(e, TN_INT64, -1.0), count, NULL);
+}
+
 /* 0, 1, … below a scalar of int64. */
 static tn_value_id put_places(tn_edit *e, tn_value_id count)
 {
@@ -263,8 +270,8 @@ static tn_status write_out(tn_rewrite *ctx, tn_node_id node)
                           : is_narrow               ? (uint32_t)stash
                                                     : TN_FLOAT64;
     put_bounds(&e, wide, bounds);
-    const tn_value_id count = wide == TN_INT64 ? put_count_of_ints(&e, bounds)
-                                               : put_count_of_floats(&e);
+    tn_value_id count = wide == TN_INT64 ? put_count_of_ints(&e, bounds) : put_count_of_floats(&e);
+    count = put_refusal(&e, bounds[DELTA], tn_put_scalar(&e, wide, 0.0), count);
     const tn_value_id places = put_cast(&e, put_places(&e, count), wide);
     tn_value_id y = tn_put(&e, "Mul", places, bounds[DELTA], TN_NONE, NULL);
     y = tn_put(&e, "Add", bounds[START], y, TN_NONE, NULL);
