@@ -164,7 +164,7 @@ int print_truth(tool *t, const answers *a)
         return EXIT_FINE;
     code = find_rows(t, a, &r);
     if (!code)
-        code = array_read(t, t->set.truth, &truth);
+        code = array_read(t, t->set.truth, NULL, &truth);
     if (code)
         return code;
     if (truth->dtype == TN_STRING || tn_dtype_is_float(truth->dtype) || tn_count(truth) < r.count)
@@ -182,25 +182,70 @@ static int compare_classes(tool *t, const char *file, const rows *r, const tn_te
     return hits == count ? EXIT_FINE : EXIT_DIFFERS;
 }
 
+/* A complex element is two numbers. */
+static int64_t numbers_of(const tn_tensor *tensor)
+{
+    const bool twice = tensor->dtype == TN_COMPLEX64 || tensor->dtype == TN_COMPLEX128;
+    return tn_count(tensor) * (twice ? 2 : 1);
+}
+
+static double number_at(const tn_tensor *tensor, int64_t k)
+{
+    if (tensor->dtype == TN_COMPLEX64)
+        return (double)((const float *)tensor->data)[k];
+    if (tensor->dtype == TN_COMPLEX128)
+        return ((const double *)tensor->data)[k];
+    return tn_get_double(tensor->dtype, tensor->data, k);
+}
+
+static bool is_text(const tn_tensor *tensor)
+{
+    return tensor->dtype == TN_STRING;
+}
+
+/* The first rows of what was found may be held against what is expected. */
+static bool fits(const tn_tensor *found, const tn_tensor *expected)
+{
+    const bool complex = found->dtype == TN_COMPLEX64 || found->dtype == TN_COMPLEX128;
+    bool same = found->kind == TN_TENSOR && expected->kind == TN_TENSOR &&
+                found->rank == expected->rank && is_text(found) == is_text(expected) &&
+                (!complex || found->dtype == expected->dtype);
+    for (int32_t axis = 0; same && axis < found->rank; axis++)
+        same = axis ? found->dims[axis] == expected->dims[axis]
+                    : found->dims[0] >= expected->dims[0];
+    return same;
+}
+
+static int compare_texts(const char *file, const char *name, const tn_tensor *found,
+                         const tn_tensor *expected)
+{
+    const tn_text *a = found->data, *b = expected->data;
+    const int64_t count = tn_count(expected);
+    for (int64_t k = 0; k < count; k++) {
+        if (a[k].count == b[k].count &&
+            (!a[k].count || memcmp(a[k].bytes, b[k].bytes, a[k].count) == 0))
+            continue;
+        printf("'%s' differs from %s at element %lld: '", name, file, (long long)k);
+        print_clean(stdout, a[k].bytes, a[k].count);
+        printf("', expected '");
+        print_clean(stdout, b[k].bytes, b[k].count);
+        printf("'\n");
+        return EXIT_DIFFERS;
+    }
+    printf("'%s' agrees with %s: %lld texts\n", name, file, (long long)count);
+    return EXIT_FINE;
+}
+
 /* Differences of the first rows; both NaN, or the same infinity, are equal. */
-static int compare_values(tool *t, const char *file, const char *name, const tn_tensor *found,
-                          const tn_tensor *expected)
+static int compare_numbers(tool *t, const char *file, const char *name, const tn_tensor *found,
+                           const tn_tensor *expected)
 {
     const double tolerance = t->set.has_tolerance ? t->set.tolerance : 1e-4;
-    const int64_t count = tn_count(expected);
+    const int64_t count = numbers_of(expected);
     int64_t wrong = 0, worst = -1;
     double largest = 0;
-    bool fits = found->rank == expected->rank && found->dtype != TN_STRING &&
-                expected->dtype != TN_STRING;
-    for (int32_t axis = 0; fits && axis < found->rank; axis++)
-        fits = axis ? found->dims[axis] == expected->dims[axis]
-                    : found->dims[0] >= expected->dims[0];
-    if (!fits)
-        return bad(t, EXIT_BAD, "%s is %s, which output '%s', %s, cannot be held against", file,
-                   type_text(t, expected), name, type_text(t, found));
     for (int64_t i = 0; i < count; i++) {
-        const double x = tn_get_double(found->dtype, found->data, i);
-        const double y = tn_get_double(expected->dtype, expected->data, i);
+        const double x = number_at(found, i), y = number_at(expected, i);
         const double distance = (isnan(x) && isnan(y)) || x == y ? 0 : fabs(x - y);
         if (distance > tolerance * (1 + fabs(y)) || isnan(distance))
             wrong++;
@@ -214,10 +259,48 @@ static int compare_values(tool *t, const char *file, const char *name, const tn_
     }
     printf(
         "'%s' differs from %s: %lld of %lld values, the most at element %lld: %.9g, expected %.9g\n",
-        name, file, (long long)wrong, (long long)count, (long long)worst,
-        tn_get_double(found->dtype, found->data, worst),
-        tn_get_double(expected->dtype, expected->data, worst));
+        name, file, (long long)wrong, (long long)count, (long long)worst, number_at(found, worst),
+        number_at(expected, worst));
     return EXIT_DIFFERS;
+}
+
+static int compare_values(tool *t, const char *file, const char *name, const tn_tensor *found,
+                          const tn_tensor *expected);
+
+/* Element by element. */
+static int compare_elements(tool *t, const char *file, const char *name, const tn_tensor *found,
+                            const tn_tensor *expected)
+{
+    const int64_t count = tn_value_count(found);
+    int worst = EXIT_FINE;
+    if (count != tn_value_count(expected)) {
+        printf("'%s' differs from %s: %s, expected %s\n", name, file, type_text(t, found),
+               type_text(t, expected));
+        return EXIT_DIFFERS;
+    }
+    if (!count)
+        printf("'%s' agrees with %s: %s\n", name, file, type_text(t, found));
+    for (int64_t k = 0; k < count; k++) {
+        const char *element = keep_format(t, "%s[%lld]", name, (long long)k);
+        const int code = compare_values(t, file, element, tn_value_get(found, k),
+                                        tn_value_get(expected, k));
+        if (code && code != EXIT_DIFFERS)
+            return code;
+        worst = code ? code : worst;
+    }
+    return worst;
+}
+
+static int compare_values(tool *t, const char *file, const char *name, const tn_tensor *found,
+                          const tn_tensor *expected)
+{
+    if (found->kind && (found->kind & 15) == (expected->kind & 15))
+        return compare_elements(t, file, name, found, expected);
+    if (!fits(found, expected))
+        return bad(t, EXIT_BAD, "%s is %s, which output '%s', %s, cannot be held against", file,
+                   type_text(t, expected), name, type_text(t, found));
+    return is_text(found) ? compare_texts(file, name, found, expected)
+                          : compare_numbers(t, file, name, found, expected);
 }
 
 static int compare_one(tool *t, const char *text, const answers *a)
@@ -234,18 +317,20 @@ static int compare_one(tool *t, const char *text, const answers *a)
             break;
         }
     }
-    code = array_read(t, file, &expected);
+    if (output >= a->count)
+        return bad(t, EXIT_BAD, "--expect is '%s', but the model has no output", text);
+    const tn_tensor *found = a->tensors[output];
+    const tn_type type = { .size = sizeof type, .kind = found->kind, .dtype = found->dtype };
+    code = array_read(t, file, &type, &expected);
     if (code)
         return code;
-    if (output >= a->count || tn_value_count(a->tensors[output]) >= 0)
-        return bad(t, EXIT_BAD, "output %zu is no tensor, so --expect cannot look at it", output);
-    if (output == 0 && !tn_dtype_is_float(expected->dtype) && expected->dtype != TN_STRING &&
-        tn_dtype_is_float(a->tensors[0]->dtype)) {
+    if (output == 0 && !found->kind && !tn_dtype_is_float(expected->dtype) &&
+        expected->dtype != TN_STRING && tn_dtype_is_float(found->dtype)) {
         rows r;
         code = find_rows(t, a, &r);
         return code ? code : compare_classes(t, file, &r, expected);
     }
-    return compare_values(t, file, a->names[output], a->tensors[output], expected);
+    return compare_values(t, file, a->names[output], found, expected);
 }
 
 int print_expected(tool *t, const answers *a)

@@ -148,12 +148,14 @@ static tn_tensor *picture_tensor(tool *t, const input *in, int64_t count)
 
 /* ---- tensors -------------------------------------------------------------------------------- */
 
+/* A tensor; of ONNX's .pb perhaps all that a sequence or optional is. */
 static int read_tensor(tool *t, const char *file, const tn_port *port, tn_tensor **out)
 {
     const uint32_t want = port->type.dtype;
     const bool idx = sniff(file) == IDX;
-    int code = array_read(t, file, out);
-    if (code || !want || (*out)->dtype == want || want == TN_STRING || (*out)->dtype == TN_STRING)
+    int code = array_read(t, file, &port->type, out);
+    if (code || (*out)->kind || !want || (*out)->dtype == want || want == TN_STRING ||
+        (*out)->dtype == TN_STRING)
         return code;
     /* Numbers of IDX have a type only by accident; others are meant as they are, except where
      * numpy has no such type at all. */
@@ -174,14 +176,17 @@ static int make_list(tool *t, uint32_t kind, const tn_tensor *const *elements, s
 }
 
 /* A sequence is its files, in order; NAME= alone an empty one. An optional is its file, or none; one
- * of a sequence holds the sequence of all files. */
+ * of a sequence holds the sequence of all files. One file of ONNX's may hold the whole. */
 static int read_elements(tool *t, const list *files, input *in)
 {
     const uint32_t kind = in->port->type.kind, inner = kind >> 4;
     const tn_tensor **elements = keep_array(t, files->count, sizeof *elements);
     size_t count = 0;
+    const bool single = files->count == 1 && *files->items[0];
     tn_tensor *sequence;
-    int code;
+    int code = single ? read_tensor(t, files->items[0], in->port, &in->tensor) : EXIT_FINE;
+    if (code || (single && in->tensor->kind))
+        return code;
     if ((inner && inner != TN_SEQUENCE) || (inner && (kind & 15) != TN_OPTIONAL))
         return bad(t, EXIT_BAD, "input '%s' is a type inside a type, which --input cannot make",
                    in->port->name);
@@ -191,6 +196,9 @@ static int read_elements(tool *t, const list *files, input *in)
             continue;
         if (read_tensor(t, files->items[k], in->port, &element))
             return EXIT_BAD;
+        if (element->kind)
+            return bad(t, EXIT_BAD, "%s holds all of input '%s', which is given %zu files",
+                       files->items[k], in->port->name, files->count);
         elements[count++] = element;
     }
     if (inner && count) {
@@ -223,7 +231,7 @@ static int read_input(tool *t, const list *files, input *in)
                    in->port->name, files->count);
     if (kind == IDX) {
         tn_tensor *idx;
-        code = array_read(t, files->items[0], &idx);
+        code = array_read(t, files->items[0], NULL, &idx);
         if (!code && idx->dtype == TN_UINT8 && (idx->rank == 3 || idx->rank == 4)) {
             code = split_pictures(t, files->items[0], idx, in);
             return code ? code : settle_recipe(t, in);

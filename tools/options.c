@@ -43,9 +43,9 @@ enum {
 
 static const option options[] = {
     { "input", 'i', LIST, AT(inputs), 0, RUNS, "[NAME=]FILE",
-      "an input: .npy, .npz[:member], .safetensors[:tensor], ONNX's .pb (a TensorProto), PNG, JPEG,\n"
-      "IDX (also .gz). NAME may be left out when there is one input. Repeat it for more pictures,\n"
-      "or elements of a sequence" },
+      "an input: .npy, .npz[:member], .safetensors[:tensor], ONNX's .pb (a TensorProto, SequenceProto\n"
+      "or OptionalProto), PNG, JPEG, IDX (also .gz). NAME may be left out when there is one input.\n"
+      "Repeat it for more pictures, or elements of a sequence" },
     { "random", 0, FLAG, AT(random), 0, CMD_RUN, NULL,
       "inputs that are not set get random values" },
     { "shape", 's', LIST, AT(shapes), 0, PLANS | CMD_OPTIMIZE, "NAME=1,3,224,224",

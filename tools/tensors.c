@@ -1,6 +1,7 @@
 /* tools/tensors.c: arrays of the command's own: made, converted, filled, read from any file.
  *
  * SPDX-License-Identifier: MIT */
+#include "pb.h"
 #include "tool.h"
 
 #include "tenon/kernel.h"
@@ -144,7 +145,32 @@ static bool begins_with(blob bytes, const char *magic, size_t count)
     return bytes.count >= count && memcmp(bytes.data, magic, count) == 0;
 }
 
-int array_read(tool *t, const char *file, tn_tensor **out)
+static void *keep_for(void *user, size_t bytes)
+{
+    return keep(user, bytes);
+}
+
+static void destroy_at_end(void *user, tn_tensor *value)
+{
+    tool *t = user;
+    list_add(t, &t->values, value);
+}
+
+/* A value of the type's kind, or one element of it: the file decides. */
+static int pb_read(tool *t, const char *name, blob bytes, const tn_type *type, tn_tensor **out)
+{
+    pb_reader reader = {
+        .runtime = t->runtime, .keep = keep_for, .take = destroy_at_end, .user = t
+    };
+    tn_type wanted = type ? *type : (tn_type){ .size = sizeof wanted };
+    if (!pb_is_wrapped(bytes.data, bytes.count))
+        wanted.kind = TN_TENSOR;
+    if (pb_read_value(&reader, bytes.data, bytes.count, &wanted, out))
+        return EXIT_FINE;
+    return bad(t, EXIT_BAD, "%s %s", name, reader.why);
+}
+
+int array_read(tool *t, const char *file, const tn_type *type, tn_tensor **out)
 {
     const char *path = file, *member = NULL, *colon = strrchr(file, ':');
     blob bytes;
@@ -161,7 +187,7 @@ int array_read(tool *t, const char *file, tn_tensor **out)
     if (ends_with(path, ".safetensors"))
         return safetensors_read(t, path, bytes, member, out);
     if (ends_with(path, ".pb") && !member)
-        return pb_read(t, path, bytes, out);
+        return pb_read(t, path, bytes, type, out);
     if (member)
         return bad(t, EXIT_BAD, "%s has no members; only .npz and .safetensors have", path);
     if (begins_with(bytes, "\x93NUMPY", 6))

@@ -146,8 +146,9 @@ int array_check(tool *t, const char *name, uint32_t dtype, int32_t rank, const i
 /* The same elements as another type: what numpy has no type for is stored as float32 or int8. */
 tn_tensor *array_convert(tool *t, const tn_tensor *from, uint32_t dtype);
 int64_t element_count(const tn_tensor *tensor);
-/* "FILE", "FILE.npz:member", "FILE.safetensors:name"; `what` names the option for complaints. */
-int array_read(tool *t, const char *file, tn_tensor **out);
+/* "FILE", "FILE.npz:member", "FILE.safetensors:name". `type` is what it is for, or NULL: where that is
+ * a sequence or optional, ONNX's .pb may hold all of it; other files hold tensors. */
+int array_read(tool *t, const char *file, const tn_type *type, tn_tensor **out);
 tn_tensor *array_random(tool *t, const tn_type *type, uint64_t seed);
 /* Position of the largest element of row `row` when the last axis is a row. */
 int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width);
@@ -155,8 +156,6 @@ int64_t row_argmax(const tn_tensor *tensor, int64_t row, int64_t width);
 /* ---- file formats --------------------------------------------------------------------------- */
 
 int npy_read(tool *t, const char *name, blob bytes, tn_tensor **out);
-/* A TensorProto, by the plugin for .onnx. */
-int pb_read(tool *t, const char *name, blob bytes, tn_tensor **out);
 int npy_write(tool *t, const char *path, const tn_tensor *tensor);
 const char *npy_dtype(uint32_t dtype); /* as what a type is stored: "float32" for bfloat16 */
 int npz_read(tool *t, const char *name, blob bytes, const char *member, tn_tensor **out);
