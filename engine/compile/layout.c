@@ -270,6 +270,17 @@ static uint32_t readers_of(const tn_plan *plan, tn_value_id value)
     return count ? count : 1;
 }
 
+/* What one reader of a value bears of the cost of its maker: together they bear it once, or a chain of
+ * values that come from several outputs and meet again would count it more often with each link. */
+static double share_of(const work *w, uint32_t maker, uint32_t alternative, tn_value_id value)
+{
+    const tn_plan_step *step = &w->plan->steps[maker];
+    uint32_t outputs = 0;
+    for (uint32_t k = 0; k < step->output_count; k++)
+        outputs += step->output_ids[k] != TN_NONE;
+    return w->costs[maker][alternative] / readers_of(w->plan, value) / (outputs ? outputs : 1);
+}
+
 /* The cheapest way to have an input in the layout that an alternative wants. */
 static double input_cost(work *w, const tn_plan_step *step, uint32_t alternative, uint32_t input)
 {
@@ -282,10 +293,10 @@ static double input_cost(work *w, const tn_plan_step *step, uint32_t alternative
         return 0; /* a constant is converted once, while compiling */
     if (maker == TN_NONE || !has_choice(&w->plan->steps[maker]))
         return conversion_cost(w, value, TN_LAYOUT_PLAIN, want) +
-               (maker == TN_NONE ? 0 : w->costs[maker][0] / readers_of(w->plan, value));
+               (maker == TN_NONE ? 0 : share_of(w, maker, 0, value));
     const tn_plan_step *from = &w->plan->steps[maker];
     for (uint32_t a = 0; a < from->alternative_count; a++) {
-        const double cost = w->costs[maker][a] / readers_of(w->plan, value) +
+        const double cost = share_of(w, maker, a, value) +
                             conversion_cost(w, value, made_layout(from, a, value), want);
         best = cost < best ? cost : best;
     }

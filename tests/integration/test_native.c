@@ -1006,6 +1006,40 @@ Test(native_attention, only_the_mask_decides_that_a_query_sees_no_key)
     }
 }
 
+/* A value that comes in four parts, which meet again, a hundred times: each part bears a quarter of what
+ * the parts cost, or the sum would be more than any number there is. */
+Test(native, chooses_layouts_along_a_long_chain_of_parts_that_meet_again)
+{
+    static char json[1 << 16];
+    enum { LINKS = 120 };
+    size_t at = (size_t)snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"v0\", \"dtype\": \"float32\", "
+        "\"shape\": [1, 4, 3, 2]}], \"outputs\": [\"v%d\"], \"nodes\": [",
+        LINKS);
+    for (int k = 0; k < LINKS; k++)
+        at += (size_t)snprintf(
+            json + at, sizeof json - at,
+            "%s{\"op\": \"Split\", \"inputs\": [\"v%d\"], \"outputs\": [\"a%d\", \"b%d\", \"c%d\", "
+            "\"d%d\"], \"attributes\": {\"axis\": 1, \"num_outputs\": 4}}, {\"op\": \"Concat\", "
+            "\"inputs\": [\"b%d\", \"c%d\", \"d%d\", \"a%d\"], \"outputs\": [\"v%d\"], "
+            "\"attributes\": {\"axis\": 1}}",
+            k ? ", " : "", k, k, k, k, k, k, k, k, k, k + 1);
+    snprintf(json + at, sizeof json - at, "]}");
+    fixture f = open_text(json);
+    const setup s = { json, TN_MATH_FAST, 1, 0.0f };
+    size_t count;
+    float *y = answer(&f, &s, "native,reference", &count),
+          *wanted = answer(&f, &s, "reference", &count);
+    cr_assert_eq(count, 24);
+    for (size_t k = 0; k < count; k++)
+        cr_expect_eq(y[k], wanted[k], "element %zu: %g, not %g", k, (double)y[k],
+                     (double)wanted[k]);
+    free(y);
+    free(wanted);
+    close_fixture(&f);
+}
+
 Test(native, refuses_a_set_of_instructions_that_nobody_has)
 {
     tn_runtime *runtime;
