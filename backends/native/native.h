@@ -189,6 +189,7 @@ extern const tn_kernel_def native_conv_transpose_kernels[];
 extern const tn_kernel_def native_lstm_kernels[];
 extern const tn_kernel_def native_gru_kernels[];
 extern const tn_kernel_def native_attention_kernels[];
+extern const tn_kernel_def native_rotary_kernels[];
 
 #define NATIVE_KERNEL(name, ...)                                                                   \
     {                                                                                              \

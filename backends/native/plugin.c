@@ -81,6 +81,7 @@ static const tn_kernel_def *const tables[] = {
     native_lstm_kernels,
     native_gru_kernels,
     native_attention_kernels,
+    native_rotary_kernels,
 };
 
 static tn_status load(const tn_host *host, tn_registrar *registrar)

@@ -926,6 +926,40 @@ Test(native_gru, both_directions_before_and_after_the_reset_with_and_without_a_s
         40, "GRU");
 }
 
+/* Of rank 4 and 3, halves and neighbours, all of a head or a part, rows of a cache by their numbers. */
+Test(native_rotary_embedding, heads_apart_and_side_by_side)
+{
+    static const struct {
+        const char *x, *cache, *ids, *attributes;
+    } cases[] = {
+        { "2, 3, 5, 38", "2, 5, 19", "", "" },
+        { "2, 3, 5, 38", "2, 5, 19", "", "\"interleaved\": 1" },
+        { "2, 5, 96", "2, 5, 16", "", "\"num_heads\": 3" },
+        { "2, 5, 96", "2, 5, 4", "", "\"num_heads\": 3, \"rotary_embedding_dim\": 8" },
+        { "2, 3, 4, 40", "6, 16", "1, 2, 3, 4, 0, 5, 5, 2",
+          "\"rotary_embedding_dim\": 32, \"interleaved\": 1" },
+        { "2, 3, 4, 40", "6, 20", "1, 2, 3, 4, 0, 5, 5, 2", "" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char json[2048], ids[256] = "";
+        if (*cases[k].ids)
+            snprintf(ids, sizeof ids,
+                     ", \"ids\": {\"dtype\": \"int64\", \"shape\": [2, 4], \"data\": [%s]}",
+                     cases[k].ids);
+        snprintf(
+            json, sizeof json,
+            "{\"tenon\": 1, \"opset\": 23, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%s]}], "
+            "\"outputs\": [\"y\"], \"constants\": {"
+            "\"c\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"high\": 1}}, "
+            "\"s\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"high\": 1}}%s}, "
+            "\"nodes\": [{\"op\": \"RotaryEmbedding\", \"inputs\": [\"x\", \"c\", \"s\"%s], \"outputs\": [\"y\"], "
+            "\"attributes\": {%s}}]}",
+            cases[k].x, cases[k].cache, cases[k].cache, ids, *ids ? ", \"ids\"" : "",
+            cases[k].attributes);
+        check_all(json, 2, "RotaryEmbedding");
+    }
+}
+
 typedef struct attention_case {
     const char *q, *k, *v, *mask; /* shapes; a mask may be absent */
     const char *attributes;

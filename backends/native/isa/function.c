@@ -341,3 +341,33 @@ void ISA(layer_norm)(const float *x, const float *scale, const float *bias, floa
     for (; i < count; i++)
         y[i] = (x[i] - mean) * factor * scale[i] + (bias ? bias[i] : 0.0f);
 }
+
+static void rotate_neighbours(const float *x, const float *cosine, const float *sine, float *y,
+                              int64_t half)
+{
+    for (int64_t k = 0; k < half; k++) {
+        const float a = x[2 * k], b = x[2 * k + 1];
+        y[2 * k] = cosine[k] * a - sine[k] * b;
+        y[2 * k + 1] = sine[k] * a + cosine[k] * b;
+    }
+}
+
+void ISA(rotate)(bool interleaved, const float *x, const float *cosine, const float *sine, float *y,
+                 int64_t half)
+{
+    int64_t k = 0;
+    if (interleaved) {
+        rotate_neighbours(x, cosine, sine, y, half);
+        return;
+    }
+    for (; k + LANES <= half; k += LANES) {
+        const vec a = load(x + k), b = load(x + half + k), c = load(cosine + k), s = load(sine + k);
+        store(y + k, c * a - s * b);
+        store(y + half + k, s * a + c * b);
+    }
+    for (; k < half; k++) {
+        const float a = x[k], b = x[half + k];
+        y[k] = cosine[k] * a - sine[k] * b;
+        y[half + k] = sine[k] * a + cosine[k] * b;
+    }
+}

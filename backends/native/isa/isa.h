@@ -123,6 +123,10 @@ typedef struct native_isa {
     /* y = (x - mean) / sqrt(variance + epsilon) * scale + bias; bias may be NULL. */
     void (*layer_norm)(const float *x, const float *scale, const float *bias, float epsilon,
                        float *y, int64_t count);
+    /* Pairs (a, b) of x to (cosine a - sine b, sine a + cosine b): pair k is (k, half + k), or
+     * (2k, 2k + 1) when interleaved; in place is fine. */
+    void (*rotate)(bool interleaved, const float *x, const float *cosine, const float *sine,
+                   float *y, int64_t half);
     /* Winograd F(4x4, 3x3) and F(2x2, 3x3), `size` 4 or 2; a tile of the input has side size + 2.
      * in: points[side * side] (NULL: zero) → out[(side * side)] at distance `step`, channels each. */
     void (*winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,

@@ -21,6 +21,7 @@ const native_isa ISA(native_isa) = {
     .deviation = ISA(deviation),
     .softmax = ISA(softmax),
     .layer_norm = ISA(layer_norm),
+    .rotate = ISA(rotate),
     .winograd_in = ISA(winograd_in),
     .winograd_out = ISA(winograd_out),
 };
