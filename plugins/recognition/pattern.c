@@ -9,7 +9,12 @@
 int pattern_begin(pattern *p, tn_rewrite *ctx, tn_node_id root, const char *wanted)
 {
     const tn_node_view *view = ctx->api->node(ctx->graph, root);
-    *p = (pattern){ .ctx = ctx, .wanted = wanted, .root = root, .region = view->region };
+    *p = (pattern){ .ctx = ctx,
+                    .wanted = wanted,
+                    .root = root,
+                    .region = view->region,
+                    .capacity = PATTERN_NODES };
+    p->nodes = p->own;
     if (!view->input_count || view->inputs[0] == TN_NONE || !view->output_count ||
         view->outputs[0] == TN_NONE)
         return 0;
@@ -162,7 +167,7 @@ int pattern_take(pattern *p, tn_node_id node)
 {
     if (has(p, node))
         return 1;
-    if (p->count == PATTERN_NODES)
+    if (p->count == p->capacity)
         return pattern_refuse(p, "it is written with too many nodes");
     p->nodes[p->count++] = node;
     return 1;
@@ -313,24 +318,29 @@ tn_value_id pattern_leaf(pattern *p, tn_value_id value)
 
 /* ---- replacing ---------------------------------------------------------------------------- */
 
+int pattern_inside(pattern *p, tn_value_id value)
+{
+    const tn_value_view *view = pattern_value(p, value);
+    tn_node_id reader;
+    uint32_t input;
+    if (view->output_count)
+        return pattern_refuse(p, "%s's output is also an output of the graph or of a body",
+                              op_behind(p, value));
+    for (uint32_t u = 0; p->ctx->api->use(p->ctx->graph, value, u, &reader, &input) == TN_OK; u++)
+        if (!has(p, reader))
+            return pattern_refuse(p, "%s's output is also read by %.80s", op_behind(p, value),
+                                  pattern_node(p, reader)->name);
+    return 1;
+}
+
 int pattern_closed(pattern *p)
 {
-    for (uint32_t k = 0; k < p->count; k++) {
-        const tn_value_id value = pattern_node(p, p->nodes[k])->outputs[0];
-        const tn_value_view *view = pattern_value(p, value);
-        tn_node_id reader;
-        uint32_t input;
-        if (value == p->y)
-            continue;
-        if (view->output_count)
-            return pattern_refuse(p, "%s's output is also an output of the graph or of a body",
-                                  op_behind(p, value));
-        for (uint32_t u = 0; p->ctx->api->use(p->ctx->graph, value, u, &reader, &input) == TN_OK;
-             u++)
-            if (!has(p, reader))
-                return pattern_refuse(p, "%s's output is also read by %.80s", op_behind(p, value),
-                                      pattern_node(p, reader)->name);
-    }
+    for (uint32_t k = 0; k < p->count; k++)
+        for (uint32_t o = 0; o < pattern_node(p, p->nodes[k])->output_count; o++) {
+            const tn_value_id value = pattern_node(p, p->nodes[k])->outputs[o];
+            if (value != p->y && value != TN_NONE && !pattern_inside(p, value))
+                return 0;
+        }
     return 1;
 }
 
@@ -346,8 +356,15 @@ static int keeps_rank(pattern *p, tn_value_id x)
 
 static int is_unread(const pattern *p, tn_node_id node)
 {
-    const tn_value_view *view = pattern_value(p, pattern_node(p, node)->outputs[0]);
-    return !view->use_count && !view->output_count;
+    const tn_node_view *view = pattern_node(p, node);
+    for (uint32_t o = 0; o < view->output_count; o++) {
+        const tn_value_view *value = view->outputs[o] == TN_NONE
+                                         ? NULL
+                                         : pattern_value(p, view->outputs[o]);
+        if (value && (value->use_count || value->output_count))
+            return 0;
+    }
+    return 1;
 }
 
 /* Those that nothing reads go, until none is left. Each hands its trace to the new node: that it
@@ -371,14 +388,17 @@ static tn_status remove_taken(pattern *p, tn_value_id y)
 
 void pattern_absorb(pattern *p, tn_node_id node)
 {
-    const tn_value_id value = pattern_node(p, node)->outputs[0];
-    tn_node_id reader;
-    uint32_t input;
-    if (value == TN_NONE || pattern_value(p, value)->output_count || p->count == PATTERN_NODES)
+    char before[WHY_BYTES];
+    if (p->count == p->capacity)
         return;
-    for (uint32_t u = 0; p->ctx->api->use(p->ctx->graph, value, u, &reader, &input) == TN_OK; u++)
-        if (!has(p, reader))
+    memcpy(before, p->why, sizeof before);
+    for (uint32_t o = 0; o < pattern_node(p, node)->output_count; o++) {
+        const tn_value_id value = pattern_node(p, node)->outputs[o];
+        if (value != TN_NONE && !pattern_inside(p, value)) {
+            memcpy(p->why, before, sizeof before);
             return;
+        }
+    }
     pattern_take(p, node);
 }
 
@@ -397,8 +417,20 @@ tn_status pattern_integers(pattern *p, const int64_t *values, int64_t count, tn_
     return p->ctx->api->add_constant(p->ctx->graph, &desc, out);
 }
 
-tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uint32_t input_count,
-                      const tn_attribute *attributes, uint32_t attribute_count, tn_value_id *out)
+tn_status pattern_index(pattern *p, int64_t index, tn_value_id *out)
+{
+    const tn_tensor tensor = {
+        .size = sizeof tensor, .dtype = TN_INT64, .data = &index, .bytes = sizeof index
+    };
+    const tn_constant_desc desc = {
+        .size = sizeof desc, .region = p->region, .tensor = &tensor, .value = TN_NONE
+    };
+    return p->ctx->api->add_constant(p->ctx->graph, &desc, out);
+}
+
+tn_status pattern_add_outputs(pattern *p, const char *op, const tn_value_id *inputs,
+                              uint32_t input_count, const tn_attribute *attributes,
+                              uint32_t attribute_count, tn_value_id *outputs, uint32_t output_count)
 {
     const tn_node_id maker = pattern_value(p, p->y)->producer;
     char name[200];
@@ -409,15 +441,21 @@ tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uin
                                 .name = name,
                                 .op = op,
                                 .input_count = input_count,
-                                .output_count = 1,
+                                .output_count = output_count,
                                 .inputs = inputs,
                                 .attribute_count = attribute_count,
                                 .attributes = attributes,
                                 .before = maker,
                                 .trace = maker };
     TN_TRY(p->ctx->api->add_node(p->ctx->graph, &desc, &node));
-    *out = pattern_node(p, node)->outputs[0];
+    memcpy(outputs, pattern_node(p, node)->outputs, output_count * sizeof *outputs);
     return TN_OK;
+}
+
+tn_status pattern_add(pattern *p, const char *op, const tn_value_id *inputs, uint32_t input_count,
+                      const tn_attribute *attributes, uint32_t attribute_count, tn_value_id *out)
+{
+    return pattern_add_outputs(p, op, inputs, input_count, attributes, attribute_count, out, 1);
 }
 
 tn_status pattern_finish(pattern *p, tn_value_id new_y, tn_value_id heir)

@@ -14,10 +14,14 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(drop_requantize_register(registrar));
     TN_TRY(recognize_gelu_register(registrar));
     TN_TRY(recognize_group_normalization_register(registrar));
+    TN_TRY(recognize_gru_register(registrar));
     TN_TRY(recognize_hard_swish_register(registrar));
     TN_TRY(recognize_hard_sigmoid_register(registrar));
+    TN_TRY(recognize_instance_normalization_register(registrar));
+    TN_TRY(recognize_lstm_register(registrar));
     TN_TRY(recognize_mish_register(registrar));
     TN_TRY(recognize_qlinear_register(registrar));
+    TN_TRY(recognize_rotary_embedding_register(registrar));
     TN_TRY(recognize_softplus_register(registrar));
     TN_TRY(recognize_split_register(registrar));
     return recognize_normalization_register(registrar);

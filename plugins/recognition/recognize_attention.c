@@ -73,18 +73,6 @@ static int turn(const tn_node_view *transpose, int32_t rank, side *s)
     return 1;
 }
 
-/* Whether `wide` is `narrow` with an axis put in at `axis`, and has `extent` there. */
-static int has_axis(const tn_type *wide, const tn_type *narrow, int32_t axis, tn_dim extent)
-{
-    if (wide->rank != narrow->rank + 1 || wide->dims[axis] != extent)
-        return 0;
-    for (int32_t k = 0; k < narrow->rank; k++)
-        if (narrow->dims[k] == TN_DIM_UNKNOWN ||
-            wide->dims[k < axis ? k : k + 1] != narrow->dims[k])
-            return 0;
-    return 1;
-}
-
 /* The heads of a value before each was repeated in its place: nodes are noted, from the last on. */
 static int read_group(const pattern *p, tn_value_id value, side *s, tn_node_id nodes[3])
 {
@@ -101,8 +89,8 @@ static int read_group(const pattern *p, tn_value_id value, side *s, tn_node_id n
     const tn_type *spread = types[1], *few = types[3];
     if (types[0]->rank != 4 || few->rank != 4 || spread->rank != 5 ||
         !tn_dim_known(few->dims[heads]) || !tn_dim_known(spread->dims[heads + 1]) ||
-        !has_axis(types[2], few, heads + 1, 1) ||
-        !has_axis(spread, few, heads + 1, spread->dims[heads + 1]))
+        !pattern_has_axis(types[2], few, heads + 1, 1) ||
+        !pattern_has_axis(spread, few, heads + 1, spread->dims[heads + 1]))
         return 0;
     for (int32_t k = 0; k < 4; k++)
         if (k != heads && types[0]->dims[k] != few->dims[k])
@@ -213,20 +201,15 @@ static tn_dim extent(const pattern *p, const side *s, int32_t axis)
     return pattern_value(p, s->source)->type->dims[s->perm[axis]];
 }
 
-static int same(tn_dim a, tn_dim b)
-{
-    return a == b && a != TN_DIM_UNKNOWN;
-}
-
 static int heads_fit(const pattern *p, const attention *a)
 {
     const side *s = a->sides;
     const int32_t heads = a->rank - 3;
     const tn_dim own = extent(p, &s[K], heads);
-    if (s[K].group != s[V].group || !same(own, extent(p, &s[V], heads)))
+    if (s[K].group != s[V].group || !pattern_same(own, extent(p, &s[V], heads)))
         return 0;
     if (s[K].group == 1)
-        return same(own, extent(p, &s[Q], heads));
+        return pattern_same(own, extent(p, &s[Q], heads));
     return tn_dim_known(own) && extent(p, &s[Q], heads) == own * s[K].group;
 }
 
@@ -241,8 +224,8 @@ static int sides_fit(pattern *p, const attention *a)
         if (types[k]->rank != a->rank || types[k]->dtype != types[0]->dtype)
             return pattern_refuse(p, "Q, K and V differ in rank or type");
     if (!heads_fit(p, a) ||
-        (a->rank == 4 && (!same(extent(p, &a->sides[Q], 0), extent(p, &a->sides[K], 0)) ||
-                          !same(extent(p, &a->sides[Q], 0), extent(p, &a->sides[V], 0)))))
+        (a->rank == 4 && (!pattern_same(extent(p, &a->sides[Q], 0), extent(p, &a->sides[K], 0)) ||
+                          !pattern_same(extent(p, &a->sides[Q], 0), extent(p, &a->sides[V], 0)))))
         return pattern_refuse(p, "samples and heads of Q, K and V are not known to be the same");
     return 1;
 }
@@ -253,10 +236,10 @@ static int mask_fits(pattern *p, const attention *a)
                   *mask = pattern_value(p, a->mask)->type;
     const int32_t first = scores->rank - mask->rank;
     if (scores->rank != a->rank || mask->rank < 1 || first < 0 ||
-        !same(mask->dims[mask->rank - 1], scores->dims[a->rank - 1]))
+        !pattern_same(mask->dims[mask->rank - 1], scores->dims[a->rank - 1]))
         return pattern_refuse(p, "the mask is not known to have every key");
     for (int32_t k = 0; k < mask->rank - 1; k++)
-        if (mask->dims[k] != 1 && !same(mask->dims[k], scores->dims[first + k]))
+        if (mask->dims[k] != 1 && !pattern_same(mask->dims[k], scores->dims[first + k]))
             return pattern_refuse(p, "the mask's axis %d does not fit", (int)k);
     if (a->rank == 3 && !a->packed && mask->rank == 3 && mask->dims[0] != 1)
         return pattern_refuse(p, "the mask differs by sample, and there is no axis of heads");
@@ -301,8 +284,8 @@ static tn_node_id find_turn_back(pattern *p, int32_t rank)
 static int is_joined(const pattern *p, tn_value_id value, tn_value_id split)
 {
     const tn_type *type = pattern_value(p, value)->type, *s = pattern_value(p, split)->type;
-    return type->rank == 3 && s->rank == 4 && same(type->dims[0], s->dims[0]) &&
-           same(type->dims[1], s->dims[1]) && type->dims[2] == s->dims[2] * s->dims[3];
+    return type->rank == 3 && s->rank == 4 && pattern_same(type->dims[0], s->dims[0]) &&
+           pattern_same(type->dims[1], s->dims[1]) && type->dims[2] == s->dims[2] * s->dims[3];
 }
 
 static int is_packable(const pattern *p, const attention *a)

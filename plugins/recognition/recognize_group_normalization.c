@@ -10,8 +10,6 @@
  * SPDX-License-Identifier: MIT */
 #include "recognition.h"
 
-#include <stdlib.h>
-
 enum { MOST_CHANNELS = 1 << 20 };
 
 typedef struct grouped {
@@ -19,13 +17,6 @@ typedef struct grouped {
     int64_t groups, channels;
     tn_value_id scale, bias; /* TN_NONE: none was written */
 } grouped;
-
-static const tn_tensor *constant_of(const pattern *p, tn_value_id value)
-{
-    const tn_value_view *view = value == TN_NONE ? NULL : pattern_value(p, value);
-    return view && !view->is_input && view->constant && !view->constant->kind ? view->constant
-                                                                              : NULL;
-}
 
 static int is_all(const tn_tensor *constant, double number)
 {
@@ -58,26 +49,6 @@ static int groups_fit(pattern *p, grouped *g, const tn_type *middle)
     return 1;
 }
 
-/* A constant of one number for each channel of a value of rank `rank`. */
-static int is_by_channel(const tn_tensor *constant, const grouped *g, int32_t rank)
-{
-    const int32_t axis = constant ? constant->rank - (rank - 1) : -1;
-    return axis >= 0 && constant->rank <= rank && constant->dims[axis] == g->channels &&
-           tn_count(constant) == g->channels;
-}
-
-/* The constant of the node `op` that alone reads y; TN_NONE: it does not go on so. */
-static tn_value_id follow_by_channel(pattern *p, const grouped *g, const char *op)
-{
-    const tn_node_id reader = pattern_reader(p, p->y, op);
-    const tn_value_id other = reader == TN_NONE ? TN_NONE : pattern_other(p, reader, p->y, NULL);
-    p->why[0] = 0; /* that it does not go on is fine */
-    return is_by_channel(constant_of(p, other), g, pattern_value(p, g->x)->type->rank) &&
-                   pattern_follow(p, reader)
-               ? other
-               : TN_NONE;
-}
-
 static int find(pattern *p, grouped *g)
 {
     const tn_node_view *norm = pattern_node(p, p->root);
@@ -89,42 +60,16 @@ static int find(pattern *p, grouped *g)
     g->x = pattern_node(p, cut)->inputs[0];
     if (!groups_fit(p, g, pattern_value(p, middle)->type))
         return 0;
-    if (!is_all(constant_of(p, norm->inputs[1]), 1.0) ||
-        !is_all(constant_of(p, norm->inputs[2]), 0.0))
+    if (!is_all(pattern_constant(p, norm->inputs[1]), 1.0) ||
+        !is_all(pattern_constant(p, norm->inputs[2]), 0.0))
         return pattern_refuse(p, "scales of the groups are not 1, or biases not 0");
     if (!pattern_take(p, cut) || !pattern_follow(p, join))
         return 0;
     if (!same_type(pattern_value(p, g->x)->type, pattern_value(p, p->y)->type))
         return pattern_refuse(p, "it does not get its shape back");
-    g->scale = follow_by_channel(p, g, "Mul");
-    g->bias = follow_by_channel(p, g, "Add");
+    g->scale = pattern_follow_channels(p, g->channels, pattern_value(p, g->x)->type->rank, "Mul");
+    g->bias = pattern_follow_channels(p, g->channels, pattern_value(p, g->x)->type->rank, "Add");
     return 1;
-}
-
-/* A vector of the channels: numbers of a constant, or all the same. */
-static tn_status add_vector(pattern *p, const grouped *g, tn_value_id source, double number,
-                            tn_value_id *out)
-{
-    const tn_tensor *from = constant_of(p, source);
-    const uint32_t dtype = pattern_value(p, g->x)->type->dtype;
-    tn_tensor tensor = { .size = sizeof tensor,
-                         .kind = TN_TENSOR,
-                         .dtype = dtype,
-                         .rank = 1,
-                         .dims = &g->channels,
-                         .bytes = tn_dtype_bytes(dtype, g->channels) };
-    const tn_constant_desc desc = {
-        .size = sizeof desc, .region = p->region, .tensor = &tensor, .value = TN_NONE
-    };
-    void *data = from ? NULL : malloc(tensor.bytes);
-    if (!from && !data)
-        return tn_fail(p->ctx, TN_ERR_MEMORY, "no memory for %d channels", (int)g->channels);
-    for (int64_t k = 0; data && k < g->channels; k++)
-        tn_set_float(dtype, data, k, number);
-    tensor.data = from ? from->data : data;
-    const tn_status status = p->ctx->api->add_constant(p->ctx->graph, &desc, out);
-    free(data);
-    return status;
 }
 
 static tn_status match(tn_rewrite *ctx, tn_node_id node)
@@ -143,8 +88,9 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
     tn_value_id inputs[3] = { g.x };
     if (!pattern_closed(&p))
         return pattern_miss(&p);
-    TN_TRY(add_vector(&p, &g, g.scale, 1.0, &inputs[1]));
-    TN_TRY(add_vector(&p, &g, g.bias, 0.0, &inputs[2]));
+    const uint32_t dtype = pattern_value(&p, g.x)->type->dtype;
+    TN_TRY(pattern_channels(&p, dtype, g.channels, g.scale, 1.0, &inputs[1]));
+    TN_TRY(pattern_channels(&p, dtype, g.channels, g.bias, 0.0, &inputs[2]));
     return pattern_replace(&p, inputs, 3, attributes, 2);
 }
 
