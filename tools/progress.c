@@ -32,6 +32,18 @@ void progress_step(progress *p, int64_t done)
     p->visible = true;
 }
 
+void progress_line(void *user, const char *line)
+{
+    progress *p = user;
+    const double time = now();
+    if (time - p->begin < PATIENCE || time - p->shown < REFRESH || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r%s \033[K", line);
+    fflush(stderr);
+    p->shown = time;
+    p->visible = true;
+}
+
 void progress_end(progress *p)
 {
     if (p->visible)

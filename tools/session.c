@@ -97,6 +97,7 @@ int open_session(tool *t, const char *backends, const char *passes, uint32_t fla
                  (s->bodies ? TN_SESSION_PREFER_BODIES : 0),
         .outputs = outputs,
     };
+    progress waiting;
     tn_status status;
     int code;
     if (s->has_threads && (s->threads < 1 || s->threads > 1024))
@@ -105,7 +106,11 @@ int open_session(tool *t, const char *backends, const char *passes, uint32_t fla
     code = math_mode(t, &o.math);
     if (code)
         return code;
+    progress_begin(&waiting, "", 0);
+    o.progress = progress_line;
+    o.progress_user = &waiting;
     status = tn_session_create(t->model, &o, t->diagnostics, out);
+    progress_end(&waiting);
     if (status)
         return complain(t, status);
     print_diagnostics(t);

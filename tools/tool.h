@@ -237,6 +237,8 @@ typedef struct progress {
 void progress_begin(progress *p, const char *what, int64_t total);
 void progress_step(progress *p, int64_t done);
 void progress_end(progress *p);
+/* Shows a line in the bar's place; `user` is a progress. */
+void progress_line(void *user, const char *line);
 
 typedef struct answers {
     const char **names;

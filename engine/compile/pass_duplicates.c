@@ -141,7 +141,7 @@ static bool same_types(const tn_attribute *a, const tn_attribute *b, size_t coun
     return true;
 }
 
-static bool same_attribute(const tn_attribute *a, const tn_attribute *b)
+bool tn_same_attribute(const tn_attribute *a, const tn_attribute *b)
 {
     if (a->type != b->type)
         return false;
@@ -212,7 +212,7 @@ static bool same_node(const tn_graph *graph, tn_node_id node, const tn_node_view
         return false;
     for (uint32_t k = 0; k < a->attribute_count; k++) {
         const tn_attribute *other = tn_attr(b, a->attributes[k].name);
-        if (!other || !same_attribute(&a->attributes[k], other))
+        if (!other || !tn_same_attribute(&a->attributes[k], other))
             return false;
     }
     return true;

@@ -44,8 +44,7 @@ static tn_status try(search *s, uint64_t rewrites, bool *same)
     TN_TRY(tn_graph_clone(s->before, &graph));
     tn_status status = tn_pass_replay(s->manager, s->row, graph, rewrites, &root);
     if (status == TN_OK)
-        status = options->check(options->check_user, s->before, graph, row->def.exactness, same,
-                                &why);
+        status = options->check(options->check_user, s->before, graph, &row->def, same, &why);
     status = status == TN_NO_MATCH ? TN_OK : status;
     if (status == TN_OK && !*same) {
         tn_free(s->why);
@@ -101,7 +100,7 @@ static tn_status verify(tn_manager *m, tn_pass_row *row, const tn_graph *before,
     char *why = NULL;
     bool same = true;
     tn_status status = m->options->check(m->options->check_user, before, m->graph,
-                                         row->def.exactness, &same, &why);
+                                         &row->def, &same, &why);
     if (status == TN_OK && !same)
         status = accuse(m, row, before, rewrites, why ? why : "");
     else if (status == TN_OK)

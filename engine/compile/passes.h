@@ -15,10 +15,13 @@
 typedef tn_status (*tn_evaluate_fn)(void *user, const tn_graph *graph, tn_node_id node,
                                     const tn_tensor *const *inputs, tn_constant **outputs);
 
-/* Whether two graphs compute the same, as closely as `exactness` promises; run/ brings it, since it
- * runs them. TN_NO_MATCH: they do not run, so nothing is said. False: *why says where they differ; it belongs to the caller, by tn_free. */
+/* Equal kinds and contents, bit for bit; bodies are not compared: false. */
+bool tn_same_attribute(const tn_attribute *a, const tn_attribute *b);
+
+/* Whether two graphs compute the same, as closely as `exactness` promises, the second being the first
+ * after rewrites of `pass`; run/ brings it, since it runs them. TN_NO_MATCH: they do not run, so nothing is said. False: *why says where they differ; it belongs to the caller, by tn_free. */
 typedef tn_status (*tn_check_fn)(void *user, const tn_graph *before, const tn_graph *after,
-                                 uint32_t exactness, bool *same, char **why);
+                                 const tn_pass_def *pass, bool *same, char **why);
 
 typedef struct tn_passes_options {
     tn_registry *registry;

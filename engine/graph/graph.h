@@ -120,6 +120,12 @@ tn_status tn_graph_inline(tn_graph *graph, tn_node_id owner, const tn_graph *bod
                           tn_region_id body_region, const tn_value_id *inputs, uint32_t input_count,
                           tn_value_id *outputs, uint32_t output_count);
 
+/* A copy that computes `outputs` alone (if any; in the places of the graph's own, the first one again
+ * where there are fewer), from `inputs`, which no node makes any more: they become inputs behind the
+ * graph's own, "cut in 0", …. Shares what a clone does. */
+tn_status tn_graph_cut(const tn_graph *graph, const tn_value_id *inputs, uint32_t input_count,
+                       const tn_value_id *outputs, uint32_t output_count, tn_graph **out);
+
 /* One transaction: what is edited between begin and undo is put back as it was. Types and elements
  * count as edits. No nesting. begin answers TN_ERR_STATE when one is open. */
 tn_status tn_graph_begin(tn_graph *graph);

@@ -1,6 +1,11 @@
 /* engine/run/check.c: runs a graph as it was before a pass and as it is after, on the reference
  * backend, and holds the answers against each other.
  *
+ * First the parts in which the two differ (check_cut.c), then larger ones; only what does not come
+ * out equal there is decided by the whole graphs. What takes a billion multiply-adds or more is run
+ * on the default backends, both sides alike, and only what does not come out equal there on the
+ * reference; and each kind of numbers is taken once and not twice, unless the user says how often.
+ *
  * In: two graphs with the same inputs and outputs. Symbols get the extent that the user gives
  * ("N=8"), or the first of a few for which the graph as it was runs at all: 3, so that a mistaken
  * axis or broadcast shows, down to what every graph is expected to take. A seed for which the graph
@@ -13,7 +18,8 @@
 
 #include <stdio.h>
 
-enum { SEEDS = 8, MOST_SEEDS = 1000 };
+enum { SEEDS = 8, FEW_SEEDS = TN_CHECK_KINDS, MOST_SEEDS = 1000 };
+#define MANY_MACS 1e9
 #define NUDGE 16.0
 
 /* One graph that can be run. */
@@ -25,6 +31,9 @@ typedef struct side {
 
 typedef struct check {
     tn_checker *checker;
+    const tn_graph *graph; /* as it was */
+    const char *pass, *part;
+    bool fast; /* on the default backends */
     side before, after, nudged;
     tn_tensor *inputs;
     int64_t (*dims)[TN_MAX_RANK];
@@ -41,8 +50,8 @@ typedef struct check {
 static tn_status open_side(const check *c, const tn_graph *graph, side *out)
 {
     const tn_session_options options = { .size = sizeof options,
-                                         .threads = 1,
-                                         .backends = "reference",
+                                         .threads = c->checker->threads,
+                                         .backends = c->fast ? NULL : "reference",
                                          .passes = "none",
                                          .math = TN_MATH_STRICT,
                                          .flags = TN_SESSION_NO_FUSION,
@@ -162,17 +171,31 @@ static void differ(check *c, const char *what, uint32_t output, uint64_t seed)
     tn_builder_fini(&text);
 }
 
-static void compare(check *c, bool nudged, uint64_t seed)
+/* False: an answer is too far from what it was. Said only where `says`. */
+static bool compare(check *c, bool nudged, bool says, uint64_t seed)
 {
-    for (uint32_t k = 0; k < c->output_count && *c->same; k++) {
+    bool same = true;
+    for (uint32_t k = 0; k < c->output_count && same; k++) {
         const tn_tensor *moved = nudged ? tn_context_output(c->nudged.context, k) : NULL;
         const tn_allowance allowed = { c->exactness, c->bounds[k], moved, NUDGE };
         tn_builder why = { 0 };
-        if (!tn_check_compare(tn_context_output(c->before.context, k),
-                              tn_context_output(c->after.context, k), &allowed, &why))
+        same = tn_check_compare(tn_context_output(c->before.context, k),
+                                tn_context_output(c->after.context, k), &allowed, &why);
+        if (!same && says)
             differ(c, tn_builder_text(&why), k, seed);
         tn_builder_fini(&why);
     }
+    return same;
+}
+
+/* How far the answers move when the inputs do: asked for only where that decides. */
+static bool run_nudged(check *c, uint64_t seed)
+{
+    if (!c->nudged.model && open_side(c, c->graph, &c->nudged) != TN_OK)
+        return false;
+    for (uint32_t k = 0; k < c->input_count; k++)
+        tn_check_nudge(&c->inputs[k], NUDGE, seed * 1000003u + k);
+    return run(c, &c->nudged, seed) == TN_OK;
 }
 
 /* Passes that only approximate promise nothing about special and large values. */
@@ -183,19 +206,16 @@ static bool is_promised(const check *c, uint64_t seed)
 
 static tn_status check_seed(check *c, uint64_t seed)
 {
-    bool nudged = false;
     TN_TRY(fill_inputs(c, seed));
     TN_TRY(run(c, &c->before, seed));
     if (run(c, &c->after, seed) != TN_OK) {
         differ(c, tn_error_message(), UINT32_MAX, seed);
         return TN_OK;
     }
-    if (c->exactness != TN_EXACT) {
-        for (uint32_t k = 0; k < c->input_count; k++)
-            tn_check_nudge(&c->inputs[k], NUDGE, seed * 1000003u + k);
-        nudged = run(c, &c->nudged, seed) == TN_OK;
-    }
-    compare(c, nudged, seed);
+    if (c->exactness == TN_EXACT)
+        compare(c, false, true, seed);
+    else if (!compare(c, false, false, seed))
+        compare(c, run_nudged(c, seed), true, seed);
     return TN_OK;
 }
 
@@ -204,8 +224,6 @@ static tn_status check_seed(check *c, uint64_t seed)
 static tn_status open_check(check *c, const tn_graph *before, const tn_graph *after)
 {
     TN_TRY(open_side(c, before, &c->before));
-    if (c->exactness != TN_EXACT)
-        TN_TRY(open_side(c, before, &c->nudged));
     const tn_session *s = c->before.session;
     c->input_count = s->input_count;
     c->output_count = s->output_count;
@@ -268,15 +286,43 @@ static void note(check *c, const char *message)
                                                            .message = text });
 }
 
-static tn_status check_seeds(check *c, uint64_t seeds)
+/* What is about to be done, for whoever waits. */
+static void tell(check *c, double macs, uint64_t seed, uint64_t seeds)
 {
+    char line[300];
+    if (!c->checker->progress)
+        return;
+    snprintf(line, sizeof line,
+             "verify %s: %s%s, %" PRIu32 " nodes, %.0f million multiply-adds, seed %" PRIu64
+             " of %" PRIu64,
+             c->pass, c->part, c->fast ? "" : " (reference)", tn_graph_node_count(c->graph),
+             macs / 1e6, seed + 1, seeds);
+    c->checker->progress(c->checker->progress_user, line);
+}
+
+/* As many as the user says; else fewer where they take long. */
+static uint64_t seeds_of(const check *c, double macs)
+{
+    char text[32] = "";
+    tn_passes_word(c->checker->selection, "verify", text, sizeof text);
+    const uint64_t seeds = *text ? strtoull(text, NULL, 10) : macs < MANY_MACS ? SEEDS : FEW_SEEDS;
+    return seeds > MOST_SEEDS ? MOST_SEEDS : seeds;
+}
+
+static tn_status check_seeds(check *c)
+{
+    tn_registry *registry = c->before.model->runtime->registry;
     tn_status status = TN_OK;
     uint64_t done = 0;
+    double macs;
     TN_TRY(find_extents(c));
-    TN_TRY(tn_check_bounds(c->before.model->runtime->registry, c->before.session->graph, c->symbols,
-                           c->symbol_count, c->bounds));
+    TN_TRY(tn_check_bounds(registry, c->before.session->graph, c->symbols, c->symbol_count,
+                           c->bounds));
+    TN_TRY(tn_check_macs(registry, c->before.session->graph, c->symbols, c->symbol_count, &macs));
+    const uint64_t seeds = seeds_of(c, macs);
     for (uint64_t seed = 0; status != TN_ERR_MEMORY && seed < seeds && *c->same; seed++)
         if (is_promised(c, seed)) {
+            tell(c, macs, seed, seeds);
             const tn_status one = check_seed(c, seed);
             done += one == TN_OK;
             status = one == TN_OK ? status : one;
@@ -284,24 +330,91 @@ static tn_status check_seeds(check *c, uint64_t seeds)
     return done ? TN_OK : status;
 }
 
-tn_status tn_check(void *user, const tn_graph *before, const tn_graph *after, uint32_t exactness,
-                   bool *same, char **why)
+/* Multiply-adds with 3 for each symbol: near enough to choose where they are done. */
+static bool takes_long(const check *c, const tn_graph *graph)
+{
+    const uint32_t count = tn_dims_symbol_count(tn_graph_dims(graph));
+    int64_t *symbols = tn_alloc(count, sizeof *symbols);
+    double macs = 0;
+    if (!symbols)
+        return false;
+    for (uint32_t k = 0; k < count; k++)
+        symbols[k] = 3;
+    if (tn_check_macs(c->checker->runtime->registry, (tn_graph *)(uintptr_t)graph, symbols, count,
+                      &macs) != TN_OK)
+        macs = 0;
+    tn_free(symbols);
+    return macs >= MANY_MACS;
+}
+
+static tn_status run_both(check *c, const tn_graph *before, const tn_graph *after)
+{
+    *c->same = true;
+    *c->why = NULL;
+    c->graph = before;
+    tn_status status = open_check(c, before, after);
+    if (status == TN_OK && *c->same)
+        status = check_seeds(c);
+    close_check(c);
+    return status;
+}
+
+/* What is not the same on fast kernels is decided by the reference, if this is the last word. */
+static tn_status check_graphs(const check *all, const tn_graph *before, const tn_graph *after,
+                              bool last)
+{
+    check c = *all;
+    c.fast = takes_long(&c, before);
+    tn_status status = run_both(&c, before, after);
+    if (!c.fast || !last || status == TN_ERR_MEMORY || (status == TN_OK && *c.same))
+        return status;
+    tn_free(*c.why);
+    c = *all;
+    return run_both(&c, before, after);
+}
+
+/* Whether the parts that differ give the same answers. False: that is not known; nothing is said. */
+static tn_status check_parts(const check *all, const tn_graph *before, const tn_graph *after,
+                             bool wide, bool *done)
+{
+    tn_graph *part_before, *part_after;
+    bool same = true;
+    char *why = NULL;
+    check c = *all;
+    c.part = wide ? "what is around what changed" : "what changed";
+    c.same = &same;
+    c.why = &why;
+    tn_status status = tn_check_cut(before, after, wide, &part_before, &part_after);
+    if (status == TN_OK && part_before)
+        status = check_graphs(&c, part_before, part_after, false);
+    *done = status == TN_OK && same;
+    tn_free(why);
+    tn_graph_destroy(part_before);
+    tn_graph_destroy(part_after);
+    return status == TN_ERR_MEMORY ? status : TN_OK;
+}
+
+tn_status tn_check(void *user, const tn_graph *before, const tn_graph *after,
+                   const tn_pass_def *pass, bool *same, char **why)
 {
     tn_checker *checker = user;
-    check c = { .checker = checker, .exactness = exactness, .same = same, .why = why };
-    char text[32] = "";
-    tn_passes_word(checker->selection, "verify", text, sizeof text);
-    uint64_t seeds = *text ? strtoull(text, NULL, 10) : SEEDS;
-    seeds = seeds > MOST_SEEDS ? MOST_SEEDS : seeds;
+    check c = { .checker = checker,
+                .pass = pass->name,
+                .part = "the whole graph",
+                .exactness = pass->exactness,
+                .same = same,
+                .why = why };
+    bool done = false;
     *same = true;
     *why = NULL;
-    tn_status status = open_check(&c, before, after);
-    if (status == TN_OK && *same)
-        status = check_seeds(&c, seeds);
+    for (int wide = 0; wide < 2 && !done; wide++)
+        TN_TRY(check_parts(&c, before, after, wide, &done));
+    if (done)
+        return TN_OK;
+    tn_status status = check_graphs(&c, before, after, true);
     if (status != TN_OK && status != TN_ERR_MEMORY) {
         note(&c, tn_error_message()); /* it does not run: nothing can be said */
         status = TN_NO_MATCH;
     }
-    close_check(&c);
     return status;
 }

@@ -125,3 +125,20 @@ tn_status tn_check_bounds(tn_registry *registry, tn_graph *graph, const int64_t 
     tn_shapes_fini(&b.shapes);
     return b.of_value ? TN_OK : tn_raise_memory();
 }
+
+tn_status tn_check_macs(tn_registry *registry, tn_graph *graph, const int64_t *values,
+                        uint32_t count, double *macs)
+{
+    bounds b = { .registry = registry, .graph = graph };
+    TN_TRY(tn_shapes_init(&b.shapes, graph));
+    bind(&b, values, count);
+    *macs = 0;
+    for (tn_node_id node = tn_graph_first_node(graph, TN_TOP_REGION); node != TN_NONE;
+         node = tn_graph_next_node(graph, node)) {
+        tn_cost cost = { .size = sizeof cost };
+        if (tn_infer_cost(registry, graph, node, &b.shapes, &cost) == TN_OK)
+            *macs += cost.macs + cost.ops / 8;
+    }
+    tn_shapes_fini(&b.shapes);
+    return TN_OK;
+}

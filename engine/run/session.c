@@ -217,7 +217,10 @@ static tn_status run_passes(tn_session *s, const tn_session_options *options,
     tn_checker checker = { .runtime = s->model->runtime,
                            .selection = options->passes,
                            .limits = &s->compile.limits,
-                           .diagnostics = diagnostics };
+                           .diagnostics = diagnostics,
+                           .threads = s->compile.threads,
+                           .progress = options->progress,
+                           .progress_user = options->progress_user };
     const tn_passes_options passes = { .registry = s->compile.registry,
                                        .selection = options->passes,
                                        .math = s->compile.math,

@@ -666,6 +666,24 @@ def verify_names_a_wrong_pass_and_node():
     expect(tenon("optimize", identity("float32", None), "o.json", "--verify", "--shape", "x=2,3"), 0, "verified")
 
 
+def verify_looks_into_bodies_and_at_what_they_read():
+    def net(outside, inside):
+        def branch(name, op):
+            return {"graph": {"inputs": [], "outputs": [name], "nodes": [
+                {"name": "n" + name, "op": op, "inputs": ["v"], "outputs": [name]}]}}
+        return graph(inputs=[("x", "float32", ["N", 5]), ("c", "bool", [])], nodes=[
+            {"name": "before", "op": "Sin", "inputs": ["x"], "outputs": ["s"]},
+            {"name": "r", "op": outside, "inputs": ["s"], "outputs": ["v"]},
+            {"name": "if", "op": "If", "inputs": ["c"], "outputs": ["w"],
+             "attributes": {"then_branch": branch("t", inside), "else_branch": branch("e", "Neg")}},
+            {"name": "after", "op": "Cos", "inputs": ["w"], "outputs": ["y"]}])
+    words = ("o.json", *WRONG, "--verify", "--passes", "none,+abs_for_relu")
+    expect(tenon("optimize", net("Relu", "Exp"), *words), 5, "first at node 'r': output 'y': element")
+    expect(tenon("optimize", net("Neg", "Relu"), *words), 5, "first at node 'nt': output 'y': element")
+    expect(tenon("optimize", net("Abs", "Relu"), *words), 0, "6 nodes before, 6 after, verified")
+    expect(tenon("optimize", net("Abs", "Exp"), *words), 0, "nothing to verify")
+
+
 def operators_document_is_what_the_command_prints():
     if tenon("plugins", "--open").out.splitlines()[-1] != "default backends: native,onednn,openblas,reference":
         return # a build without a library has fewer kernels

@@ -28,6 +28,7 @@ GRAPH_SUITE(regions);
 GRAPH_SUITE(transactions);
 GRAPH_SUITE(verifying);
 GRAPH_SUITE(cloning);
+GRAPH_SUITE(cutting);
 GRAPH_SUITE(inlining);
 GRAPH_SUITE(copying);
 GRAPH_SUITE(whole);
@@ -1200,6 +1201,39 @@ Test(cloning, gives_an_equal_graph_of_its_own)
     OK(tn_graph_verify(clone, NULL));
     tn_free(before);
     graph = clone;
+}
+
+/* x -> Neg a -> Abs b -> Exp c, and b -> Wrap (its body reads a) -> d */
+Test(cutting, keeps_what_lies_between)
+{
+    tn_region_id body;
+    const tn_value_id x = input(graph, 0, "x");
+    const tn_value_id a = out(graph, node(graph, 0, "Neg", x, TN_NONE));
+    const tn_value_id b = out(graph, node(graph, 0, "Abs", a, TN_NONE));
+    const tn_value_id c = out(graph, node(graph, 0, "Exp", b, TN_NONE));
+    const tn_value_id d = out(graph, region_node(graph, 0, a, b, &body));
+    const tn_value_id wanted[] = { c, d };
+    tn_graph *part;
+    OK(tn_graph_add_output(graph, 0, "y", d));
+    char *before = text_of(graph);
+    OK(tn_graph_cut(graph, &a, 1, wanted, 2, &part));
+    expect_same(graph, before);
+    OK(tn_graph_verify(part, NULL));
+    cr_expect_eq(tn_graph_value(part, a), NULL, "Neg is gone");
+    const tn_value_id in = tn_graph_find_value(part, 0, "cut in 0");
+    cr_assert_neq(in, TN_NONE);
+    cr_expect(tn_graph_value(part, in)->is_input);
+    cr_expect_eq(tn_graph_value(part, in)->use_count, 2, "Abs and the body read it");
+    const tn_value_id *outputs;
+    cr_assert_eq(tn_graph_region_outputs(part, 0, &outputs), 2);
+    cr_expect_eq(outputs[0], c);
+    cr_expect_eq(outputs[1], d);
+    cr_expect_str_eq(tn_graph_output_name(part, 0, 0), "y", "the first place is the graph's own");
+    tn_graph_destroy(part);
+    OK(tn_graph_cut(graph, &b, 1, &c, 1, &part));
+    cr_expect_eq(tn_graph_node_count(part), 1, "only Exp is left");
+    tn_graph_destroy(part);
+    tn_free(before);
 }
 
 Test(cloning, is_clean_when_memory_is_short)

@@ -831,10 +831,10 @@ Test(watch, prints_the_graph_after_a_pass)
 
 /* Says that graphs differ as soon as the node is gone. */
 static tn_status needs_node(void *user, const tn_graph *before, const tn_graph *after,
-                            uint32_t exactness, bool *same, char **why)
+                            const tn_pass_def *pass, bool *same, char **why)
 {
     (void)before;
-    *same = exactness != TN_EXACT || tn_graph_find_node(after, user) != TN_NONE;
+    *same = pass->exactness != TN_EXACT || tn_graph_find_node(after, user) != TN_NONE;
     *why = *same ? NULL : tn_strdup("it is gone");
     return TN_OK;
 }

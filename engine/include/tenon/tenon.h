@@ -214,6 +214,10 @@ typedef struct tn_session_options {
     uint32_t max_parallel_runs; /* divides the threads among this many runs at once; 0: 1 */
     uint64_t plan_bytes;        /* bound on the memory of kept plans; 0: 256 MiB */
     tn_limits limits;
+    /* While passes are verified, which may take long: told what comes next, in one line, on the
+     * calling thread. NULL: not wanted. */
+    void (*progress)(void *user, const char *line);
+    void *progress_user;
 } tn_session_options;
 enum {
     TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues */
