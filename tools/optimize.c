@@ -18,6 +18,8 @@ static int passes_text(tool *t, bool standard, const char **out)
         text = keep_format(t, "%s,standard", text);
     if (s->dump_after)
         text = keep_format(t, "%s,dump=%s", text, s->dump_after);
+    if (s->opset)
+        text = keep_format(t, "%s,opset=%s", text, s->opset);
     if (s->verify)
         text = keep_format(t, "%s,verify%s%s", text, s->seeds ? "=" : "", s->seeds ? s->seeds : "");
     for (size_t k = 0; s->verify && k < s->shapes.count; k++) {
@@ -37,6 +39,10 @@ static int check_options(tool *t)
     const settings *s = &t->set;
     if (t->cmd->bit == CMD_OPTIMIZE && s->shapes.count && !s->verify)
         return bad(t, EXIT_USAGE, "--shape is for --verify, which runs the graph");
+    if (s->opset && (!*s->opset || *s->opset == '0' || strlen(s->opset) > 4 ||
+                     s->opset[strspn(s->opset, "0123456789")]))
+        return bad(t, EXIT_USAGE, "--opset is '%s', expected the number of an operator set",
+                   s->opset);
     if (s->seeds && (!*s->seeds || s->seeds[strspn(s->seeds, "0123456789")]))
         return bad(t, EXIT_USAGE, "--verify is '%s', expected a whole number", s->seeds);
     return EXIT_FINE;

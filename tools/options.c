@@ -75,6 +75,9 @@ static const option options[] = {
     { "verify", 0, FLAG_OR_TEXT, AT(seeds), AT(verify), CMD_OPTIMIZE | CMD_INSPECT, "[=SEEDS]",
       "run the graph before and after each pass on random inputs with special values (8 seeds),\n"
       "on the reference backend; a pass that changes answers is named, exit code 5" },
+    { "opset", 0, TEXT, AT(opset), 0, CMD_OPTIMIZE, "N",
+      "write it for operator set N of ai.onnx, if each node has an equal form there; by default the\n"
+      "newest held here" },
     { "fused", 0, FLAG, AT(fused), 0, CMD_OPTIMIZE, NULL,
       "operators of Tenon's own (domain tenon) may be written, which other programs do not know" },
     { "math", 'm', TEXT, AT(math), 0, PLANS, "MODE",

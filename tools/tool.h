@@ -39,7 +39,7 @@ typedef struct settings {
     list arguments; /* what is no option */
     list inputs, shapes, expect, plugin_files;
     const char *plugin_path, *backend, *placement, *passes, *math, *save;
-    const char *dump_after, *seeds;
+    const char *dump_after, *seeds, *opset;
     const char *labels, *size, *mean, *std, *layout, *scale, *truth, *op, *index;
     uint64_t threads, batch, limit, top, draw, seed, runs, warmup;
     double seconds, tolerance;

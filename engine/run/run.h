@@ -113,6 +113,7 @@ struct tn_session {
     uint32_t input_count, output_count;
     tn_pool pool;
     uint64_t nodes_read, create_ns;
+    int64_t opset; /* that the graph is to be saved for; 0: the newest */
     int pid;
     uint32_t max_runs, runs;
     pthread_mutex_t run_lock;

@@ -214,6 +214,9 @@ static bool has_kernel(void *user, const char *op)
 static tn_status run_passes(tn_session *s, const tn_session_options *options,
                             tn_diagnostics *diagnostics)
 {
+    char opset[24];
+    if (tn_passes_word(options->passes, "opset", opset, sizeof opset))
+        s->opset = strtoll(opset, NULL, 10);
     tn_checker checker = { .runtime = s->model->runtime,
                            .selection = options->passes,
                            .limits = &s->compile.limits,
@@ -620,6 +623,102 @@ tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn p
     return failed ? tn_raise_memory() : TN_OK;
 }
 
+/* The lowest set under which each node means what it means now; and whose it is. */
+static int64_t lowest_set(const tn_graph *graph, tn_node_id *whose)
+{
+    int64_t lowest = 1;
+    *whose = TN_NONE;
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(graph, node);
+        const int64_t from = !op || !op->plugin || *op->def.domain ? 0
+                             : op->def.accepts_from                ? op->def.accepts_from
+                                                                   : op->def.since;
+        if (from > lowest) {
+            lowest = from;
+            *whose = node;
+        }
+    }
+    return lowest;
+}
+
+static tn_status refuse_set(const tn_session *s, int64_t set)
+{
+    const tn_graph *graph = s->graph;
+    const uint32_t newest = tn_registry_newest(s->compile.registry, "");
+    tn_node_id node;
+    const int64_t lowest = lowest_set(graph, &node);
+    if (set > (int64_t)newest)
+        return tn_raise(TN_ERR_OPERATOR, "set %" PRId64 " is not held: the newest is %" PRIu32, set,
+                        newest);
+    if (set < lowest)
+        return tn_raise(TN_ERR_OPERATOR,
+                        "node '%s' (%s) has no equal form in set %" PRId64
+                        ": the lowest for all nodes is %" PRId64,
+                        tn_graph_node(graph, node)->name, tn_graph_node(graph, node)->op, set,
+                        lowest);
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        node = tn_graph_node_at(graph, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(graph, node);
+        if (op && op->plugin && !*op->def.domain &&
+            tn_registry_operator(s->compile.registry, "", op->def.name, set, NULL) != op)
+            return tn_raise(TN_ERR_OPERATOR,
+                            "node '%s' (%s) is of version %" PRIu32
+                            ", which means something else in set %" PRId64,
+                            tn_graph_node(graph, node)->name, op->def.name, op->def.since, set);
+    }
+    return TN_OK;
+}
+
+static bool is_default(const tn_attribute *a, const tn_attribute_def *def)
+{
+    if (!(def->flags & TN_ATTR_HAS_DEFAULT) || strcmp(def->name, a->name) != 0 ||
+        def->type != a->type)
+        return false;
+    switch (a->type) {
+    case TN_ATTR_INT: return a->i == def->i;
+    case TN_ATTR_FLOAT: return (float)a->f == def->f;
+    case TN_ATTR_STRING: return def->s && strcmp(a->s.bytes, def->s) == 0;
+    default: return false;
+    }
+}
+
+/* What a node says of its attributes although it need not may have come with a later version. */
+static tn_status drop_defaults(tn_graph *graph, tn_node_id node)
+{
+    const tn_operator *op = tn_operator_of(graph, node);
+    for (uint32_t k = 0; op && op->plugin && k < op->def.attribute_count; k++) {
+        const tn_attribute *a = tn_attr(tn_graph_node(graph, node), op->def.attributes[k].name);
+        if (a && is_default(a, &op->def.attributes[k]))
+            TN_TRY(tn_graph_drop_attribute(graph, node, op->def.attributes[k].name));
+    }
+    return TN_OK;
+}
+
+static tn_status bring_down(tn_graph *graph, int64_t set)
+{
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(graph, slot);
+        if (node != TN_NONE && !*tn_graph_node(graph, node)->domain &&
+            tn_graph_node(graph, node)->version > set)
+            TN_TRY(drop_defaults(graph, node));
+    }
+    return tn_graph_set_opset(graph, "", set);
+}
+
+/* The word "opset=N": a copy says that it is of set N. */
+static tn_status save_for_set(tn_session *s, const char *path, tn_diagnostics *diagnostics)
+{
+    tn_graph *copy;
+    TN_TRY(refuse_set(s, s->opset));
+    TN_TRY(tn_graph_clone(s->graph, &copy));
+    tn_status status = bring_down(copy, s->opset);
+    if (status == TN_OK)
+        status = tn_write_graph(s->model->runtime, copy, path, diagnostics);
+    tn_graph_destroy(copy);
+    return status;
+}
+
 /* A file names one set for a domain. A node without a newer form keeps the graph at its old one,
  * under which nodes that were brought up would mean something else. */
 static tn_status refuse_mixed_sets(const tn_session *s)
@@ -646,6 +745,8 @@ tn_status tn_session_save(tn_session *session, const char *path, tn_diagnostics 
 {
     if (!session || !path)
         return tn_raise(TN_ERR_ARGUMENT, "tn_session_save needs a session and a path");
+    if (session->opset)
+        return save_for_set(session, path, diagnostics);
     TN_TRY(refuse_mixed_sets(session));
     return tn_write_graph(session->model->runtime, session->graph, path, diagnostics);
 }

@@ -99,6 +99,7 @@ static tn_status survey_node(writer *w, survey *s, tn_node_id id)
     for (uint32_t k = 0; (key = w->api->node_metadata(s->graph, id, k, NULL)) != NULL; k++)
         if (!is_own_key(key))
             need(w, 10);
+    TN_TRY(history_allows(w, s->graph, id));
     for (uint32_t k = 0; k < node->input_count; k++)
         TN_TRY(note_value(w, s, node->inputs[k]));
     for (uint32_t k = 0; k < node->output_count; k++)

@@ -48,6 +48,9 @@ typedef struct writer {
 } writer;
 
 tn_status survey_all(writer *w);
+/* That a node which was brought up is written for an older set only if its types, inputs and
+ * attributes were there (history.c). */
+tn_status history_allows(writer *w, const tn_graph *graph, tn_node_id node);
 /* Of a graph's metadata. */
 tn_status read_words(writer *w, survey *s);
 /* Whether metadata of a node is the reader's, and not for others to see. */

@@ -684,6 +684,32 @@ def verify_looks_into_bodies_and_at_what_they_read():
     expect(tenon("optimize", net("Abs", "Exp"), *words), 0, "nothing to verify")
 
 
+def optimize_writes_for_an_older_set():
+    np.save("x.npy", np.random.default_rng(3).standard_normal((2, 1, 28, 28)).astype(np.float32))
+    before = saved(FASHION, "-i", "x.npy", "--passes", "none")
+    for suffix in ("onnx", "json"):
+        expect(tenon("optimize", FASHION, "old." + suffix, "--opset", 13), 0, "17 nodes before, 13 after")
+        assert np.abs(before - saved("old." + suffix, "-i", "x.npy", "--passes", "none")).max() < 1e-6
+    assert json.load(open("old.json"))["opset"] == 13
+
+    def one(op, dtype, count=1, **attributes):
+        return graph(inputs=[(name, dtype if name == "x" else "int64", [4]) for name in "xs"[:count]], nodes=[
+            {"name": "n", "op": op, "inputs": list("xs"[:count]), "outputs": ["y"], "attributes": attributes}])
+
+    def optimize(net, opset, *words):
+        return tenon("optimize", net, "old.onnx", "--passes", "none", "--opset", opset, *words)
+    expect(optimize(one("Gelu", "float32"), 20), 0)
+    expect(optimize(one("Gelu", "float32"), 19), 1, "node 'n' (Gelu) has no equal form in set 19: the lowest for all nodes is 20")
+    expect(optimize(one("Relu", "float32"), 6), 0)
+    expect(optimize(one("Relu", "bfloat16"), 13), 0)
+    expect(optimize(one("Relu", "bfloat16"), 12), 1, "node 'n' (Relu) has no equal form in set 12: the type of input 0 came later")
+    expect(optimize(one("Shape", "float32", start=1), 15), 0)
+    expect(optimize(one("Shape", "float32", start=1), 14), 1, "node 'n' (Shape) has no equal form in set 14: attribute start came later")
+    expect(optimize(one("Shape", "float32", start=0), 14), 0)
+    expect(optimize(one("Relu", "float32"), 28), 1, "set 28 is not held: the newest is 27")
+    expect(optimize(one("Relu", "float32"), "new"), 2, "--opset is 'new', expected the number of an operator set")
+
+
 def operators_document_is_what_the_command_prints():
     if tenon("plugins", "--open").out.splitlines()[-1] != "default backends: native,onednn,openblas,reference":
         return # a build without a library has fewer kernels
