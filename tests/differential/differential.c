@@ -427,6 +427,23 @@ static bool without_output(tn_runtime *runtime, net *n, int k)
     return accept(runtime, n, &smaller);
 }
 
+/* Inputs that nothing reads any more: those with a default are only written where they are read. */
+static bool without_unread_inputs(tn_runtime *runtime, net *n)
+{
+    static net smaller;
+    bool any = false;
+    net_copy(&smaller, n);
+    for (int k = 0; k < smaller.value_count; k++)
+        if (smaller.values[k].origin == FROM_CALLER) {
+            smaller.values[k].origin = FROM_EITHER;
+            any = true;
+        }
+    if (any)
+        return accept(runtime, n, &smaller);
+    net_free(&smaller);
+    return false;
+}
+
 static void shrink(tn_runtime *runtime, net *n)
 {
     for (bool again = true; again;) {
@@ -439,6 +456,7 @@ static void shrink(tn_runtime *runtime, net *n)
         for (int k = 0; k < n->node_count; k++)
             again |= without_node(runtime, n, k) || bypassed(runtime, n, k);
     }
+    without_unread_inputs(runtime, n);
 }
 
 static void keep(tn_runtime *runtime, net *n, uint64_t seed, const char *folder)
