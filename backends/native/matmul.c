@@ -49,12 +49,12 @@ static tn_status check_gemm(tn_offer *ctx)
     return TN_OK;
 }
 
-static tn_status matmul_offer(tn_offer *ctx)
+tn_status native_offer_matmul(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
     char reason[192] = "";
     native_epilogue unused;
-    const tn_status status = native_offer(ctx);
+    const tn_status status = native_offer_product(ctx);
     if (status == TN_DECLINED)
         return status;
     ctx->algorithm = "product";
@@ -247,7 +247,7 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
 }
 
 #define MATMUL(op)                                                                                 \
-    NATIVE_KERNEL(op, .state_bytes = sizeof(matmul_state), .offer = matmul_offer,                  \
+    NATIVE_KERNEL(op, .state_bytes = sizeof(matmul_state), .offer = native_offer_matmul,                  \
                   .measure = matmul_measure, .prepare = matmul_prepare, .run = matmul_run)
 
 const tn_kernel_def native_matmul_kernels[] = { MATMUL("MatMul"), MATMUL("Gemm"), { .op = NULL } };

@@ -163,10 +163,17 @@ tn_status native_window_read(const tn_problem *problem, const int64_t *kernel, n
 
 /* ---- offer.c ---------------------------------------------------------------------------- */
 
-/* Types, extents, no prologue. TN_OK, TN_NEEDS_SHAPES or TN_DECLINED. */
+/* Extents, no prologue. TN_OK, TN_NEEDS_SHAPES or TN_DECLINED. */
+tn_status native_offer_any(tn_offer *ctx);
+/* The same, and float32. */
 tn_status native_offer(tn_offer *ctx);
+/* The same for what multiplies matrices: declines where bfloat16 is asked for and there is more of
+ * it to be had than here. */
+tn_status native_offer_product(tn_offer *ctx);
 /* The same for a Conv: one or two spatial axes, constant weights, an epilogue that can be read. */
 tn_status native_offer_conv(tn_offer *ctx);
+/* The same for a MatMul or Gemm (matmul.c). */
+tn_status native_offer_matmul(tn_offer *ctx);
 /* Seconds for so many multiply-adds and bytes, on this processor as it is built. */
 double native_seconds(const native_isa *isa, double macs, double bytes, uint32_t threads);
 /* Whether strict mode asks for care: a weight that is not finite meets a padding zero. */

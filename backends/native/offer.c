@@ -21,17 +21,12 @@ static tn_status check(tn_offer *ctx, const tn_type *type, uint32_t k, bool *kno
     return TN_OK;
 }
 
-tn_status native_offer(tn_offer *ctx)
+tn_status native_offer_any(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
     bool known = true;
     if (p->prologue_count)
         return tn_fail(ctx, TN_DECLINED, "nothing is applied to an input here");
-    if (p->math > TN_MATH_STRICT)
-        return tn_fail(ctx, TN_DECLINED, "float32 only: reduced precision is asked for");
-    if (p->outputs[0] && p->outputs[0]->dtype != TN_FLOAT32)
-        return tn_fail(ctx, TN_DECLINED, "the output has type number %u: float32 only",
-                       p->outputs[0]->dtype);
     for (uint32_t k = 0; k < p->input_count; k++)
         if (p->inputs[k])
             TN_TRY(check(ctx, p->inputs[k], k, &known));
@@ -40,12 +35,39 @@ tn_status native_offer(tn_offer *ctx)
     return known && (p->flags & TN_PROBLEM_SHAPES_KNOWN) ? TN_OK : TN_NEEDS_SHAPES;
 }
 
+tn_status native_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    if (p->outputs[0] && p->outputs[0]->dtype != TN_FLOAT32)
+        return tn_fail(ctx, TN_DECLINED, "the output has type number %u: float32 only",
+                       p->outputs[0]->dtype);
+    return native_offer_any(ctx);
+}
+
+/* Where the processor multiplies bfloat16 faster, and that is asked for, a library does it. */
+static bool has_better(const tn_problem *p)
+{
+#if defined(__x86_64__)
+    return p->math == TN_MATH_BF16 && __builtin_cpu_supports("avx512bf16");
+#else
+    (void)p;
+    return false;
+#endif
+}
+
+tn_status native_offer_product(tn_offer *ctx)
+{
+    if (has_better(ctx->problem))
+        return tn_fail(ctx, TN_DECLINED, "float32 only: bfloat16 is asked for");
+    return native_offer(ctx);
+}
+
 tn_status native_offer_conv(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
     char reason[192] = "";
     native_epilogue unused;
-    const tn_status status = native_offer(ctx);
+    const tn_status status = native_offer_product(ctx);
     if (status == TN_DECLINED)
         return status;
     if (p->inputs[0]->rank >= 0 && (p->inputs[0]->rank < 3 || p->inputs[0]->rank > 4))

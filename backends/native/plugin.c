@@ -1,10 +1,10 @@
 /* plugin.c: the backend "native": kernels of our own, without a library behind them.
  *
  * In: the processor. Out: kernels on the functions that were compiled for it (isa/). The variable
- * TENON_NATIVE names a smaller set (plain, avx2), to compare and to test them.
+ * TENON_NATIVE names a smaller set (plain, avx2, avx512), to compare and to test them.
  *
  * SPDX-License-Identifier: MIT */
-#include "native.h"
+#include "integer.h"
 
 #include <stdlib.h>
 
@@ -18,6 +18,10 @@ static bool has_avx512(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
 }
+static bool has_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 static bool always(void)
 {
@@ -30,6 +34,7 @@ static const struct {
     const char *description;
 } choices[] = {
 #if defined(__x86_64__)
+    { &native_isa_avx512vnni, has_vnni, "kernels of Tenon's own, AVX-512 with VNNI" },
     { &native_isa_avx512, has_avx512, "kernels of Tenon's own, AVX-512" },
     { &native_isa_avx2, has_avx2, "kernels of Tenon's own, AVX2 and FMA" },
 #endif
@@ -46,8 +51,8 @@ static tn_status backend_open(tn_backend_open *ctx)
     while (wanted && *wanted && k < CHOICES && strcmp(choices[k].isa->name, wanted) != 0)
         k++;
     if (k == CHOICES)
-        return tn_fail(ctx, TN_ERR_BACKEND, "TENON_NATIVE is '%s': expected plain, avx2 or avx512",
-                       wanted);
+        return tn_fail(ctx, TN_ERR_BACKEND,
+                       "TENON_NATIVE is '%s': expected plain, avx2, avx512 or avx512vnni", wanted);
     while (!choices[k].usable())
         k++;
     ctx->instance = (void *)(uintptr_t)choices[k].isa;
@@ -65,6 +70,11 @@ static const tn_backend_def backend = {
 
 /* Where several rows have one operator, the first that offers gets the node. */
 static const tn_kernel_def *const tables[] = {
+    native_integer_depthwise_kernels,
+    native_integer_conv_kernels,
+    native_integer_matmul_kernels,
+    native_quantize_kernels,
+    native_byte_kernels,
     native_conv_depthwise_kernels,
     native_conv_winograd_kernels,
     native_conv_direct_kernels,

@@ -134,10 +134,12 @@ typedef struct native_isa {
     /* in[(side * side)] at distance step → out[size * size] rows (NULL: not wanted). */
     void (*winograd_out)(int32_t size, const float *in, int64_t step, float *const *points,
                          int64_t channels);
+    const struct native_integer_isa *integer; /* integer.h */
 } native_isa;
 
 extern const native_isa native_isa_plain;
 extern const native_isa native_isa_avx2;
 extern const native_isa native_isa_avx512;
+extern const native_isa native_isa_avx512vnni;
 
 #endif

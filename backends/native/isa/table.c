@@ -1,13 +1,15 @@
 /* isa/table.c: this processor's functions, as a table.
  *
  * SPDX-License-Identifier: MIT */
+#include "integer.h"
 #include "vector.h"
 
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)
 
-const native_isa ISA(native_isa) = {
-    .name = TEXT(NATIVE_ISA),
+/* NATIVE_TABLE is NATIVE_ISA, or the name of a processor that has more for integers alone. */
+const native_isa JOIN(native_isa_, NATIVE_TABLE) = {
+    .name = TEXT(NATIVE_TABLE),
     .lanes = LANES,
     .rows = NATIVE_ROWS,
     .columns = 2 * LANES,
@@ -24,4 +26,5 @@ const native_isa ISA(native_isa) = {
     .rotate = ISA(rotate),
     .winograd_in = ISA(winograd_in),
     .winograd_out = ISA(winograd_out),
+    .integer = &JOIN(native_integer_, NATIVE_TABLE),
 };
