@@ -251,7 +251,7 @@ typedef struct conv_job {
     float x_scale; /* NUMBERS */
     const int64_t *taps;
     int32_t *start;
-    native_rescale rescale;
+    native_requantize rescale;
     float *factor; /* NUMBERS */
     char *ranges;  /* [threads][64]: least and largest so far */
     char *threads;
@@ -381,7 +381,7 @@ static void run_piece(const conv_job *job, int64_t image, int64_t group, int64_t
         .ld = ld,
     };
     if (product.to == NATIVE_TO_BYTES) {
-        product.rescale.fast.factor += group * w->outputs;
+        product.rescale.factor += group * w->outputs;
         product.rescale.w_scale += group * w->outputs;
     }
     if (product.to == NATIVE_TO_FLOATS)

@@ -160,7 +160,7 @@ typedef struct depthwise_job {
     const native_isa *isa;
     int32_t x_zero;
     bool linear;
-    native_rescale rescale;
+    native_requantize rescale;
     char *threads;
 } depthwise_job;
 
@@ -233,8 +233,8 @@ static void run_line(const depthwise_job *job, int64_t row, const int16_t *band,
     };
     job->isa->integer->depthwise(&work);
     if (job->linear) {
-        native_rescale_run(job->isa, &job->rescale, 0, sums, s->padded, w->y[1], w->groups,
-                           (uint8_t *)job->ctx->outputs[0]->data + row * ld, ld);
+        job->isa->integer->requantize(&job->rescale, sums, s->padded, w->y[1], w->groups,
+                                      (uint8_t *)job->ctx->outputs[0]->data + row * ld, ld);
         return;
     }
     for (int64_t x = 0; x < w->y[1]; x++)

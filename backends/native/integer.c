@@ -217,51 +217,26 @@ const int32_t *native_integer_start(const native_isa *isa, bool quads, const voi
 
 /* ---- rescaling ------------------------------------------------------------------------------ */
 
-void native_rescale_read(native_rescale *out, double x_scale, const tn_tensor *w_scale,
+void native_rescale_read(native_requantize *out, double x_scale, const tn_tensor *w_scale,
                          double y_scale, const tn_tensor *y_zero, uint32_t y_dtype, int64_t count,
                          int64_t padded, float *room)
 {
     float *factor = room, *scale = room + padded;
     const bool one = !w_scale || tn_count(w_scale) == 1;
-    memset(out, 0, sizeof *out);
-    out->x_scale = x_scale;
-    out->y_scale = y_scale;
-    out->is_signed = y_dtype == TN_INT8;
-    out->fast.zero = native_whole(y_zero);
-    out->fast.least = (float)((out->is_signed ? -128 : 0) - out->fast.zero);
-    out->fast.most = out->fast.least + 255.0f;
+    const int32_t zero = native_whole(y_zero), low = y_dtype == TN_INT8 ? -128 : 0;
+    *out = (native_requantize){ .factor = factor,
+                                .w_scale = scale,
+                                .x_scale = x_scale,
+                                .y_scale = y_scale,
+                                .least = (float)(low - zero),
+                                .most = (float)(low + 255 - zero),
+                                .zero = zero };
     for (int64_t c = 0; c < padded; c++) {
         scale[c] = c >= count ? 0.0f : w_scale ? ((const float *)w_scale->data)[one ? 0 : c] : 1.0f;
         factor[c] = c >= count ? 0.0f : (float)(x_scale * (double)scale[c] / y_scale);
         if (!isfinite(factor[c]))
             out->exact = true;
     }
-    out->fast.factor = factor;
-    out->w_scale = scale;
-}
-
-/* As the reference does it (plugins/quantization: store.c). */
-static uint8_t rescaled(const native_rescale *how, double sum, int64_t column)
-{
-    const double even = 0x1.8p52;
-    const double least = (double)how->fast.least, most = (double)how->fast.most;
-    const double v = sum * (how->x_scale * (double)how->w_scale[column]) / how->y_scale;
-    double x = v > least ? v : least;
-    x = x < most ? x : most;
-    return (uint8_t)(int32_t)((x + even) - even + (double)how->fast.zero);
-}
-
-void native_rescale_run(const native_isa *isa, const native_rescale *how, int64_t column,
-                        const int32_t *sums, int64_t ld, int64_t rows, int64_t columns,
-                        uint8_t *out, int64_t out_ld)
-{
-    native_requantize fast = how->fast;
-    fast.factor += column;
-    if (!how->exact && isa->integer->requantize(&fast, sums, ld, rows, columns, out, out_ld))
-        return;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            out[r * out_ld + c] = rescaled(how, (double)sums[r * ld + c], column + c);
 }
 
 /* ---- products ------------------------------------------------------------------------------ */
@@ -274,8 +249,10 @@ static void finish(const native_integer_product *p, const int32_t *sums, int64_t
     float tile[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t at = row * p->ld + column, side = isa->columns;
     if (p->to == NATIVE_TO_BYTES) {
-        native_rescale_run(isa, &p->rescale, column, sums, side, rows, columns,
-                           (uint8_t *)p->out + at, p->ld);
+        native_requantize how = p->rescale;
+        how.factor += column;
+        how.w_scale += column;
+        isa->integer->requantize(&how, sums, side, rows, columns, (uint8_t *)p->out + at, p->ld);
         return;
     }
     if (p->to == NATIVE_TO_INTEGERS) {

@@ -79,15 +79,6 @@ const int32_t *native_integer_start(const native_isa *isa, bool quads, const voi
 
 enum { NATIVE_TO_INTEGERS, NATIVE_TO_BYTES, NATIVE_TO_FLOATS };
 
-/* round(sum * (x_scale * w_scale[c]) / y_scale) + zero. */
-typedef struct native_rescale {
-    native_requantize fast;
-    bool exact; /* float32 is of no use */
-    bool is_signed;
-    double x_scale, y_scale;
-    const float *w_scale; /* [columns, filled up] */
-} native_rescale;
-
 typedef struct native_integer_product {
     const native_isa *isa;
     bool quads;
@@ -96,7 +87,7 @@ typedef struct native_integer_product {
     const char *panels;
     const int32_t *start;
     uint32_t to;
-    native_rescale rescale;          /* TO_BYTES */
+    native_requantize rescale;       /* TO_BYTES */
     const float *factor, *bias;      /* TO_FLOATS: [n, filled up] … */
     const native_epilogue *epilogue; /* … then these */
     const tn_tensor *const *inputs;
@@ -111,13 +102,9 @@ void native_integer_product_run(const native_integer_product *p, const char *con
 
 /* Scales of one run: factor and w_scale become [count, filled up to `padded`] each, in room for
  * 2 * padded floats. */
-void native_rescale_read(native_rescale *out, double x_scale, const tn_tensor *w_scale,
+void native_rescale_read(native_requantize *out, double x_scale, const tn_tensor *w_scale,
                          double y_scale, const tn_tensor *y_zero, uint32_t y_dtype, int64_t count,
                          int64_t padded, float *room);
-/* Rows of sums, `ld` apart; from `column` of the scales on. */
-void native_rescale_run(const native_isa *isa, const native_rescale *how, int64_t column,
-                        const int32_t *sums, int64_t ld, int64_t rows, int64_t columns,
-                        uint8_t *out, int64_t out_ld);
 /* DynamicQuantizeLinear's scale and zero point for elements from low (0 or less) to high … */
 void native_dynamic_scale(float low, float high, float *scale, int32_t *zero);
 /* … and for what several threads found: [threads][64 bytes], least and largest. */

@@ -256,7 +256,7 @@ typedef struct matmul_job {
     int32_t a_zero;
     float a_scale; /* NUMBERS */
     const int32_t *start;
-    native_rescale rescale;
+    native_requantize rescale;
     float *factor; /* NUMBERS */
     char *ranges;  /* [threads][64]: least and largest so far */
     char *threads;

@@ -38,11 +38,15 @@ typedef struct native_integer_depthwise {
     int64_t points, line_count, kernel_w, stride, dilation;
 } native_integer_depthwise;
 
-/* Sums to bytes: round(sum * factor[c]), cut to [least, most], then + zero. */
+/* Sums to bytes: round(sum * (x_scale * w_scale[c]) / y_scale), cut to [least, most], then + zero:
+ * what double makes of it, step by step. factor is the three scales in one: float32 decides wherever
+ * a product does not lie too near to the middle between two integers. */
 typedef struct native_requantize {
-    const float *factor;
+    const float *factor, *w_scale; /* readable to the next multiple of the lanes */
+    double x_scale, y_scale;
     float least, most; /* integers: what the type holds, less the zero point */
     int32_t zero;
+    bool exact; /* factor is of no use */
 } native_requantize;
 
 /* Numbers to bytes: round(x / scale), cut to what the type holds less the zero point, then + zero;
@@ -63,10 +67,8 @@ typedef struct native_integer_isa {
     void (*interleave)(const uint8_t *upper, const uint8_t *lower, bool is_signed, int32_t zero,
                        int16_t *y, int64_t count);
     void (*depthwise)(const native_integer_depthwise *job);
-    /* Rows of sums, `ld` apart, readable to the next multiple of the lanes, as is `factor`. False: a
-     * product lies so near to the middle between two integers that float32 cannot tell which is
-     * nearer; what was written is then worth nothing. */
-    bool (*requantize)(const native_requantize *how, const int32_t *sums, int64_t ld, int64_t rows,
+    /* Rows of sums, `ld` apart, readable to the next multiple of the lanes. */
+    void (*requantize)(const native_requantize *how, const int32_t *sums, int64_t ld, int64_t rows,
                        int64_t columns, uint8_t *out, int64_t out_ld);
     /* y[i] = sums[i] * factor[i] + bias[i]. */
     void (*scale)(const int32_t *sums, const float *factor, const float *bias, float *y,
