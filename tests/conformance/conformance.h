@@ -86,8 +86,6 @@ typedef struct exception {
     bool exact_sums; /* the data asks for sums in one order: no exception on `reference` alone */
 } exception;
 const exception *exception_of(const test *t);
-/* Why an operator that ONNX writes out has no body here; NULL: there is no reason. */
-const char *why_no_body(const test *t);
 
 /* Runs one test and prints "STATUS\nOPERATORS\nWHY" to `out`. */
 void run_test(tn_runtime *runtime, const test *t, const settings *set, FILE *out);

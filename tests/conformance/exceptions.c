@@ -116,23 +116,3 @@ const exception *exception_of(const test *t)
             return &exceptions[k];
     return NULL;
 }
-
-/* ---- bodies --------------------------------------------------------------------------------------- */
-
-/* Operators that ONNX defines as functions, and that are only ever run as a whole here. */
-static const struct {
-    const char *pattern, *reason;
-} without_body[] = {
-    { "test_attention_*", "Attention has a kernel only" },
-    { "test_causal_conv_with_state_*", "CausalConvWithState has a kernel only" },
-    { "test_flexattention*", "FlexAttention has a kernel only" },
-    { "test_linear_attention_*", "LinearAttention has a kernel only" },
-};
-
-const char *why_no_body(const test *t)
-{
-    for (size_t k = 0; k < sizeof without_body / sizeof *without_body; k++)
-        if (!fnmatch(without_body[k].pattern, name_of(t), 0))
-            return without_body[k].reason;
-    return NULL;
-}

@@ -6,7 +6,7 @@
  * Without --folder: libonnx-testdata, and the folders in $TENON_ONNX_TESTS. --expand body runs what
  * ONNX wrote out ("…_expanded"), --expand kernel the operators that it wrote out; --bodies makes the
  * engine write out what it can, whatever kernels there are, and runs the tests where that is something;
- * of an operator that ONNX wrote out it must be, or exceptions.c has the reason.
+ * of an operator that ONNX wrote out it must be.
  *
  * SPDX-License-Identifier: MIT */
 #include "conformance.h"

@@ -60,28 +60,23 @@ static void print_special(const tests *all)
     }
 }
 
-/* Tests whose operator ONNX wrote out, too: as the body, or not, for a reason. */
 static void print_bodies(const tests *all)
 {
-    size_t forced = 0, both = 0, kept = 0;
+    size_t forced = 0, both = 0;
     for (size_t k = 0; k < all->count; k++) {
         const test *t = &all->items[k];
         const bool ran = t->outcome == OUTCOME_OK || t->outcome == OUTCOME_FAILED;
         forced += ran;
         both += ran && t->written_out;
-        kept += t->outcome == OUTCOME_NO_BODY && t->written_out;
-        if (t->outcome == OUTCOME_OK && t->written_out && why_no_body(t))
-            printf("# ran as its body, against exceptions.c: %s\n", t->name);
     }
-    printf("# body forced in %zu tests, %zu of them of operators that ONNX wrote out; %zu of those "
-           "have none\n",
-           forced, both, kept);
+    printf("# body forced in %zu tests, %zu of them of operators that ONNX wrote out\n", forced,
+           both);
 }
 
-/* ONNX wrote the operator out, nothing was made of it here, and nobody said why. */
+/* ONNX wrote the operator out, and nothing was made of it here. */
 static bool lacks_body(const test *t)
 {
-    return t->outcome == OUTCOME_NO_BODY && t->written_out && !why_no_body(t);
+    return t->outcome == OUTCOME_NO_BODY && t->written_out;
 }
 
 bool report(const tests *all, const settings *set)
@@ -91,11 +86,8 @@ bool report(const tests *all, const settings *set)
         const test *t = &all->items[k];
         counts[lacks_body(t) ? OUTCOME_FAILED : t->outcome]++;
         if (lacks_body(t))
-            printf("not ok %zu - %s: ONNX wrote its operator out: expected a body, or a reason in "
-                   "exceptions.c\n",
+            printf("not ok %zu - %s: ONNX wrote its operator out: expected a body here, too\n",
                    ++number, t->name);
-        if (t->outcome == OUTCOME_NO_BODY && t->written_out && why_no_body(t))
-            printf("ok %zu - %s # SKIP no body: %s\n", ++number, t->name, why_no_body(t));
         if (t->outcome == OUTCOME_NO_BODY)
             continue;
         if (t->outcome == OUTCOME_NOT_HELD) {
