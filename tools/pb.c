@@ -232,13 +232,10 @@ static bool count_elements(pb_reader *r, span rest, elements *out)
     return true;
 }
 
-enum { NESTING = 8 }; /* kinds that fit into tn_type.kind */
+/* As deep as the type is, which is not the file's to say. */
+static bool read_value(pb_reader *r, span bytes, const tn_type *type, tn_tensor **out);
 
-static bool read_value(pb_reader *r, span bytes, const tn_type *type, unsigned depth,
-                       tn_tensor **out);
-
-static bool read_elements(pb_reader *r, span rest, const tn_type *within, unsigned depth,
-                          elements *all)
+static bool read_elements(pb_reader *r, span rest, const tn_type *within, elements *all)
 {
     size_t k = 0;
     field f;
@@ -248,7 +245,7 @@ static bool read_elements(pb_reader *r, span rest, const tn_type *within, unsign
         char why[sizeof r->why];
         if (f.number != all->number)
             continue;
-        if (!read_value(r, f.content, within, depth + 1, &element)) {
+        if (!read_value(r, f.content, within, &element)) {
             memcpy(why, r->why, sizeof why);
             return refuse(r, "element %zu %s", k, why);
         }
@@ -257,21 +254,16 @@ static bool read_elements(pb_reader *r, span rest, const tn_type *within, unsign
     return true;
 }
 
-static bool read_wrapped(pb_reader *r, span bytes, const tn_type *type, unsigned depth,
-                         tn_tensor **out)
+static bool read_wrapped(pb_reader *r, span bytes, const tn_type *type, tn_tensor **out)
 {
     elements all;
     tn_type within = *type;
-    if (depth >= NESTING)
-        return refuse(r, "it is nested more than %d deep", NESTING);
     if (!count_elements(r, bytes, &all))
         return false;
     within.kind = type->kind >> 4;
-    if (!within.kind && all.number)
-        within.kind = kind_of(all.number);
     if (all.number && (within.kind & 15) != kind_of(all.number))
         return refuse(r, "its elements are of another kind than the model's");
-    if (!read_elements(r, bytes, &within, depth, &all))
+    if (!read_elements(r, bytes, &within, &all))
         return false;
     if (tn_value_create((type->kind & 15) | within.kind << 4, all.items, all.count, out) != TN_OK)
         return refuse(r, "%s", tn_error_message());
@@ -279,13 +271,12 @@ static bool read_wrapped(pb_reader *r, span bytes, const tn_type *type, unsigned
     return true;
 }
 
-static bool read_value(pb_reader *r, span bytes, const tn_type *type, unsigned depth,
-                       tn_tensor **out)
+static bool read_value(pb_reader *r, span bytes, const tn_type *type, tn_tensor **out)
 {
     char why[sizeof r->why];
     if (!type->kind)
         return read_tensor(r, bytes, type, out);
-    if (read_wrapped(r, bytes, type, depth, out))
+    if (read_wrapped(r, bytes, type, out))
         return true;
     memcpy(why, r->why, sizeof why);
     return refuse(r, "holds no %s: %s",
@@ -295,5 +286,5 @@ static bool read_value(pb_reader *r, span bytes, const tn_type *type, unsigned d
 bool pb_read_value(pb_reader *reader, const void *bytes, size_t count, const tn_type *type,
                    tn_tensor **out)
 {
-    return read_value(reader, (span){ bytes, count }, type, 0, out);
+    return read_value(reader, (span){ bytes, count }, type, out);
 }

@@ -181,12 +181,3 @@ static const wire_field proto_model_fields[] = {
     FIELD(proto_model, devices, "configuration", 26, WIRE_MANY),
 };
 MESSAGE(proto_model, "ModelProto");
-
-static const wire_field proto_data_fields[] = {
-    FIELD(proto_data, name, "name", 1, WIRE_BYTES),
-    FIELD(proto_data, elem_type, "elem_type", 2, WIRE_INT),
-    FIELD(proto_data, tensors, "tensor_values", 3, WIRE_MANY),
-    FIELD(proto_data, sequences, "sequence_values", 5, WIRE_MANY),
-    FIELD(proto_data, optionals, "optional_values", 7, WIRE_MANY),
-};
-MESSAGE(proto_data, "SequenceProto");

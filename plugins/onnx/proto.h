@@ -88,18 +88,10 @@ typedef struct proto_model { /* ModelProto */
     wire_span producer, producer_version, domain, doc, graph;
 } proto_model;
 
-/* SequenceProto and OptionalProto of onnx-data.proto, which share their numbers. */
-typedef struct proto_data {
-    wire_span name;
-    int64_t elem_type; /* PROTO_DATA_* */
-    wire_list tensors, sequences, optionals;
-} proto_data;
-enum { PROTO_DATA_TENSOR = 1, PROTO_DATA_SEQUENCE = 3, PROTO_DATA_OPTIONAL = 5 };
-
 extern const wire_message proto_entry_message, proto_opset_message, proto_tensor_message,
     proto_sparse_message, proto_dim_message, proto_shape_message, proto_tensor_type_message,
     proto_wrapper_type_message, proto_type_message, proto_value_message, proto_attribute_message,
     proto_node_message, proto_annotation_message, proto_graph_message, proto_function_message,
-    proto_model_message, proto_data_message;
+    proto_model_message;
 
 #endif

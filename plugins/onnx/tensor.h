@@ -1,5 +1,4 @@
-/* plugins/onnx/tensor.h: TensorProto to tensor (ONNX IR, "Tensor Definition"); shared with
- * tests/conformance.
+/* plugins/onnx/tensor.h: TensorProto to tensor (ONNX IR, "Tensor Definition").
  *
  * SPDX-License-Identifier: MIT */
 #ifndef ONNX_TENSOR_H

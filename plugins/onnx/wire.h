@@ -5,7 +5,7 @@
  * where repeated ones begin; nothing is copied and nothing is allocated. The encoding itself
  * (tags, varints, lengths) is read by nanopb. Unknown fields are skipped, as protobuf wants it.
  *
- * Knows nothing of Tenon but its statuses; tests/conformance shares it.
+ * Knows nothing of Tenon but its statuses.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef ONNX_WIRE_H

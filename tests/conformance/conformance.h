@@ -10,7 +10,6 @@
 #define CONFORMANCE_H
 
 #include "tenon/tenon.h"
-#include "tensor.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -58,7 +57,8 @@ void list_free(tests *all);
 
 /* Reads a .pb file of a value of that type (its kind: tensor, sequence, optional). What it makes
  * lives until the process ends, which is one test. */
-bool value_read(const char *path, const tn_type *type, tn_tensor **out, char *why, size_t room);
+bool value_read(tn_runtime *runtime, const char *path, const tn_type *type, tn_tensor **out,
+                char *why, size_t room);
 /* What the light models are fed: k/n, for k in [0, n). */
 bool value_ramp(const tn_type *type, tn_tensor **out, char *why, size_t room);
 

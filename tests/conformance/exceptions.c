@@ -102,16 +102,11 @@ static const exception exceptions[] = {
       .exact_sums = true },
 };
 
-static const char *name_of(const test *t)
-{
-    const char *slash = strrchr(t->name, '/');
-    return slash ? slash + 1 : t->name;
-}
-
 const exception *exception_of(const test *t)
 {
+    const char *slash = strrchr(t->name, '/');
     for (size_t k = 0; k < sizeof exceptions / sizeof *exceptions; k++)
-        if (!fnmatch(exceptions[k].pattern, name_of(t), 0) &&
+        if (!fnmatch(exceptions[k].pattern, slash ? slash + 1 : t->name, 0) &&
             (t->debian || !exceptions[k].debian_only))
             return &exceptions[k];
     return NULL;

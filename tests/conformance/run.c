@@ -13,6 +13,7 @@
 enum { MOST = 64 }; /* inputs or outputs of a test */
 
 typedef struct child {
+    tn_runtime *runtime;
     const test *test;
     const settings *set;
     tn_diagnostics *diagnostics;
@@ -70,7 +71,7 @@ static bool set_inputs(child *c)
         if (light ? port->has_default : !*data_path(c, "input", k, path, sizeof path))
             continue;
         if (light ? !value_ramp(&port->type, &v, c->why, sizeof c->why)
-                  : !value_read(path, &port->type, &v, c->why, sizeof c->why))
+                  : !value_read(c->runtime, path, &port->type, &v, c->why, sizeof c->why))
             return false;
         c->inputs[k] = v;
         c->input_count = k + 1;
@@ -87,7 +88,7 @@ static bool read_wanted(child *c)
     for (size_t k = 0; (port = tn_session_output(c->session, k)) && k < MOST; k++) {
         if (!*data_path(c, "output", k, path, sizeof path))
             continue;
-        if (!value_read(path, &port->type, &c->wanted[k], c->why, sizeof c->why))
+        if (!value_read(c->runtime, path, &port->type, &c->wanted[k], c->why, sizeof c->why))
             return false;
         c->output_count = k + 1;
     }
@@ -227,6 +228,7 @@ void run_test(tn_runtime *runtime, const test *t, const settings *set, FILE *out
     child *c = calloc(1, sizeof *c);
     if (!c)
         abort();
+    c->runtime = runtime;
     c->test = t;
     c->set = set;
     outcome result = OUTCOME_FAILED;

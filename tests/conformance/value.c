@@ -1,9 +1,11 @@
-/* tests/conformance/value.c: TensorProto, SequenceProto and OptionalProto files as values.
+/* tests/conformance/value.c: TensorProto, SequenceProto and OptionalProto files as values, read by the
+ * reader of the command.
  *
  * SPDX-License-Identifier: MIT */
 #include "conformance.h"
 
-#include <inttypes.h>
+#include "tools/pb.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,100 +17,53 @@ static void *need(size_t count, size_t size)
     return block;
 }
 
-static wire_span slurp(const char *path)
+static void *keep(void *user, size_t bytes)
+{
+    (void)user;
+    return need(bytes, 1);
+}
+
+/* It goes with the process. */
+static void take(void *user, tn_tensor *value)
+{
+    (void)user, (void)value;
+}
+
+typedef struct file_bytes {
+    uint8_t *bytes; /* NULL: it cannot be read */
+    size_t count;
+} file_bytes;
+
+static file_bytes slurp(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    uint8_t *bytes = NULL;
-    size_t count = 0, capacity = 0, got;
+    file_bytes all = { 0 };
+    size_t capacity = 0, got;
     if (!file)
-        return (wire_span){ 0 };
+        return all;
     do {
-        if (capacity - count < 4096)
-            bytes = realloc(bytes, capacity = capacity * 2 + 65536);
-        if (!bytes)
+        if (capacity - all.count < 4096)
+            all.bytes = realloc(all.bytes, capacity = capacity * 2 + 65536);
+        if (!all.bytes)
             abort();
-        got = fread(bytes + count, 1, capacity - count, file);
-        count += got;
+        got = fread(all.bytes + all.count, 1, capacity - all.count, file);
+        all.count += got;
     } while (got);
     fclose(file);
-    return (wire_span){ bytes, count };
+    return all;
 }
 
-static bool read_tensor(wire_span bytes, wire_span file, tn_tensor **out, wire_error *error)
+bool value_read(tn_runtime *runtime, const char *path, const tn_type *type, tn_tensor **out,
+                char *why, size_t room)
 {
-    proto_tensor proto;
-    tensor_shape *shape = need(1, sizeof *shape);
-    if (wire_open(&proto_tensor_message, bytes, file, &proto, error) != TN_OK ||
-        tensor_describe(&proto, shape, error) != TN_OK)
-        return false;
-    void *data = need(shape->bytes, 1);
-    if (shape->bytes && tensor_fill(&proto, shape, data, error) != TN_OK)
-        return false;
-    *out = need(1, sizeof **out);
-    **out = (tn_tensor){ .size = sizeof **out,
-                         .dtype = shape->dtype,
-                         .rank = shape->rank,
-                         .dims = shape->dims,
-                         .data = data,
-                         .bytes = shape->bytes };
-    return true;
-}
-
-static bool read_value(wire_span bytes, wire_span file, uint32_t kind, tn_tensor **out,
-                       wire_error *error);
-
-/* What is in a sequence or an optional: tensors, or one level further in. */
-static bool read_wrapper(wire_span bytes, wire_span file, uint32_t kind, tn_tensor **out,
-                         wire_error *error)
-{
-    proto_data data;
-    wire_span inner;
-    size_t count = 0;
-    if (wire_open(&proto_data_message, bytes, file, &data, error) != TN_OK)
-        return false;
-    wire_list list = data.tensors.count     ? data.tensors
-                     : data.sequences.count ? data.sequences
-                                            : data.optionals;
-    uint32_t below = kind >> 4;
-    if (!below && list.kind && list.number != 3)
-        below = list.number == 5 ? TN_SEQUENCE : TN_OPTIONAL;
-    const tn_tensor **elements = need(list.count, sizeof *elements);
-    while (wire_next(&list, &inner)) {
-        tn_tensor *element;
-        if (!read_value(inner, file, below, &element, error))
-            return false;
-        elements[count++] = element;
-    }
-    if (tn_value_create((kind & 15) | below << 4, elements, count, out) == TN_OK)
-        return true;
-    wire_fail(error, TN_ERR_FORMAT, "%s", tn_error_message());
-    return false;
-}
-
-static bool read_value(wire_span bytes, wire_span file, uint32_t kind, tn_tensor **out,
-                       wire_error *error)
-{
-    return kind ? read_wrapper(bytes, file, kind, out, error)
-                : read_tensor(bytes, file, out, error);
-}
-
-/* numpy had no bfloat16 when the data of 1.12 was made: it stands there as uint16. */
-static void adopt(const tn_type *type, tn_tensor *tensor)
-{
-    if (!tensor->kind && type->dtype == TN_BFLOAT16 && tensor->dtype == TN_UINT16)
-        tensor->dtype = TN_BFLOAT16;
-}
-
-bool value_read(const char *path, const tn_type *type, tn_tensor **out, char *why, size_t room)
-{
-    wire_error error = { .status = TN_OK };
-    const wire_span file = slurp(path);
+    pb_reader reader = { .runtime = runtime, .keep = keep, .take = take };
+    const file_bytes file = slurp(path);
     if (!file.bytes)
         snprintf(why, room, "cannot read %s", path);
-    else if (!read_value(file, file, type->kind, out, &error))
-        snprintf(why, room, "%s: %s", path, error.text);
+    else if (!pb_read_value(&reader, file.bytes, file.count, type, out))
+        snprintf(why, room, "%s %s", path, reader.why);
     else
-        return adopt(type, *out), true;
+        return true;
     return false;
 }
 

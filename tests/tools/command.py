@@ -592,6 +592,86 @@ def lists_are_given_printed_and_saved():
     expect(tenon("run", "net.json", "-i", "l=", "-i", "m="), 1, "input 's'", "is not set")
 
 
+def field(number, content):
+    """A field of a Protocol Buffers message, shorter than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def floats_proto(*values):
+    return b"\x08" + bytes([len(values)]) + b"\x10\x01" + field(9, np.array(values, np.float32).tobytes())
+
+
+def wrapped(number, *elements):
+    """A SequenceProto or OptionalProto: its name, what is within, and each element in field `number`."""
+    return field(1, b"it") + bytes([2 << 3, number - 2]) + b"".join(field(number, e) for e in elements)
+
+
+def lists_may_be_as_onnx_s_tests_have_them():
+    kinds = {"l": "sequence(tensor(float32))", "m": "optional(tensor(float32))",
+             "s": "optional(sequence(tensor(float32)))"}
+    with open("net.json", "w", encoding="utf-8") as file:
+        json.dump({"tenon": 1, "opset": 21, "inputs": [{"name": n, "type": k} for n, k in kinds.items()],
+                   "outputs": ["a", "b", "c"],
+                   "nodes": [{"op": "Identity", "inputs": [n], "outputs": [o]} for n, o in zip("lms", "abc")]}, file)
+    one, two = floats_proto(1, 2), floats_proto(3)
+    files = {"one": one, "two": two, "list": wrapped(3, one, two), "other": wrapped(3, one, floats_proto(4)),
+             "none": field(1, b"it") + b"\x10\x00", "some": wrapped(3, two), "deep": wrapped(5, wrapped(3, two, one)),
+             "maps": wrapped(6, b""), "sparse": wrapped(4, b""), "bad": wrapped(3, one, b"\xff\xff"),
+             "both": wrapped(3, one) + field(5, wrapped(3)), "cut": wrapped(3, one)[:-1]}
+    for name, content in files.items():
+        with open(name + ".pb", "wb") as file:
+            file.write(content)
+
+    def run(l="none", m="none", s="none", *more):
+        return tenon("run", "net.json", "-i", f"l={l}.pb", "-i", f"m={m}.pb", "-i", f"s={s}.pb", *more)
+    expect(run("list", "some", "deep"), 0, "a  sequence of 2\n0: float32[2]\n[1 2]\n1: float32[1]\n[3]\n",
+           "b  optional with float32[1]\n[3]\n", "c  optional with sequence of 2\n0: float32[1]\n[3]\n")
+    expect(run(), 0, "a  sequence of 0\n", "b  optional, empty\n", "c  optional, empty\n")
+    expect(run("one", "one", "two"), 0, "a  sequence of 1\n", "b  optional with float32[2]\n",
+           "c  optional with sequence of 1\n0: float32[1]\n[3]\n")  # tensors are elements
+    expect(run("one", "none", "none", "-i", "l=two.pb"), 0, "a  sequence of 2\n")
+    expect(run("list", "some", "deep", "--expect", "a=list.pb", "--expect", "b=some.pb", "--expect", "c=deep.pb"), 0,
+           "'a[1]' agrees with list.pb: 1 values", "'b[0]' agrees", "'c[0][1]' agrees with deep.pb: 2 values")
+    expect(run("list", "none", "none", "--expect", "a=other.pb", "--expect", "b=none.pb"), 5,
+           "'a[1]' differs from other.pb: 1 of 1 values, the most at element 0: 3, expected 4",
+           "'b' agrees with none.pb: optional, empty")
+    expect(run("list", "none", "none", "--expect", "a=some.pb"), 5,
+           "'a' differs from some.pb: sequence of 2, expected sequence of 1")
+    expect(run("list", "none", "none", "--expect", "a=one.pb"), 1,
+           "one.pb is float32[2], which output 'a', sequence of 2, cannot be held against")
+    refusals = {"maps": "maps are not supported", "sparse": "sparse tensors are not supported",
+                "deep": "its elements are of another kind than the model's",
+                "bad": "element 1 holds no TensorProto: "}
+    for name, message in refusals.items():
+        expect(run(name), 1, f"{name}.pb holds no SequenceProto: {message}")
+    expect(run("none", "deep"), 1, "deep.pb holds no OptionalProto: its elements are of another kind than the model's")
+    for name in ("both", "cut"):  # no sequence at all, so perhaps an element
+        expect(run(name), 1, f"{name}.pb holds no TensorProto: ")
+    expect(run("list", "none", "none", "-i", "l=one.pb"), 1, "list.pb holds all of input 'l', which is given 2 files")
+    expect(run("none", "list"), 1, "list.pb holds no OptionalProto: ")
+    expect(tenon("run", identity("float32", [2]), "-i", "list.pb"), 1, "list.pb holds no TensorProto: ")
+
+
+def expected_texts_and_complex_numbers_are_compared():
+    for name, last in (("a.pb", b"\x32\x02hi"), ("b.pb", b"\x32\x02ho")):
+        with open(name, "wb") as file:
+            file.write(b"\x08\x02\x10\x08" + b"\x32\x00" + last)
+    net = identity("string", [2])
+    expect(tenon("run", net, "-i", "a.pb", "--expect", "a.pb"), 0, "'y' agrees with a.pb: 2 texts")
+    expect(tenon("run", net, "-i", "a.pb", "--expect", "b.pb"), 5, "'y' differs from b.pb at element 1: 'hi', expected 'ho'")
+    np.save("x.npy", np.array([1 + 2j], np.complex64))
+    np.save("y.npy", np.array([1 + 3j], np.complex64))
+    net = identity("complex64", [1])
+    expect(tenon("run", net, "-i", "x.npy", "--expect", "x.npy"), 0, "'y' agrees")
+    expect(tenon("run", net, "-i", "x.npy", "--expect", "y.npy"), 5, "1 of 2 values, the most at element 1: 2, expected 3")
+
+
+def bfloat16_may_stand_as_uint16_in_onnx_s_data():
+    with open("x.pb", "wb") as file:  # numpy had no bfloat16 when it was written
+        file.write(b"\x08\x01\x10\x04" + field(9, b"\xc0\x3f"))
+    expect(tenon("run", identity("bfloat16", [1]), "-i", "x.pb"), 0, "y  bfloat16[1]\n[1.5]")
+
+
 def convert_keeps_answers():
     np.save("x.npy", TRUTH_TABLE)
     for options in ((), ("--optimized",)):
@@ -740,7 +820,7 @@ def a_full_disk_is_noticed():
 
 TESTS = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__module__", "") == "__main__"
-         and name not in ("graph", "identity", "saved", "classifier")]
+         and name not in ("graph", "identity", "saved", "classifier", "field", "floats_proto", "wrapped")]
 
 if __name__ == "__main__":
     sys.exit(0 if run_all(TESTS) else 1)
