@@ -57,7 +57,7 @@ static const row rows[] = {
     { NULL, KINDS, NULL, NULL, NULL },
 };
 
-enum { PLACES = 64, NAME = 96 };
+enum { PLACES = 128, NAME = 96 };
 
 /* One change of a graph. */
 typedef struct change {
