@@ -353,29 +353,21 @@ static tn_status conclude(tn_manager *m, tn_frame *frame, tn_node_id node, tn_st
     return verdict == TN_ERR_MEMORY ? tn_raise_memory() : warn(m, node, verdict, text);
 }
 
-/* What stands for the words of a pass that says nothing; the node may be gone when it is needed. */
-static void default_note(const tn_manager *m, tn_node_id node, char *text, size_t bytes)
-{
-    const tn_node_view *view = tn_graph_node(m->graph, node);
-    snprintf(text, bytes, "%s (%s): %s", view->name, view->op, m->row->def.name);
-}
-
 static tn_status try_node(tn_manager *m, tn_rewrite_frame *frame, tn_node_id node)
 {
-    char note[sizeof frame->frame.message] = "";
     const uint32_t nodes = tn_graph_node_count(m->graph);
     tn_status status;
-    if (m->row->plugin)
-        default_note(m, node, note, sizeof note);
-    const char *root = tn_graph_node(m->graph, node)->name; /* lives as long as the graph */
+    /* Both live as long as the graph; the node may be gone when they are needed. */
+    const char *root = tn_graph_node(m->graph, node)->name, *op = tn_graph_node(m->graph, node)->op;
     TN_TRY(remember_near(m, node));
     TN_TRY(tn_graph_begin(m->graph));
     tn_frame_reset(&frame->frame);
     m->quiet = false;
     tn_raise(TN_OK, "%s", ""); /* what stands there afterwards belongs to this try */
     status = m->row->def.match(&frame->ctx, node);
-    if (status == TN_OK && !frame->frame.message[0])
-        snprintf(frame->frame.message, sizeof frame->frame.message, "%s", note);
+    if (status == TN_OK && m->row->plugin && !frame->frame.message[0])
+        snprintf(frame->frame.message, sizeof frame->frame.message, "%s (%s): %s", root, op,
+                 m->row->def.name);
     const uint32_t fired = m->log->records[m->row - m->rows].fired;
     status = conclude(m, &frame->frame, node, status, nodes);
     if (m->log->records[m->row - m->rows].fired != fired)
