@@ -6,6 +6,8 @@
  * that piece of Y; where a Concat collects all of them, it is Y. Constant weights are put in the
  * operator's order of gates, biases added up.
  *
+ * A single step stays: a node for it is no faster than its parts, measured on native.
+ *
  * A first state of zeros may have been multiplied out already: then the first cell has no product with a
  * state, and its biases must be those of the others.
  *
@@ -156,18 +158,18 @@ static int has_state(const cell *one)
     return one->gates[0].product_count == 2;
 }
 
-/* LSTM: which of the two that are multiplied is the state, where no cell before tells. */
+/* LSTM: which of the two that the first cell multiplies is the state: what the matrix of the others'
+ * states stands at. */
 static tn_value_id first_state(const chain *c)
 {
     const linear *l = &c->cells[0].gates[0];
     if (l->product_count < 2)
         return TN_NONE;
-    if (c->count > 1) {
-        const linear *next = &c->cells[1].gates[0];
-        const uint32_t k = next->products[0].of == c->cells[0].h ? 0 : 1;
-        return l->products[!same_matrix(&l->products[1], &next->products[k]) ? 0 : 1].of;
-    }
-    return l->products[l->products[1].rows == c->hidden ? 1 : 0].of;
+    if (c->count == 1)
+        return l->products[l->products[1].rows == c->hidden ? 1 : 0].of;
+    const linear *next = &c->cells[1].gates[0];
+    const uint32_t k = next->products[0].of == c->cells[0].h ? 0 : 1;
+    return l->products[same_matrix(&l->products[1], &next->products[k]) ? 1 : 0].of;
 }
 
 static int give_roles(chain *c)
@@ -552,8 +554,7 @@ static tn_status add_joined(chain *c, tn_value_id *out)
     tn_value_id steps[MOST_STEPS];
     for (uint32_t t = 0; t < c->count; t++)
         TN_TRY(add_with(c, "Unsqueeze", c->cells[t].gates[0].products[0].of, 0, &steps[t]));
-    *out = steps[0];
-    return c->count == 1 ? TN_OK : pattern_add(c->p, "Concat", steps, c->count, &axis, 1, out);
+    return pattern_add(c->p, "Concat", steps, c->count, &axis, 1, out);
 }
 
 static tn_status add_sequence(chain *c, tn_value_id *out)
@@ -694,6 +695,8 @@ static int find(chain *c, tn_node_id tanh)
     walk_back(c);
     if (!give_roles(c) || !shapes_fit(c) || !biases_fit(c))
         return 0;
+    if (c->count == 1) /* measured: as fast, or a tenth slower */
+        return pattern_refuse(c->p, "a single step is no faster as a node");
     find_sequence(c);
     find_join(c);
     return is_closed(c);

@@ -15,12 +15,12 @@ static const maker vision[] = {
     conv,       conv,   conv,     conv_transpose,   batch_norm,    batch_norm,
     batch_norm, pool,   pad,      instance_norm,    activation,    activation,
     residual,   concat, gemm,     squeeze_excite,   channels_last, permuted_channels,
-    group_norm, resize, siblings, computed_weights, written_hard
+    group_norm, resize, siblings, computed_weights, written_hard,  written_instance
 };
-static const maker sequence[] = { matmul,    gemm,       lstm,   reduce,       cumulate,
-                                  embedding, activation, concat, slice,        split,
-                                  softmax,   arg_max,    gru,    written_cell, matrix_product,
-                                  einsum,    select_one, loop };
+static const maker sequence[] = { matmul,    gemm,       lstm,   reduce,        cumulate,
+                                  embedding, activation, concat, slice,         split,
+                                  softmax,   arg_max,    gru,    written_cell,  matrix_product,
+                                  einsum,    select_one, loop,   unrolled_lstm, unrolled_gru };
 static const maker transformer[] = {
     attention, matmul,   matmul,   layer_norm, layer_norm,       written_norm, written_activation,
     softmax,   residual, residual, rotary,     packed_attention, written_rms,  written_tanh_gelu
@@ -63,7 +63,8 @@ static void choose_outputs(net *n)
 {
     int chosen = 0;
     for (int k = 0; k < n->value_count; k++)
-        if (n->values[k].origin == FROM_NODE && (!is_read(n, k) ? !one_in(n, 8) : one_in(n, 10))) {
+        if (n->values[k].origin == FROM_NODE &&
+            (!is_read(n, k) ? !one_in(n, 8) : one_in(n, n->values[k].inside ? 100 : 10))) {
             n->values[k].is_output = true;
             chosen++;
         }

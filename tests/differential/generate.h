@@ -21,6 +21,7 @@ typedef struct net_value {
     int64_t dims[MOST_RANK];
     bool named_batch; /* dims[0] of an input is written as "N" */
     bool exact;       /* made of inputs without any rounding: discontinuous operators may read it */
+    bool inside;      /* of a chain: seldom an output */
     bool is_output;
     char *data; /* JSON text of a constant's elements */
 } net_value;

@@ -46,6 +46,12 @@ bool packed_attention(net *n);
 bool written_rms(net *n);
 bool written_tanh_gelu(net *n);
 
+bool written_instance(net *n);
+
+/* unrolled.c */
+bool unrolled_lstm(net *n);
+bool unrolled_gru(net *n);
+
 /* movement.c */
 bool concat(net *n);
 bool transpose(net *n);

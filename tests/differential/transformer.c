@@ -33,29 +33,48 @@ bool layer_norm(net *n)
     return true;
 }
 
-/* (x - mean) / sqrt(mean((x - mean)^2) + e) * g + b, as exporters write it. */
+/* (x - mean) / sqrt(mean((x - mean)^2) + e) * g + b over the axes of `axes`, as exporters write it. */
+static void write_norm(net *n, int x, int axes, const int64_t *reduced, int scale, int bias)
+{
+    const net_value v = n->values[x];
+    const double length = (double)(elements(&v) / (v.dims[0] ? v.dims[0] : 1));
+    int inputs[] = { x, axes };
+    net_node *mean = add_node(n, "ReduceMean", 2, inputs);
+    mean->length = length;
+    const int m = output(n, mean, FLOATS, v.rank, reduced), centred = binary(n, "Sub", x, m, x);
+    inputs[0] = one_in(n, 2) ? binary(n, "Mul", centred, centred, centred)
+                             : unary(n, "Abs", binary(n, "Mul", centred, centred, centred));
+    net_node *again = add_node(n, "ReduceMean", 2, inputs);
+    again->length = length;
+    const int variance = output(n, again, FLOATS, v.rank, reduced);
+    const int deviation = unary(n, "Sqrt", binary(n, "Add", variance, scalar(n, ONE), variance));
+    const int y = binary(n, "Div", centred, deviation, x);
+    binary(n, "Add", binary(n, "Mul", y, scale, y), bias, y);
+}
+
 bool written_norm(net *n)
 {
     const int x = pick(n, 3, false);
     if (x < 0)
         return false;
-    int64_t dims[MOST_RANK];
-    memcpy(dims, n->values[x].dims, sizeof dims);
-    const int64_t width = dims[2];
-    dims[2] = 1;
-    int inputs[] = { x, integer(n, -1) };
-    net_node *mean = add_node(n, "ReduceMean", 2, inputs);
-    mean->length = (double)width;
-    const int m = output(n, mean, FLOATS, 3, dims), centred = binary(n, "Sub", x, m, x);
-    inputs[0] = one_in(n, 2) ? binary(n, "Mul", centred, centred, centred)
-                             : unary(n, "Abs", binary(n, "Mul", centred, centred, centred));
-    net_node *again = add_node(n, "ReduceMean", 2, inputs);
-    again->length = (double)width;
-    const int variance = output(n, again, FLOATS, 3, dims);
-    const int deviation = unary(n, "Sqrt", binary(n, "Add", variance, scalar(n, ONE), variance));
-    const int y = binary(n, "Div", centred, deviation, x);
-    const int scaled = binary(n, "Mul", y, constant(n, some_style(n), 1, &width), y);
-    binary(n, "Add", scaled, constant(n, some_style(n), 1, &width), y);
+    const int64_t *d = n->values[x].dims, width = d[2], reduced[] = { d[0], d[1], 1 };
+    const int scale = constant(n, some_style(n), 1, &width),
+              bias = constant(n, some_style(n), 1, &width);
+    write_norm(n, x, integer(n, -1), reduced, scale, bias);
+    return true;
+}
+
+/* Over all planes, and a factor for each channel; or over channels and one axis, which is another thing. */
+bool written_instance(net *n)
+{
+    const int x = pick(n, 4, false), odd = one_in(n, 4);
+    if (x < 0)
+        return false;
+    const int64_t *d = n->values[x].dims, axes[] = { odd ? 1 : 2, 3 }, each[] = { d[1], 1, 1 };
+    const int64_t reduced[] = { d[0], odd ? 1 : d[1], odd ? d[2] : 1, 1 };
+    const int scale = constant(n, some_style(n), 3, each),
+              bias = constant(n, some_style(n), 3, each);
+    write_norm(n, x, integers(n, 2, axes), reduced, scale, bias);
     return true;
 }
 
@@ -104,6 +123,18 @@ bool attention(net *n)
     return true;
 }
 
+/* One for each element, any, or the same for both of a pair. */
+static int angles(net *n, const int64_t *dims)
+{
+    const int64_t half[] = { dims[0], dims[1] / 2 };
+    if (one_in(n, 3))
+        return constant(n, ANY, 2, dims);
+    const int one = constant(n, ANY, 2, half), both[] = { one, one };
+    net_node *made = add_node(n, "Concat", 2, both);
+    ATTRIBUTES(made, "\"axis\": -1");
+    return output(n, made, FLOATS, 2, dims);
+}
+
 /* Turned pairs of elements, by the operator's definition: x cos + (-second half, first half) sin. */
 bool rotary(net *n)
 {
@@ -120,8 +151,9 @@ bool rotary(net *n)
     net_node *joined = add_node(n, "Concat", 2, both);
     ATTRIBUTES(joined, "\"axis\": -1");
     const int turned = same_as(n, joined, x);
-    const int straight = binary(n, "Mul", x, constant(n, ANY, 2, turns), x);
-    binary(n, "Add", straight, binary(n, "Mul", turned, constant(n, ANY, 2, turns), x), x);
+    const int cosines = angles(n, turns), sines = angles(n, turns);
+    const int straight = binary(n, "Mul", x, cosines, x);
+    binary(n, "Add", straight, binary(n, "Mul", turned, sines, x), x);
     return true;
 }
 

@@ -200,32 +200,66 @@ Test(recognize_lstm, finds_layers_that_stand_one_upon_the_other)
               "none,+recognize_lstm,+remove_dead", 9, "= LSTM", "", TIGHT);
 }
 
+/* '@' is the number of a step, '$' the state before it. */
+static void add_step(const char *pattern, int t)
+{
+    for (; *pattern; pattern++)
+        if (*pattern == '@')
+            ADD_NODES("%d", t);
+        else if (*pattern == '$' && t)
+            ADD_NODES("h%d", t - 1);
+        else if (*pattern == '$')
+            ADD_NODES("hs");
+        else
+            ADD_NODES("%c", *pattern);
+}
+
+#define TWO_STEPS "x0 float32[2,3]; x1 float32[2,3]" STATES
+
 Test(recognize_lstm, reads_sums_however_they_are_written)
 {
     static const char *const sums[] = {
-        "MatMul x0 w -> a; MatMul hs r -> e; Add a e -> m; Add m b -> s0; ",
-        "MatMul x0 w -> a; Add a b2 -> a1; MatMul hs r -> e; Add d e -> e1; Add e1 a1 -> s0; ",
-        "Concat x0 hs -> xh 'axis': 1; Gemm xh wr b -> s0; ",
-        "Concat hs x0 -> xh 'axis': -1; MatMul xh wr -> a; Add a b -> s0; ",
-        "Gemm hs rt d -> e 'transB': 1; Gemm x0 w e -> s0; ",
+        "MatMul x@ w -> a@; MatMul $ r -> e@; Add a@ e@ -> m@; Add m@ b -> s@; ",
+        "MatMul x@ w -> a@; Add a@ b2 -> p@; MatMul $ r -> e@; Add d e@ -> q@; Add q@ p@ -> s@; ",
+        "Concat x@ $ -> j@ 'axis': 1; Gemm j@ wr b -> s@; ",
+        "Concat $ x@ -> j@ 'axis': -1; MatMul j@ wr -> a@; Add a@ b -> s@; ",
+        "Gemm $ rt d -> e@ 'transB': 1; Gemm x@ w e@ -> s@; ",
     };
     for (size_t k = 0; k < sizeof sums / sizeof *sums; k++) {
         begin();
-        ADD_NODES("%s", sums[k]);
+        add_step(sums[k], 0);
         lstm_gates(0, "cs");
-        rewritten(graph_of("x0 float32[2,3]" STATES, "h0 c0"), LSTM, 6, "= LSTM", "", TIGHT);
+        add_step(sums[k], 1);
+        lstm_gates(1, "c0");
+        rewritten(graph_of(TWO_STEPS, "h1 c1"), LSTM, 8, "= LSTM", "", TIGHT);
     }
-    begin(); /* gates by Slice, each with its own product with the input, in another order */
-    ADD_NODES("MatMul hs r -> e; ");
-    for (int g = 0; g < 4; g++) {
-        static const char gate[] = "ofgi";
-        ADD_NODES("Slice e n%d n%d axis1 -> e%d; MatMul x0 wn -> a%d; Add a%d e%d -> %c0p; ", 2 * g,
-                  2 * g + 2, g, g, g, g, gate[g]);
+}
+
+/* Each gate with a product of its own with the input, cut by Slice out of one with the state. */
+Test(recognize_lstm, reads_gates_one_by_one_in_any_order)
+{
+    begin();
+    for (int t = 0; t < 2; t++) {
+        add_step("MatMul $ r -> e@; ", t);
+        for (int g = 0; g < 4; g++)
+            ADD_NODES("Slice e%d n%d n%d axis1 -> e%d%c; MatMul x%d wn -> a%d%c; "
+                      "Add a%d%c e%d%c -> %c%dp; ",
+                      t, 2 * g, 2 * g + 2, t, "ofgi"[g], t, t, "ofgi"[g], t, "ofgi"[g], t,
+                      "ofgi"[g], "ofgi"[g], t);
+        add_step("Sigmoid i@p -> i@a; Sigmoid f@p -> f@a; Tanh g@p -> g@a; Sigmoid o@p -> o@a; ",
+                 t);
+        ADD_NODES(t ? "Mul c0 f1a -> k1; " : "Mul cs f0a -> k0; ");
+        add_step("Mul g@a i@a -> u@; Add u@ k@ -> c@; Tanh c@ -> t@; Mul t@ o@a -> h@; ", t);
     }
-    ADD_NODES(
-        "Sigmoid i0p -> i0a; Sigmoid f0p -> f0a; Tanh g0p -> g0a; Sigmoid o0p -> o0a; "
-        "Mul cs f0a -> k0; Mul g0a i0a -> u0; Add u0 k0 -> c0; Tanh c0 -> t0; Mul t0 o0a -> h0");
-    rewritten(graph_of("x0 float32[2,3]" STATES, "h0"), LSTM, 5, "= LSTM", "", TIGHT);
+    rewritten(graph_of(TWO_STEPS, "h1"), LSTM, 7, "= LSTM", "", TIGHT);
+}
+
+Test(recognize_lstm, leaves_a_single_step)
+{
+    begin();
+    lstm_step(0, "x0");
+    untouched(graph_of("x0 float32[2,3]" STATES, "h0"), "recognize_lstm",
+              "- t0: no LSTM: a single step is no faster as a node\n");
 }
 
 /* A first state of zeros that was multiplied out: a constant stands in the place of its product. */
@@ -311,7 +345,7 @@ Test(recognize_lstm, ends_a_chain_where_weights_change)
     ADD_NODES(
         "Gemm x2 w9 b -> gx2 'transB': 1; Gemm h1 rt d -> gh2 'transB': 1; Add gx2 gh2 -> s2; ");
     lstm_gates(2, "c1");
-    rewritten(graph_of(SEPARATE, "h2"), LSTM, 13, "= LSTM", "* 26 nodes up to h1 are one LSTM",
+    rewritten(graph_of(SEPARATE, "h2"), LSTM, 21, "= LSTM", "* 26 nodes up to h1 are one LSTM",
               TIGHT);
 }
 
