@@ -138,7 +138,11 @@ static int angles(net *n, const int64_t *dims)
 /* Turned pairs of elements, by the operator's definition: x cos + (-second half, first half) sin. */
 bool rotary(net *n)
 {
-    const int x = pick(n, 4, false);
+    int x = pick(n, 3, false);
+    if (x >= 0) { /* of one head */
+        const int64_t *v = n->values[x].dims, one[] = { v[0], 1, v[1], v[2] };
+        x = v[2] % 2 || one_in(n, 3) ? pick(n, 4, false) : reshaped(n, x, 4, one);
+    }
     if (x < 0 || n->values[x].dims[3] % 2)
         return false;
     const int64_t *d = n->values[x].dims, half = d[3] / 2, parts[] = { d[0], d[1], d[2], half };
