@@ -355,9 +355,9 @@ static tn_status make_ports(tn_session *s)
 
 static tn_status check_options(const tn_session_options *options)
 {
-    if (options->math > TN_MATH_STRICT)
+    if (options->math > TN_MATH_INT8)
         return tn_raise(TN_ERR_ARGUMENT,
-                        "math %u: fast (0) and strict (1) are what the backends held here offer",
+                        "math %u: expected fast (0), strict (1), bf16 (2) or int8 (3)",
                         options->math);
     if (options->threads > 4096)
         return tn_raise(TN_ERR_ARGUMENT, "%u threads; at most 4096 are possible", options->threads);

@@ -316,8 +316,10 @@ Test(session, refuses_options_that_mean_nothing)
     cr_expect_str_eq(tn_error_message(), "placement 'add' is not of the form node=backend");
     options = (tn_session_options){ .size = sizeof options,
                                     .backends = "reference",
-                                    .math = TN_MATH_BF16 };
+                                    .math = TN_MATH_INT8 + 1 };
     cr_expect_eq(tn_session_create(f.model, &options, NULL, &session), TN_ERR_ARGUMENT);
+    cr_expect_str_eq(tn_error_message(),
+                     "math 4: expected fast (0), strict (1), bf16 (2) or int8 (3)");
     options = (tn_session_options){ .size = sizeof options,
                                     .backends = "reference",
                                     .outputs = "nothing" };
