@@ -25,14 +25,17 @@ tn_status onednn_refuse(onednn_builder *b, const char *format, ...)
 
 tn_status onednn_fresh_attributes(onednn_builder *b)
 {
+    const dnnl_fpmath_mode_t mode = b->problem->math == TN_MATH_BF16 ? dnnl_fpmath_mode_bf16
+                                                                     : dnnl_fpmath_mode_strict;
     if (b->attr)
         dnnl_primitive_attr_destroy(b->attr);
     b->attr = NULL;
     if (dnnl_primitive_attr_create(&b->attr) != dnnl_success ||
         dnnl_primitive_attr_set_scratchpad_mode(b->attr, dnnl_scratchpad_mode_user) !=
             dnnl_success ||
-        /* ONEDNN_DEFAULT_FPMATH_MODE in the environment must not lower our precision. */
-        dnnl_primitive_attr_set_fpmath_mode(b->attr, dnnl_fpmath_mode_strict) != dnnl_success)
+        /* bfloat16 where it is asked for and the library has primitives for it on this processor;
+         * ONEDNN_DEFAULT_FPMATH_MODE in the environment must not lower our precision. */
+        dnnl_primitive_attr_set_fpmath_mode(b->attr, mode) != dnnl_success)
         return onednn_refuse(b, "oneDNN made no attributes");
     return TN_OK;
 }

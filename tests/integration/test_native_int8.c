@@ -544,3 +544,158 @@ Test(native_int8, pools_of_bytes)
             free(t.at);
         }
 }
+
+/* ---- reduced precision --------------------------------------------------------------------------- */
+
+/* Largest difference over the largest answer. */
+static double off_by(const answers *right, const answers *got)
+{
+    const float *a = (const float *)(const void *)right->outputs[0].data;
+    const float *b = (const float *)(const void *)got->outputs[0].data;
+    double most = 0, scale = 1e-30;
+    for (size_t k = 0; k < right->outputs[0].bytes / 4; k++) {
+        scale = fabs((double)a[k]) > scale ? fabs((double)a[k]) : scale;
+        const double d = fabs((double)a[k] - (double)b[k]);
+        most = d <= most ? most : isnan(d) ? (double)INFINITY : d;
+    }
+    return most / scale;
+}
+
+static void check_reduced(const char *json, uint32_t math, const char *backends, const char *prefix,
+                          double tolerance)
+{
+    fixture f = open_text(json);
+    if (strstr(backends, "onednn") && tn_runtime_open_backend(f.runtime, "onednn") != TN_OK) {
+        close_fixture(&f);
+        return;
+    }
+    answers right = answer(&f, "reference", 1, TN_MATH_STRICT);
+    close_fixture(&f);
+    for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+        setenv("TENON_NATIVE", sets[k], 1);
+        f = open_text(json);
+        for (uint32_t threads = 1; threads <= 2; threads++) {
+            answers got = answer(&f, backends, threads, math);
+            const double error = off_by(&right, &got);
+            cr_expect(error <= tolerance, "%s, %u threads: off by %g of the largest\n%.900s",
+                      sets[k], threads, error, json);
+            forget(&got);
+        }
+        const tn_session_options options = {
+            .size = sizeof options, .threads = 1, .backends = backends, .math = math
+        };
+        tn_session *session;
+        tn_report *report;
+        const tn_report_step *step;
+        bool found = !prefix;
+        OK(tn_session_create(f.model, &options, NULL, &session));
+        OK(tn_report_create(session, NULL, 0, NULL, &report));
+        for (size_t i = 0; (step = tn_report_get(report, i)); i++)
+            found |= prefix && step->algorithm &&
+                     strncmp(step->algorithm, prefix, strlen(prefix)) == 0;
+        cr_expect(found, "no step by '%s…' in\n%.900s", prefix, json);
+        tn_report_destroy(report);
+        tn_session_destroy(session);
+        close_fixture(&f);
+    }
+    forget(&right);
+    unsetenv("TENON_NATIVE");
+}
+
+#define RANDOM "\"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": "
+static const char int8_conv[] =
+    "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2, 19, 13, 12]}], "
+    "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [37, 19, 3, 3], " RANDOM
+    "3}}, "
+    "\"b\": {\"dtype\": \"float32\", \"shape\": [37], " RANDOM "4}}}, "
+    "\"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"w\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {\"pads\": [1, 1, 1, 1], \"strides\": [%d, %d]}}, "
+    "{\"op\": \"Relu\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}]}";
+static const char int8_gemm[] =
+    "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%d, 130]}], "
+    "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [%d, 130], " RANDOM
+    "3}}, "
+    "\"b\": {\"dtype\": \"float32\", \"shape\": [%d], " RANDOM "4}}}, "
+    "\"nodes\": [{\"op\": \"Gemm\", \"inputs\": [\"x\", \"w\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {\"transB\": 1}}, "
+    "{\"op\": \"Sigmoid\", \"inputs\": [\"c\"], \"outputs\": [\"s\"]}, {\"op\": \"Mul\", \"inputs\": [\"c\", \"s\"], \"outputs\": [\"y\"]}]}";
+
+/* Eight bits of weights and eight of inputs: 1/255 and 1/127 of their ranges, by far less in a sum. */
+Test(native_int8, convolutions_in_int8_are_within_2_percent_of_the_largest_answer)
+{
+    for (int stride = 1; stride < 3; stride++) {
+        char json[1500];
+        snprintf(json, sizeof json, int8_conv, stride, stride);
+        check_reduced(json, TN_MATH_INT8, "native,reference", "integers", 0.02);
+    }
+}
+
+Test(native_int8, products_in_int8_are_within_2_percent_of_the_largest_answer)
+{
+    for (int rows = 1; rows < 40; rows += 31) {
+        char json[1500];
+        snprintf(json, sizeof json, int8_gemm, rows, 45, 45);
+        check_reduced(json, TN_MATH_INT8, "native,reference", "product of", 0.02);
+    }
+}
+
+/* Where the processor has no bfloat16 to offer they are float32's answers. */
+Test(native_int8, bf16_runs_on_both_backends)
+{
+    char json[1500];
+    snprintf(json, sizeof json, int8_conv, 1, 1);
+    check_reduced(json, TN_MATH_BF16, "native,onednn,reference", NULL, 0.02);
+    check_reduced(json, TN_MATH_BF16, "onednn,reference", NULL, 0.02);
+    snprintf(json, sizeof json, int8_gemm, 8, 45, 45);
+    check_reduced(json, TN_MATH_BF16, "native,onednn,reference", NULL, 0.02);
+    check_reduced(json, TN_MATH_BF16, "onednn,reference", NULL, 0.02);
+}
+
+/* A network of the course: 256 pictures of strokes that no two are alike; where float32 is sure, so is
+ * int8. */
+Test(native_int8, a_network_predicts_in_int8_what_it_predicts_in_float32)
+{
+    enum { PICTURES = 256 };
+    static float pictures[PICTURES * 784];
+    static const int64_t dims[4] = { PICTURES, 1, 28, 28 };
+    char path[512];
+    float y[2][PICTURES * 10];
+    int same = 0;
+    for (int p = 0; p < PICTURES; p++)
+        for (int k = 0; k < 784; k++) {
+            const int row = k / 28, column = k % 28;
+            const int wide = 3 + p % 8, tall = 4 + p / 8 % 9;
+            const int dx = column - 13 - p / 64, dy = row - 14;
+            const int inside = dx > -wide && dx < wide && dy > -tall && dy < tall;
+            const float pixel = inside
+                                    ? (float)(120 + (p * 7 + row * (p % 5) + column) % 130) / 255.0f
+                                    : 0.0f;
+            pictures[p * 784 + k] = (pixel - 0.286f) / 0.353f;
+        }
+    snprintf(path, sizeof path, "%s/graphs/fashion-lenet.json", getenv("TENON_SOURCE"));
+    fixture f = open_file(path);
+    for (int k = 0; k < 2; k++) {
+        const tn_session_options options = { .size = sizeof options,
+                                             .threads = 1,
+                                             .backends = "native,reference",
+                                             .math = k ? TN_MATH_INT8 : TN_MATH_STRICT };
+        tn_session *session;
+        tn_context *context;
+        const tn_tensor x = floats(pictures, 4, dims);
+        OK(tn_session_create(f.model, &options, NULL, &session));
+        OK(tn_context_create(session, &context));
+        OK(tn_context_set_input(context, tn_session_input(session, 0)->name, &x));
+        OK(tn_context_run(context, NULL));
+        cr_assert_eq(tn_context_output(context, 0)->bytes, sizeof y[k]);
+        memcpy(y[k], tn_context_output(context, 0)->data, sizeof y[k]);
+        tn_context_destroy(context);
+        tn_session_destroy(session);
+    }
+    for (int p = 0; p < PICTURES; p++) {
+        int best[2] = { 0, 0 };
+        for (int k = 0; k < 2; k++)
+            for (int i = 1; i < 10; i++)
+                best[k] = y[k][p * 10 + i] > y[k][p * 10 + best[k]] ? i : best[k];
+        same += best[0] == best[1];
+    }
+    cr_expect_geq(same, PICTURES * 98 / 100, "%d of %d predictions are the same", same, PICTURES);
+    close_fixture(&f);
+}
