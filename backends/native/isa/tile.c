@@ -8,18 +8,49 @@
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
-INLINE void put(const native_tile *t, int row, vec left, vec right, const bool narrow)
+/* What a tile ends with, stage by stage over all its registers: nothing is asked row by row, and what
+ * the tile's description says is read once (a store might change it, as far as the compiler knows). */
+INLINE void add_to(const native_tile *t, const int rows, vec *left, vec *right, const bool narrow)
 {
-    float *out = t->out + row * t->ld;
-    if (t->add) {
-        const float *add = t->add + row * t->add_ld;
-        left += load(add);
+    const float *add = t->add;
+    const int64_t ld = t->add_ld;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++, add += ld) {
+        left[r] += load(add);
         if (!narrow)
-            right += load(add + LANES);
+            right[r] += load(add + LANES);
     }
-    store(out, ended(&t->end, left));
-    if (!narrow)
-        store(out + LANES, ended(&t->end, right));
+}
+
+INLINE void end_of(const native_end end, const int rows, vec *left, vec *right, const bool narrow)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        left[r] = ended(&end, left[r]);
+        if (!narrow)
+            right[r] = ended(&end, right[r]);
+    }
+}
+
+INLINE void put(const native_tile *t, const int rows, vec *left, vec *right, const bool narrow)
+{
+    float *out = t->out;
+    const int64_t ld = t->ld;
+    if (t->add)
+        add_to(t, rows, left, right, narrow);
+    if (t->end.kind == NATIVE_END_BOUNDS) {
+        const native_end end = { NATIVE_END_BOUNDS, t->end.low, t->end.high };
+        end_of(end, rows, left, right, narrow);
+    } else if (t->end.kind == NATIVE_END_HARD_SWISH) {
+        const native_end end = { NATIVE_END_HARD_SWISH, 0.0f, 0.0f };
+        end_of(end, rows, left, right, narrow);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++, out += ld) {
+        store(out, left[r]);
+        if (!narrow)
+            store(out + LANES, right[r]);
+    }
 }
 
 INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
@@ -50,9 +81,7 @@ INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
             }
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-        put(t, r, a[r], b[r], narrow);
+    put(t, rows, a, b, narrow);
 }
 
 /* Rows that lie anyhow, a fixed step apart. */
@@ -78,9 +107,7 @@ INLINE void spots_of(const native_tile *t, const int rows, const bool narrow)
                 b[r] += value * right;
         }
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-        put(t, r, a[r], b[r], narrow);
+    put(t, rows, a, b, narrow);
 }
 
 /* One or two rows: four sums each, over steps that are four apart. */
@@ -119,10 +146,13 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
                 b[r][0] += value * *(const vec *)(panel + LANES);
             }
     }
+    vec left[2], right[2];
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++)
-        put(t, r, load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3])),
-            load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3])), t->narrow);
+    for (int r = 0; r < rows; r++) {
+        left[r] = load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3]));
+        right[r] = load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3]));
+    }
+    t->narrow ? put(t, rows, left, right, true) : put(t, rows, left, right, false);
 }
 
 #define SPOTS(n)                                                                                   \
