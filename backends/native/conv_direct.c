@@ -101,7 +101,10 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
                   w->x[1] == w->y[1];
     s->taps = s->banded ? 1 : w->kernel[0] * w->kernel[1];
     s->depth = s->banded ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
-    s->cut = native_cut_of(isa, s->points, w->outputs, s->taps * s->depth, p->threads);
+    /* A window shares its points with its neighbours: a point more brings as many as the stride has. */
+    const int64_t fresh = w->strides[0] * w->strides[1];
+    s->cut = native_cut_of(isa, s->points, w->outputs,
+                           (fresh < s->taps ? fresh : s->taps) * s->depth, p->threads);
     s->group_floats = native_panel_floats(isa, s->taps * s->depth, w->outputs);
     /* A thread's scratch: the table, then a row of zeros. */
     s->table_bytes = (size_t)native_round_up(s->cut.rows * s->taps * (int64_t)sizeof(float *), 64);
@@ -152,37 +155,68 @@ typedef struct conv_job {
     const native_isa *isa;
 } conv_job;
 
+/* The points of a tile whose windows lie inside the input, all in one line: each tap's rows are as far
+ * apart as the points are. */
+static const float **fill_inside(const native_window *w, const float *corner, int64_t rows,
+                                 int64_t step, const float **slot)
+{
+    const int64_t apart = w->strides[1] * step;
+    for (int64_t i = 0; i < w->kernel[0]; i++)
+        for (int64_t j = 0; j < w->kernel[1]; j++) {
+            const float *row = corner +
+                               (i * w->dilations[0] * w->x[1] + j * w->dilations[1]) * step;
+            for (int64_t r = 0; r < rows; r++, row += apart)
+                *slot++ = row;
+        }
+    return slot;
+}
+
+/* The points of any tile, from output point (oy, ox) on. */
+static const float **fill_anywhere(const native_window *w, const float *x, int64_t oy, int64_t ox,
+                                   int64_t rows, int64_t step, const float *zeros,
+                                   const float **table)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const int64_t y0 = oy * w->strides[0] - w->before[0];
+        const int64_t x0 = ox * w->strides[1] - w->before[1];
+        const float **slot = table + r;
+        for (int64_t i = 0; i < w->kernel[0]; i++) {
+            const int64_t iy = y0 + i * w->dilations[0];
+            for (int64_t j = 0; j < w->kernel[1]; j++, slot += rows) {
+                const int64_t ix = x0 + j * w->dilations[1];
+                *slot = iy < 0 || iy >= w->x[0] || ix < 0 || ix >= w->x[1]
+                            ? zeros
+                            : x + (iy * w->x[1] + ix) * step;
+            }
+        }
+        if (++ox == w->y[1])
+            ox = 0, oy++;
+    }
+    return table + rows * w->kernel[0] * w->kernel[1];
+}
+
 /* Pointers to the rows of points [first, last), tile by tile. */
 static void fill_table(const conv_job *job, const float *x, int64_t first, int64_t last,
                        const float *zeros, const float **table)
 {
     const native_window *w = &job->state->window;
-    const int64_t step = tn_row_step(job->ctx->inputs[0]), side = job->isa->rows;
+    const int64_t step = tn_row_step(job->ctx->inputs[0]);
+    const int64_t reach_y = (w->kernel[0] - 1) * w->dilations[0];
+    const int64_t reach_x = (w->kernel[1] - 1) * w->dilations[1];
     if (job->state->in_place) {
         for (int64_t point = first; point < last; point++)
             *table++ = x + point * step;
         return;
     }
-    for (int64_t tile = first; tile < last; tile += side) {
-        const int64_t rows = last - tile < side ? last - tile : side;
-        int64_t oy = tile / w->y[1], ox = tile % w->y[1];
-        for (int64_t r = 0; r < rows; r++) {
-            const int64_t y0 = oy * w->strides[0] - w->before[0];
-            const int64_t x0 = ox * w->strides[1] - w->before[1];
-            const float **slot = table + r;
-            for (int64_t i = 0; i < w->kernel[0]; i++) {
-                const int64_t iy = y0 + i * w->dilations[0];
-                for (int64_t j = 0; j < w->kernel[1]; j++, slot += rows) {
-                    const int64_t ix = x0 + j * w->dilations[1];
-                    *slot = iy < 0 || iy >= w->x[0] || ix < 0 || ix >= w->x[1]
-                                ? zeros
-                                : x + (iy * w->x[1] + ix) * step;
-                }
-            }
-            if (++ox == w->y[1])
-                ox = 0, oy++;
-        }
-        table += rows * job->state->taps;
+    for (int64_t point = first, rows; point < last; point += rows) {
+        rows = native_tile_rows(job->isa, last - point);
+        const int64_t oy = point / w->y[1], ox = point % w->y[1];
+        const int64_t iy = oy * w->strides[0] - w->before[0];
+        const int64_t ix = ox * w->strides[1] - w->before[1];
+        const bool inside = ox + rows <= w->y[1] && iy >= 0 && iy + reach_y < w->x[0] && ix >= 0 &&
+                            ix + (rows - 1) * w->strides[1] + reach_x < w->x[1];
+        table = inside ? fill_inside(w, x + (iy * w->x[1] + ix) * step, rows, step, table)
+                       : fill_anywhere(w, x, oy, ox, rows, step, zeros, table);
     }
 }
 

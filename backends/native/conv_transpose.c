@@ -164,8 +164,8 @@ static void fill_table(const transpose_job *job, const line *l, const float **ta
                          l->image * w->x[0] * w->x[1] * w->channels;
     const int64_t taps_y = taps_of(w->kernel[0], w->strides[0], l->place[0]);
     const int64_t taps_x = taps_of(w->kernel[1], w->strides[1], l->place[1]);
-    for (int64_t first = 0; first < l->count; first += job->isa->rows) {
-        const int64_t rows = l->count - first < job->isa->rows ? l->count - first : job->isa->rows;
+    for (int64_t first = 0, rows; first < l->count; first += rows) {
+        rows = native_tile_rows(job->isa, l->count - first);
         for (int64_t i = 0; i < taps_y; i++)
             for (int64_t j = 0; j < taps_x; j++)
                 for (int64_t r = 0; r < rows; r++) {

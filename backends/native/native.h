@@ -116,8 +116,12 @@ typedef struct native_product {
     int64_t first_column; /* and column 0 */
 } native_product;
 
-/* Rows [begin, end) times panels [panel, last). table: [tile][tap][row] pointers, tiles of isa->rows
- * rows from `begin` on, the last one packed by its own number of rows. */
+/* The rows of the next tile, where so many are left: all that a tile can have, but the last two share
+ * what there is, since one of a single row would read its whole panel for it. */
+int64_t native_tile_rows(const native_isa *isa, int64_t left);
+
+/* Rows [begin, end) times panels [panel, last). table: [tile][tap][row] pointers, tiles of
+ * native_tile_rows rows from `begin` on. */
 void native_product_run(const native_product *product, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last);
 
@@ -127,7 +131,8 @@ typedef struct native_cut {
     int64_t rows, row_blocks;     /* rows of a block; a multiple of a tile's */
     int64_t panels, panel_groups; /* panels of a group */
 } native_cut;
-native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t depth,
+/* row_floats: what one row more brings into the cache; rows of windows share most of theirs. */
+native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t row_floats,
                          uint32_t threads);
 
 /* ---- copy.c ----------------------------------------------------------------------------- */

@@ -123,29 +123,35 @@ void native_product_run(const native_product *p, const float *const *table, int6
         const float *const *rows = table;
         for (int64_t k = 0; k < count; k++)
             begin_strip(p, panel + k, beside, &strips[k]);
-        for (int64_t row = begin; row < end; row += isa->rows) {
-            const int32_t some = (int32_t)(end - row < isa->rows ? end - row : isa->rows);
+        for (int64_t row = begin, some; row < end; row += some) {
+            some = native_tile_rows(isa, end - row);
             for (int64_t k = 0; k < count; k++) {
                 if (!table)
                     strips[k].tile.base = p->base + (row - begin) * p->step;
-                run_tile(p, &strips[k], rows, row, some, beside);
+                run_tile(p, &strips[k], rows, row, (int32_t)some, beside);
             }
             rows = table ? rows + some * p->taps : NULL;
         }
     }
 }
 
-native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t depth,
+int64_t native_tile_rows(const native_isa *isa, int64_t left)
+{
+    if (left >= 2 * isa->rows)
+        return isa->rows;
+    return left > isa->rows ? (left + 1) / 2 : left;
+}
+
+native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t row_floats,
                          uint32_t threads)
 {
-    enum { ROW_BYTES = 128 * 1024, MOST_ROWS = 192 };
+    enum { ROW_BYTES = 256 * 1024, MOST_ROWS = 240 };
     const int64_t panels = native_ceil(n, isa->columns), tiles = native_ceil(m, isa->rows);
-    int64_t rows = ROW_BYTES / (depth * 4);
+    int64_t rows = ROW_BYTES / (row_floats * 4);
     native_cut cut;
-    rows = rows > MOST_ROWS ? MOST_ROWS : rows;
-    cut.rows = rows / isa->rows * isa->rows;
-    if (cut.rows < 4 * isa->rows)
-        cut.rows = 4 * isa->rows;
+    rows = rows > MOST_ROWS ? MOST_ROWS : rows < 4 * isa->rows ? 4 * isa->rows : rows;
+    /* As many blocks, but alike: a last one of few rows would read all weights for little. */
+    cut.rows = native_round_up(native_ceil(m, native_ceil(m, rows)), isa->rows);
     if (threads > 1) { /* several blocks for each thread */
         const int64_t even = native_ceil(tiles, 4 * (int64_t)threads) * isa->rows;
         cut.rows = even < cut.rows ? even : cut.rows;
