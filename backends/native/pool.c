@@ -1,6 +1,7 @@
 /* pool.c: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool (ONNX), channels last.
  *
- * A point's value is the largest or the mean of rows of channels.
+ * A point's value is the largest or the mean of rows of channels. Windows go line by line, where each
+ * sees some of the input: neighbours share columns. Others, and whole planes, are made point by point.
  *
  * SPDX-License-Identifier: MIT */
 #include "native.h"
@@ -12,7 +13,7 @@ enum { MOST_ROWS = 64 };
 typedef struct pool_state {
     native_window window;
     native_epilogue epilogue;
-    uint32_t maximum, global, include_pad;
+    uint32_t maximum, global, include_pad, lines;
 } pool_state;
 
 static tn_status pool_offer(tn_offer *ctx)
@@ -36,6 +37,12 @@ static tn_status pool_offer(tn_offer *ctx)
     return status;
 }
 
+/* Every window sees a point of the input along axis k. */
+static bool sees_some(const native_window *w, int32_t k)
+{
+    return w->before[k] < w->kernel[k] && (w->y[k] - 1) * w->strides[k] - w->before[k] < w->x[k];
+}
+
 static tn_status pool_measure(tn_measure *ctx, void *state)
 {
     const tn_problem *p = ctx->problem;
@@ -51,6 +58,9 @@ static tn_status pool_measure(tn_measure *ctx, void *state)
     s->include_pad = (uint32_t)tn_attr_int(p->node, "count_include_pad", 0);
     if (s->global)
         memcpy(w->kernel, w->x, sizeof w->kernel);
+    s->lines = !s->global && w->channels >= 2 * native_isa_of(ctx->instance)->lanes &&
+               w->dilations[0] == 1 && w->dilations[1] == 1 && w->kernel[0] <= MOST_ROWS &&
+               sees_some(w, 0) && sees_some(w, 1);
     s->epilogue.ld = w->channels;
     a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
     native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
@@ -132,6 +142,46 @@ static tn_status pool_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
     return TN_OK;
 }
 
+static void run_line(const pool_job *job, int64_t index)
+{
+    const pool_state *s = job->s;
+    const native_window *w = &s->window;
+    const int64_t image = index / w->y[0], oy = index % w->y[0];
+    const int64_t step = tn_row_step(job->ctx->inputs[0]);
+    const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * step;
+    const float *rows[MOST_ROWS];
+    native_pool_line line = { .rows = rows,
+                              .x_step = step,
+                              .y_step = tn_row_step(job->ctx->outputs[0]),
+                              .channels = w->channels,
+                              .points = w->y[1],
+                              .x_points = w->x[1],
+                              .kernel = w->kernel[1],
+                              .stride = w->strides[1],
+                              .before = w->before[1],
+                              .maximum = s->maximum,
+                              .include_pad = s->include_pad,
+                              .share = w->kernel[0] * w->kernel[1] };
+    line.out = (float *)job->ctx->outputs[0]->data + index * w->y[1] * line.y_step;
+    for (int64_t i = 0; i < w->kernel[0]; i++) {
+        const int64_t iy = oy * w->strides[0] - w->before[0] + i;
+        if (iy >= 0 && iy < w->x[0])
+            rows[line.row_count++] = x + iy * w->x[1] * step;
+    }
+    job->isa->pool_line(&line);
+    if (s->epilogue.count)
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, line.out, line.y_step,
+                      index * w->y[1], w->y[1], 0, w->channels);
+}
+
+static tn_status line_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    (void)thread;
+    for (int64_t line = begin; line < end; line++)
+        run_line(user, line);
+    return TN_OK;
+}
+
 static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
 {
     const pool_state *s = state;
@@ -139,6 +189,9 @@ static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
     pool_job job = { s, ctx, native_isa_of(ctx->instance) };
     (void)slot;
     const int64_t work = w->kernel[0] * w->kernel[1] * w->channels;
+    if (s->lines)
+        return ctx->call.host->parallel_for(&ctx->call, w->images * w->y[0],
+                                            1 + 16384 / (work * w->y[1]), line_chunk, &job);
     return ctx->call.host->parallel_for(&ctx->call, w->images * w->y[0] * w->y[1], 1 + 16384 / work,
                                         pool_chunk, &job);
 }

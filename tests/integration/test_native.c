@@ -211,7 +211,10 @@ CONV_TEST(direct_1x1_with_tails_of_rows_and_columns, { 1, 8, 1, 1, 1, 1, 1, 1, 1
 CONV_TEST(direct_windows_with_padding_stride_and_dilation,
           { 1, 8, 9, 11, 18, 3, 3, 2, 1, 1, 1, relu }, { 2, 10, 8, 8, 7, 5, 5, 1, 1, 2, 1, swish },
           { 1, 8, 12, 10, 16, 3, 3, 1, 2, 2, 1, NULL }, { 1, 8, 7, 9, 16, 1, 7, 1, 1, 3, 1, relu },
-          { 1, 12, 9, 9, 20, 2, 2, 2, 1, 0, 1, sum_relu })
+          { 1, 12, 9, 9, 20, 2, 2, 2, 1, 0, 1, sum_relu },
+          { 1, 9, 20, 33, 19, 3, 3, 1, 1, 1, 1, sum_relu }, /* tiles inside, and of two lines */
+          { 2, 8, 11, 31, 16, 3, 3, 2, 2, 2, 1, clip },
+          { 1, 300, 19, 18, 17, 1, 3, 1, 1, 0, 1, relu }) /* several blocks of rows */
 CONV_TEST(direct_groups, { 1, 32, 7, 7, 48, 3, 3, 1, 1, 1, 4, relu },
           { 2, 18, 6, 5, 12, 1, 1, 1, 1, 0, 2, sum_relu })
 CONV_TEST(bands_of_few_channels, { 1, 3, 17, 15, 20, 7, 7, 2, 1, 3, 1, relu },
@@ -544,6 +547,25 @@ Test(native_pool, windows_and_whole_planes)
     check_node("AveragePool",
                "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1], \"count_include_pad\": 1",
                "2, 8, 9, 8", "", "", 9);
+    /* Line by line: channels that fill registers and some that do not, more points than a block,
+     * steps of the line, lines of one point, windows of all kinds of overlap. */
+    check_node("MaxPool", "\"kernel_shape\": [3, 3], \"strides\": [2, 2], \"ceil_mode\": 1",
+               "2, 37, 12, 30", "", "", 1);
+    check_node("MaxPool", "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1]", "1, 64, 5, 21", "",
+               "", 1);
+    check_node("MaxPool", "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1]", "1, 33, 1, 1", "", "",
+               1);
+    check_node("MaxPool", "\"kernel_shape\": [2, 2], \"strides\": [2, 2]", "1, 40, 7, 19", "", "",
+               1);
+    check_node("MaxPool", "\"kernel_shape\": [5, 4], \"strides\": [1, 3], \"pads\": [2, 2, 2, 1]",
+               "1, 35, 6, 20", "", "", 1);
+    check_node("AveragePool", "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1]", "2, 34, 6, 19",
+               "", "", 9);
+    check_node("AveragePool",
+               "\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1], \"count_include_pad\": 1",
+               "1, 48, 6, 19", "", "", 9);
+    check_node("AveragePool", "\"kernel_shape\": [2, 2], \"strides\": [2, 2]", "1, 32, 6, 18", "",
+               "", 4);
     check_node("GlobalAveragePool", "", "2, 19, 12, 11", "", "", 132);
     check_node("GlobalMaxPool", "", "2, 19, 12, 11", "", "", 1);
 }

@@ -98,6 +98,18 @@ typedef struct native_depthwise {
     native_end end;
 } native_depthwise;
 
+/* A pool whose windows lie side by side, one line of output points, 2 * lanes channels or more. */
+typedef struct native_pool_line {
+    const float *const *rows; /* the lines of the input that the windows see, at least one */
+    int64_t row_count;
+    int64_t x_step, y_step; /* from a point to the next: channels, or more */
+    float *out;
+    int64_t channels, points, x_points; /* x_points: of an input line */
+    int64_t kernel, stride, before;     /* along the line */
+    bool maximum, include_pad;          /* else the mean, of what lies inside or of all */
+    int64_t share;                      /* points of a whole window */
+} native_pool_line;
+
 typedef struct native_isa {
     const char *name;
     int32_t lanes;         /* floats in a register */
@@ -115,6 +127,8 @@ typedef struct native_isa {
     /* y[c] = max or sum over points of x[p][c]; rows are pointers. */
     void (*pool)(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,
                  float scale, float *y);
+    /* A point whose window misses the input altogether gets anything. */
+    void (*pool_line)(const native_pool_line *line);
     /* The largest of a run, or its sum. */
     float (*reduce)(bool maximum, const float *x, int64_t count);
     /* The sum of (x - mean)². */

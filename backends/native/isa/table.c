@@ -19,6 +19,7 @@ const native_isa JOIN(native_isa_, NATIVE_TABLE) = {
     .affine = ISA(affine),
     .depthwise = ISA(depthwise),
     .pool = ISA(pool),
+    .pool_line = ISA(pool_line),
     .reduce = ISA(reduce),
     .deviation = ISA(deviation),
     .softmax = ISA(softmax),

@@ -28,6 +28,7 @@ void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
 void ISA(combine)(native_function, const float *, const float *, int64_t, float *, int64_t);
 void ISA(affine)(const float *, const float *, const float *, float, float *, int64_t);
 void ISA(depthwise)(const native_depthwise *);
+void ISA(pool_line)(const native_pool_line *);
 void ISA(pool)(bool, const float *const *, int64_t, int64_t, float, float *);
 float ISA(reduce)(bool, const float *, int64_t);
 float ISA(deviation)(const float *, float, int64_t);
@@ -139,6 +140,15 @@ INLINE vec vmin(vec a, vec b)
     return choose(a < b, a, b);
 }
 #endif
+/* The larger one, and NaN where one of them is: all bits set are a NaN. */
+INLINE vec vmax_nan(vec a, vec b)
+{
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    return (vec)((ivec)vmax(a, b) | (ivec)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q));
+#else
+    return (vec)((ivec)vmax(a, b) | (ivec)(a != a) | (ivec)(b != b));
+#endif
+}
 INLINE vec hard_swish(vec x)
 {
     return x * vmin(splat(1.0f), vmax(splat(0.0f), x * splat(1.0f / 6.0f) + splat(0.5f)));

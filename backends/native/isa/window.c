@@ -153,9 +153,7 @@ void ISA(depthwise)(const native_depthwise *d)
 
 INLINE vec pooled(bool maximum, vec total, vec x)
 {
-    if (!maximum)
-        return total + x;
-    return choose(x > total, x, choose(x != x, x, total)); /* NaN wins */
+    return maximum ? vmax_nan(total, x) : total + x;
 }
 
 INLINE void pool(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,
@@ -183,4 +181,114 @@ void ISA(pool)(bool maximum, const float *const *rows, int64_t row_count, int64_
         pool(true, rows, row_count, channels, splat(scale), y);
     else
         pool(false, rows, row_count, channels, splat(scale), y);
+}
+
+/* Two registers of channels. */
+typedef struct pair {
+    vec left, right;
+} pair;
+
+INLINE pair both(bool maximum, pair a, pair b)
+{
+    return (pair){ pooled(maximum, a.left, b.left), pooled(maximum, a.right, b.right) };
+}
+
+/* Column x of the lines; what lies outside takes no part. */
+INLINE pair column_of(const native_pool_line *l, bool maximum, int64_t x, int64_t channel)
+{
+    const vec nothing = splat(maximum ? -INFINITY : 0.0f);
+    if (x < 0 || x >= l->x_points)
+        return (pair){ nothing, nothing };
+    const int64_t at = x * l->x_step + channel;
+    pair total = { load(l->rows[0] + at), load(l->rows[0] + at + LANES) };
+    for (int64_t r = 1; r < l->row_count; r++) {
+        const float *from = l->rows[r] + at;
+        total = both(maximum, total, (pair){ load(from), load(from + LANES) });
+    }
+    return total;
+}
+
+INLINE void put_point(const native_pool_line *l, bool maximum, pair total, int64_t first,
+                      float *out)
+{
+    if (!maximum) {
+        const int64_t begin = first < 0 ? 0 : first;
+        const int64_t end = first + l->kernel < l->x_points ? first + l->kernel : l->x_points;
+        const int64_t inside = (end - begin) * l->row_count;
+        const vec scale = splat(1.0f / (float)(l->include_pad ? l->share : inside));
+        total.left *= scale;
+        total.right *= scale;
+    }
+    store(out, total.left);
+    store(out + LANES, total.right);
+}
+
+/* Windows that share columns with the next one keep what they know of those. */
+INLINE void line_of(const native_pool_line *l, bool maximum, const int kernel, const int stride,
+                    int64_t channel)
+{
+    float *out = l->out + channel;
+    int64_t x = -l->before;
+    pair kept[2];
+#pragma GCC unroll 2
+    for (int j = 0; j < kernel - stride; j++)
+        kept[j] = column_of(l, maximum, x + j, channel);
+    for (int64_t p = 0; p < l->points; p++, x += stride, out += l->y_step) {
+        pair column[3];
+#pragma GCC unroll 3
+        for (int j = 0; j < kernel; j++)
+            column[j] = j < kernel - stride ? kept[j] : column_of(l, maximum, x + j, channel);
+        pair total = column[0];
+#pragma GCC unroll 3
+        for (int j = 1; j < kernel; j++)
+            total = both(maximum, total, column[j]);
+        put_point(l, maximum, total, x, out);
+#pragma GCC unroll 2
+        for (int j = 0; j < kernel - stride; j++)
+            kept[j] = column[j + stride];
+    }
+}
+
+INLINE void any_line(const native_pool_line *l, bool maximum, int64_t channel)
+{
+    float *out = l->out + channel;
+    for (int64_t p = 0; p < l->points; p++, out += l->y_step) {
+        const int64_t x = p * l->stride - l->before;
+        pair total = column_of(l, maximum, x, channel);
+        for (int64_t j = 1; j < l->kernel; j++)
+            total = both(maximum, total, column_of(l, maximum, x + j, channel));
+        put_point(l, maximum, total, x, out);
+    }
+}
+
+INLINE void some_line(const native_pool_line *l, bool maximum, int64_t channel)
+{
+    if (l->kernel == 3 && l->stride == 1)
+        line_of(l, maximum, 3, 1, channel);
+    else if (l->kernel == 3 && l->stride == 2)
+        line_of(l, maximum, 3, 2, channel);
+    else if (l->kernel == 2 && l->stride == 2)
+        line_of(l, maximum, 2, 2, channel);
+    else
+        any_line(l, maximum, channel);
+}
+
+/* Points in blocks, so that lines of the cache that hold several registers of channels are still there
+ * for the next ones. The last channels are done twice rather than in part. */
+void ISA(pool_line)(const native_pool_line *l)
+{
+    enum { BLOCK = 8 };
+    native_pool_line some = *l;
+    for (int64_t p = 0; p < l->points; p += BLOCK) {
+        some.points = l->points - p < BLOCK ? l->points - p : BLOCK;
+        some.before = l->before - p * l->stride;
+        some.out = l->out + p * l->y_step;
+        for (int64_t c = 0; c < l->channels; c += 2 * LANES) {
+            const int64_t at = c + 2 * LANES <= l->channels ? c : l->channels - 2 * LANES;
+            if (l->maximum)
+                some_line(&some, true, at);
+            else
+                some_line(&some, false, at);
+        }
+    }
 }
