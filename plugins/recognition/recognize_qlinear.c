@@ -31,10 +31,11 @@ typedef struct quantized {
 } quantized;
 
 typedef struct linear {
-    quantized a, b, y; /* x and w of a convolution */
-    tn_node_id node;   /* Conv, MatMul or Gemm */
-    tn_value_id bias;
-    int turned; /* Gemm's transB */
+    quantized a, b, y;       /* x and w of a convolution */
+    tn_node_id node;         /* Conv, MatMul or Gemm */
+    tn_value_id bias, value; /* int32, made or found; the constant that it comes from */
+    const tn_tensor *values, *value_scales; /* NULL: there is no bias; it is of floats */
+    int turned;                             /* Gemm's transB */
 } linear;
 
 static tn_value_id input_at(const pattern *p, tn_node_id node, uint32_t k)
@@ -249,72 +250,84 @@ static int is_zero(const pattern *p, tn_value_id value)
     return zero || value == TN_NONE;
 }
 
-/* A bias that was quantized as the operator wants it. */
-static int read_quantized_bias(pattern *p, linear *l, tn_node_id maker)
+static double bias_at(const linear *l, int64_t k)
 {
-    const tn_value_id b = input_at(p, maker, 0);
-    const tn_tensor *bias = quantized_constant(p, b),
-                    *scales = quantized_constant(p, input_at(p, maker, 1));
-    if (!bias || bias->dtype != TN_INT32 || !is_zero(p, input_at(p, maker, 2)) || bias->rank != 1)
-        return pattern_refuse(p, "its bias is no int32 constant with zero point 0");
-    if (!quantized_scales_are_plain(scales) ||
-        (tn_count(scales) != 1 && tn_count(scales) != tn_count(bias)) ||
-        (tn_count(l->b.scales) != 1 && tn_count(l->b.scales) != tn_count(bias)))
-        return pattern_refuse(p, "the bias's scale is no plain constant");
-    for (int64_t k = 0; k < tn_count(bias); k++) {
-        if (!pattern_near(TN_FLOAT32, scale_at(scales, k), sum_scale(l, k)))
-            return pattern_refuse(p, "the bias's scale is %g, x_scale * w_scale is %g",
-                                  scale_at(scales, k), sum_scale(l, k));
-        if (llabs(tn_get_int(TN_INT32, bias->data, k)) > MOST_BIAS)
-            return pattern_refuse(p, "its bias is too large");
-    }
-    l->bias = b;
+    const double value = tn_get_double(l->values->dtype, l->values->data, k);
+    return l->value_scales ? value * scale_at(l->value_scales, k) : value;
+}
+
+/* A bias that was quantized is a constant with scales; else it is a constant. */
+static int read_bias(pattern *p, linear *l, tn_value_id value)
+{
+    const tn_node_id maker = pattern_maker(p, value, "DequantizeLinear");
+    l->value = maker == TN_NONE ? value : input_at(p, maker, 0);
+    l->values = quantized_constant(p, l->value);
+    if (!l->values || l->values->rank != 1 ||
+        l->values->dtype != (uint32_t)(maker == TN_NONE ? TN_FLOAT32 : TN_INT32))
+        return pattern_refuse(p, "its bias is no constant that no run replaces");
+    if (maker == TN_NONE)
+        return 1;
+    l->value_scales = quantized_constant(p, input_at(p, maker, 1));
+    if (!is_zero(p, input_at(p, maker, 2)) || !quantized_scales_are_plain(l->value_scales) ||
+        (tn_count(l->value_scales) != 1 && tn_count(l->value_scales) != tn_count(l->values)))
+        return pattern_refuse(p, "its bias has a zero point, or no plain constant scales");
     return 1;
 }
 
-static int may_round_bias(pattern *p, const linear *l, const tn_tensor *bias)
+/* Whether the integers are those that the operator wants. */
+static int has_right_scale(const linear *l)
 {
-    if (tn_count(l->b.scales) != 1 && tn_count(l->b.scales) != tn_count(bias))
-        return pattern_refuse(p, "bias and weights have other numbers of channels");
-    for (int64_t k = 0; k < tn_count(bias); k++) {
-        const double scale = sum_scale(l, k), value = scale_at(bias, k);
-        if (scale > scale_at(l->y.scales, 0) / 8.0)
-            return pattern_refuse(p,
-                                  "its bias is a float, and x_scale * w_scale %g is too coarse "
-                                  "for it",
-                                  scale);
-        if (!(fabs(value) <= scale * MOST_BIAS))
-            return pattern_refuse(p, "its bias is too large for int32");
-    }
-    return 1;
+    for (int64_t k = 0; l->value_scales && k < tn_count(l->values); k++)
+        if (!pattern_near(TN_FLOAT32, scale_at(l->value_scales, k), sum_scale(l, k)))
+            return 0;
+    return l->value_scales != NULL;
+}
+
+/* A multiple of x_scale * w_scale, or rounded to one where that is fine enough for y. */
+static int may_round(pattern *p, const linear *l, int64_t k)
+{
+    const double scale = sum_scale(l, k), steps = bias_at(l, k) / scale;
+    if (!(fabs(steps) <= MOST_BIAS))
+        return pattern_refuse(p, "its bias is too large for int32");
+    if (fabs(steps - rint(steps)) < 1e-3 || scale <= scale_at(l->y.scales, 0) / 8.0)
+        return 1;
+    return l->value_scales
+               ? pattern_refuse(p, "the bias's scale is %g, x_scale * w_scale is %g",
+                                scale_at(l->value_scales, k), scale)
+               : pattern_refuse(p,
+                                "its bias is a float, and x_scale * w_scale %g is too coarse "
+                                "for it",
+                                scale);
 }
 
 /* 0: refused. */
 static int bias_fits(pattern *p, linear *l, tn_value_id value)
 {
-    const tn_node_id maker = pattern_maker(p, value, "DequantizeLinear");
-    const tn_tensor *bias = quantized_constant(p, value);
-    if (maker != TN_NONE)
-        return read_quantized_bias(p, l, maker);
-    if (!bias || bias->dtype != TN_FLOAT32 || bias->rank != 1)
-        return pattern_refuse(p, "its bias is no constant that no run replaces");
-    return may_round_bias(p, l, bias);
+    if (!read_bias(p, l, value))
+        return 0;
+    if (tn_count(l->b.scales) != 1 && tn_count(l->b.scales) != tn_count(l->values))
+        return pattern_refuse(p, "bias and weights have other numbers of channels");
+    for (int64_t k = 0; k < tn_count(l->values); k++)
+        if (!may_round(p, l, k))
+            return 0;
+    if (has_right_scale(l))
+        l->bias = l->value;
+    return 1;
 }
 
-/* The int32 bias of a float one, which bias_fits has looked through. */
-static tn_status round_bias(pattern *p, linear *l, tn_value_id value)
+/* The int32 bias of one that is a float or has another scale, which bias_fits has looked through. */
+static tn_status round_bias(pattern *p, linear *l)
 {
-    const tn_tensor *bias = quantized_constant(p, value);
     tn_status status;
     int32_t *rounded;
-    if (value == TN_NONE || l->bias != TN_NONE)
+    if (!l->values || l->bias != TN_NONE)
         return TN_OK;
-    rounded = malloc(((size_t)tn_count(bias) + 1) * sizeof *rounded);
+    rounded = malloc(((size_t)tn_count(l->values) + 1) * sizeof *rounded);
     if (!rounded)
         return tn_fail(p->ctx, TN_ERR_MEMORY, "no memory for a bias");
-    for (int64_t k = 0; k < tn_count(bias); k++)
-        rounded[k] = (int32_t)rint(scale_at(bias, k) / sum_scale(l, k));
-    status = add_constant(p, TN_INT32, bias, rounded, &l->bias);
+    for (int64_t k = 0; k < tn_count(l->values); k++)
+        rounded[k] = (int32_t)rint(bias_at(l, k) / sum_scale(l, k));
+    status = add_constant(p, TN_INT32, l->values, rounded, &l->bias);
     free(rounded);
     return status;
 }
@@ -375,7 +388,7 @@ static tn_status match_conv(tn_rewrite *ctx, tn_node_id node)
         (bias != TN_NONE && !bias_fits(&p, &l, bias)) || !pattern_closed(&p))
         return pattern_miss(&p);
     absorb_makers(&p, l.node);
-    TN_TRY(round_bias(&p, &l, bias));
+    TN_TRY(round_bias(&p, &l));
     TN_TRY(give_zeros(&p, &l));
     const tn_node_view *view = pattern_node(&p, l.node);
     return put(&p, &l, l.b.tensor, view->attributes, view->attribute_count);

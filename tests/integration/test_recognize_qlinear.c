@@ -47,6 +47,18 @@ Test(recognize_qlinear_conv, rounds_a_float_bias_and_gives_zero_points)
               CONV_ONLY, 3, "= QLinearConv", "* 5 nodes up to y are one QLinearConv\n", 0);
 }
 
+/* 2 * 0.125 and 0 are 8 and 0 times x_scale * w_scale, 0.03125. */
+Test(recognize_qlinear_conv, takes_a_bias_of_another_scale)
+{
+    rewritten(lines(IMAGE,
+                    SCALES("uint8[] = 100", "uint8[] = 3") WEIGHTS
+                    "ws float32[] = 0.25; b int32[3] = 2,0,-2; bs float32[] = 0.125",
+                    IN_FRONT "DequantizeLinear w ws -> v; DequantizeLinear b bs -> c; "
+                             "Conv x v c -> s; QuantizeLinear s ys yz -> y" BEHIND,
+                    "z"),
+              CONV_ONLY, 3, "= QLinearConv y/QLinearConv(q, xs, xz, w, ws, constant", "", 0);
+}
+
 /* With all passes the weights would otherwise be made floats before anyone looks. */
 Test(recognize_qlinear_conv, comes_before_weights_are_made_floats)
 {
@@ -114,14 +126,15 @@ static const near convs[] = {
     { PLAIN "; top float32[] = 125.5",
       IN_FRONT V "Conv x v -> s; Clip s _ top -> r; QuantizeLinear r ys yz -> y",
       "- y: no QLinearConv: Relu or Clip cuts off more than y's range does\n" },
-    { PLAIN "; b int32[3] = 1,2,3; bs float32[] = 0.0625",
+    { "xs float32[] = 0.5; xz uint8[] = 0; ys float32[] = 0.5; yz uint8[] = 0; " WEIGHTS
+      "ws float32[] = 0.25; b int32[3] = 1,2,3; bs float32[] = 0.0625",
       IN_FRONT V "DequantizeLinear b bs -> c; Conv x v c -> s; QuantizeLinear s ys yz -> y",
-      "- y: no QLinearConv: the bias's scale is 0.0625, x_scale * w_scale is 0.03125\n" },
+      "- y: no QLinearConv: the bias's scale is 0.0625, x_scale * w_scale is 0.125\n" },
     { PLAIN "; b int32[3] = 1,2,3; bs float32[] = 0.03125; bz int32[] = 1",
       IN_FRONT V "DequantizeLinear b bs bz -> c; Conv x v c -> s; QuantizeLinear s ys yz -> y",
-      "- y: no QLinearConv: its bias is no int32 constant with zero point 0\n" },
+      "- y: no QLinearConv: its bias has a zero point, or no plain constant scales\n" },
     { "xs float32[] = 0.5; xz uint8[] = 0; ys float32[] = 0.5; yz uint8[] = 0; " WEIGHTS
-      "ws float32[] = 0.25; b float32[3] = 1,2,3",
+      "ws float32[] = 0.25; b float32[3] = 0.3,2,3",
       IN_FRONT V "Conv x v b -> s; QuantizeLinear s ys yz -> y",
       "- y: no QLinearConv: its bias is a float, and x_scale * w_scale 0.125 is too coarse for it\n" },
     { PLAIN "; b float32[3] = 1,2,1e9", IN_FRONT V "Conv x v b -> s; QuantizeLinear s ys yz -> y",
