@@ -102,43 +102,74 @@ static void take(gathering *g, const float *row)
     g->seen++;
 }
 
-static void run_point(const pool_job *job, int64_t point)
+/* A point of the output. */
+typedef struct spot {
+    int64_t image, y, x;
+} spot;
+
+/* The next one in memory: dividing for each would take longer than many a window. */
+static spot after(const native_window *w, spot at)
 {
-    const pool_state *s = job->s;
-    const native_window *w = &s->window;
-    const int64_t image = point / (w->y[0] * w->y[1]), rest = point % (w->y[0] * w->y[1]);
-    const int64_t y0 = rest / w->y[1] * w->strides[0] - w->before[0];
-    const int64_t x0 = rest % w->y[1] * w->strides[1] - w->before[1];
-    const int64_t step = tn_row_step(job->ctx->inputs[0]);
-    const float *x = (const float *)job->ctx->inputs[0]->data + image * w->x[0] * w->x[1] * step;
-    gathering g = { .job = job,
-                    .y = (float *)job->ctx->outputs[0]->data +
-                         point * tn_row_step(job->ctx->outputs[0]) };
+    if (++at.x < w->y[1])
+        return at;
+    at.x = 0;
+    if (++at.y < w->y[0])
+        return at;
+    return (spot){ at.image + 1, 0, 0 };
+}
+
+/* The rows of the input under the window; g comes with no row. */
+static void gather(gathering *g, const float *x, int64_t step, spot at)
+{
+    const native_window *w = &g->job->s->window;
+    const int64_t y0 = at.y * w->strides[0] - w->before[0];
+    const int64_t x0 = at.x * w->strides[1] - w->before[1];
+    x += at.image * w->x[0] * w->x[1] * step;
     for (int64_t i = 0; i < w->kernel[0]; i++) {
         const int64_t iy = y0 + i * w->dilations[0];
         for (int64_t j = 0; iy >= 0 && iy < w->x[0] && j < w->kernel[1]; j++) {
             const int64_t ix = x0 + j * w->dilations[1];
             if (ix >= 0 && ix < w->x[1])
-                take(&g, x + (iy * w->x[1] + ix) * step);
+                take(g, x + (iy * w->x[1] + ix) * step);
         }
     }
-    if (!g.seen) { /* a window that lies in the padding altogether */
+}
+
+static void run_point(const gathering *g)
+{
+    const pool_state *s = g->job->s;
+    const native_window *w = &s->window;
+    if (!g->seen) { /* a window that lies in the padding altogether */
         const float nothing = s->maximum ? -INFINITY : NAN;
         for (int64_t c = 0; c < w->channels; c++)
-            g.y[c] = nothing;
-    } else {
-        const int64_t share = s->include_pad ? w->kernel[0] * w->kernel[1] : g.seen;
-        job->isa->pool(s->maximum, g.rows, g.held, w->channels, 1.0f / (float)share, g.y);
+            g->y[c] = nothing;
+        return;
     }
-    native_finish(job->isa, &s->epilogue, job->ctx->inputs, g.y, w->channels, point, 1, 0,
-                  w->channels);
+    const int64_t share = s->include_pad ? w->kernel[0] * w->kernel[1] : g->seen;
+    g->job->isa->pool(s->maximum, g->rows, g->held, w->channels, 1.0f / (float)share, g->y);
 }
 
 static tn_status pool_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
+    const pool_job *job = user;
+    const native_window *w = &job->s->window;
+    const int64_t x_step = tn_row_step(job->ctx->inputs[0]);
+    const int64_t y_step = tn_row_step(job->ctx->outputs[0]);
+    const float *x = job->ctx->inputs[0]->data;
+    float *y = job->ctx->outputs[0]->data;
+    const int64_t line = begin / w->y[1];
+    spot at = { line / w->y[0], line % w->y[0], begin % w->y[1] };
+    gathering g;
     (void)thread;
-    for (int64_t point = begin; point < end; point++)
-        run_point(user, point);
+    g.job = job;
+    for (int64_t point = begin; point < end; point++, at = after(w, at)) {
+        g.y = y + point * y_step;
+        g.held = g.seen = 0;
+        gather(&g, x, x_step, at);
+        run_point(&g);
+        native_finish(job->isa, &job->s->epilogue, job->ctx->inputs, g.y, w->channels, point, 1, 0,
+                      w->channels);
+    }
     return TN_OK;
 }
 

@@ -84,7 +84,20 @@ INLINE vec load_part(const float *p, int64_t n)
 }
 INLINE void store_part(float *p, vec v, int64_t n)
 {
-    _mm256_maskstore_ps(p, mask_of(n), (__m256)v);
+    /* Not by a mask: AMD's processors before Zen 4 take some forty steps for such a store. */
+    __m128 some = _mm256_castps256_ps128((__m256)v);
+    if (n & 4) {
+        _mm_storeu_ps(p, some);
+        some = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, some);
+        some = _mm_movehl_ps(some, some);
+        p += 2;
+    }
+    if (n & 1)
+        _mm_store_ss(p, some);
 }
 #else
 INLINE vec load_part(const float *p, int64_t n)
