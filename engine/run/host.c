@@ -96,50 +96,80 @@ typedef struct loop {
     tn_run_state *run;
     tn_chunk_fn fn;
     void *user;
-    int64_t n, chunk, next;
+    int64_t n, grain, next;
     uint32_t threads;
     int32_t status;
 } loop;
+
+static bool may_stop(const loop *l)
+{
+    return l->run->cancel || l->run->deadline;
+}
+
+/* How many are drawn where `left` are left: the fewer, the less, so that all threads end together
+ * whatever held one of them up. The same places for the same n, whoever draws. Where that would be
+ * under the grain, as many chunks as there are grains for, alike for each thread. */
+static int64_t chunk_of(const loop *l, int64_t left)
+{
+    const int64_t threads = l->threads, even = (left + 2 * threads - 1) / (2 * threads);
+    int64_t parts = left / l->grain;
+    if (threads == 1 && !may_stop(l))
+        return left;
+    if (even >= l->grain)
+        return even;
+    if (parts > threads)
+        parts -= parts % threads;
+    return parts > 1 ? (left + parts - 1) / parts : left;
+}
+
+static void run_chunk(loop *l, int64_t begin, int64_t end, uint32_t thread)
+{
+    tn_status status = may_stop(l) ? tn_run_check(l->run) : TN_OK;
+    int32_t none = TN_OK;
+    if (status == TN_OK)
+        status = l->fn(l->user, begin, end, thread);
+    if (status != TN_OK)
+        __atomic_compare_exchange_n(&l->status, &none, (int32_t)status, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+}
 
 static void draw_chunks(void *data)
 {
     loop *l = data;
     const uint32_t thread = (uint32_t)omp_get_thread_num() * (l->threads > 1);
-    while (__atomic_load_n(&l->status, __ATOMIC_RELAXED) == TN_OK) {
-        const int64_t begin = __atomic_fetch_add(&l->next, l->chunk, __ATOMIC_RELAXED);
-        if (begin >= l->n)
-            return;
-        const int64_t end = l->n - begin < l->chunk ? l->n : begin + l->chunk;
-        tn_status status = l->run->cancel || l->run->deadline ? tn_run_check(l->run) : TN_OK;
-        if (status == TN_OK)
-            status = l->fn(l->user, begin, end, thread);
-        int32_t none = TN_OK;
-        if (status != TN_OK)
-            __atomic_compare_exchange_n(&l->status, &none, (int32_t)status, false, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED);
+    int64_t begin = __atomic_load_n(&l->next, __ATOMIC_RELAXED);
+    while (begin < l->n && __atomic_load_n(&l->status, __ATOMIC_RELAXED) == TN_OK) {
+        const int64_t end = begin + chunk_of(l, l->n - begin);
+        if (!__atomic_compare_exchange_n(&l->next, &begin, end, false, __ATOMIC_RELAXED,
+                                         __ATOMIC_RELAXED))
+            continue; /* another was quicker: begin is where it left off */
+        run_chunk(l, begin, end, thread);
+        begin = __atomic_load_n(&l->next, __ATOMIC_RELAXED);
     }
 }
 
-/* A few chunks a thread, so that a slow one does not keep the others waiting at the end. */
-static int64_t chunk_of(int64_t n, int64_t grain, uint32_t threads)
+/* One item for each thread: the same thread gets it each time, which finds in its cache what it had
+ * there. The pool may have fewer threads than were asked for. */
+static void own_chunk(void *data)
 {
-    const int64_t even = (n + (int64_t)threads * 4 - 1) / ((int64_t)threads * 4);
-    return even > grain ? even : grain;
+    loop *l = data;
+    const uint32_t thread = (uint32_t)omp_get_thread_num();
+    for (int64_t k = thread; k < l->n; k += omp_get_num_threads())
+        run_chunk(l, k, k + 1, thread);
 }
 
 static tn_status parallel_for(tn_call *call, int64_t n, int64_t grain, tn_chunk_fn fn, void *user)
 {
     const tn_step_call *c = room(call);
-    const uint32_t threads = c->ctx.threads > 1 && n > grain && !omp_in_parallel() ? c->ctx.threads
-                                                                                   : 1;
-    loop l = { .run = c->run, .fn = fn, .user = user, .n = n, .threads = threads };
-    if (n <= 0)
-        return TN_OK;
-    l.chunk = chunk_of(n, grain < 1 ? 1 : grain, threads);
-    if (threads == 1)
+    loop l = {
+        .run = c->run, .fn = fn, .user = user, .n = n, .grain = grain < 1 ? 1 : grain, .threads = 1
+    };
+    if (n / l.grain > 1 && c->ctx.threads > 1 && !omp_in_parallel())
+        l.threads = c->ctx.threads;
+    if (l.threads == 1)
         draw_chunks(&l);
     else
-        tn_parallel(draw_chunks, &l, threads);
+        tn_parallel(n == l.threads ? own_chunk : draw_chunks, &l, l.threads);
     return (tn_status)l.status;
 }
 

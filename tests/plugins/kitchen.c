@@ -9,6 +9,7 @@
  *   Collect     tensors to a sequence   Pick, Without   and from it
  *   Wrap        tensor to an optional   Unwrap    and back
  *   Meet        waits in parallel_for until all threads of the run are there
+ *   Share       how parallel_for cuts
  *   Shout       strings                 Noise     random numbers
  *   merge_scales, a pass; .kitchen, a format; kitchen, a backend; an extension
  *
@@ -271,6 +272,50 @@ static tn_status meet_run(tn_run *ctx, const void *state, void *slot)
     for (int64_t i = 0; i < tn_count(ctx->outputs[0]); i++)
         ((float *)ctx->outputs[0]->data)[i] = (float)__builtin_popcount(m.seen);
     return TN_OK;
+}
+
+/* ---- Share: every item once, in chunks of the grain or more; Y[i] = the thread of item i of one for each ------ */
+
+typedef struct sharing {
+    tn_run *ctx;
+    int64_t n, grain;
+    uint8_t seen[1000];
+} sharing;
+
+static tn_status share_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    sharing *s = user;
+    (void)thread;
+    for (int64_t k = begin; k < end; k++)
+        __atomic_fetch_add(&s->seen[k], 1, __ATOMIC_RELAXED);
+    return end - begin >= s->grain || end == s->n
+               ? TN_OK
+               : tn_fail(s->ctx, TN_ERR_VALUE, "%lld items of %lld, grain %lld",
+                         (long long)(end - begin), (long long)s->n, (long long)s->grain);
+}
+
+static tn_status own_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const tn_run *ctx = user;
+    for (int64_t k = begin; k < end && k < tn_count(ctx->outputs[0]); k++)
+        ((float *)ctx->outputs[0]->data)[k] = (float)thread;
+    return TN_OK;
+}
+
+static tn_status share_run(tn_run *ctx, const void *state, void *slot)
+{
+    static const int64_t counts[] = { 1, 2, 3, 7, 64, 999, 1000 }, grains[] = { 1, 3, 10, 400 };
+    (void)state;
+    (void)slot;
+    for (size_t k = 0; k < 28; k++) {
+        sharing s = { .ctx = ctx, .n = counts[k % 7], .grain = grains[k / 7] };
+        TN_TRY(HOST->parallel_for(&ctx->call, s.n, s.grain, share_chunk, &s));
+        for (int64_t i = 0; i < s.n; i++)
+            if (s.seen[i] != 1)
+                return tn_fail(ctx, TN_ERR_VALUE, "item %lld of %lld came %d times", (long long)i,
+                               (long long)s.n, s.seen[i]);
+    }
+    return HOST->parallel_for(&ctx->call, ctx->threads, 1, own_chunk, ctx);
 }
 
 /* ---- Repeat: a body, `times` times -------------------------------------------------------------------------- */
@@ -542,6 +587,7 @@ static const tn_operator_def operators[] = {
     { OPERATOR("Thrice", 1, x_in, y_out, same), .expand = thrice_expand },
     { OPERATOR("Sum", 1, sum_in, y_out, sum_infer), .traits = TN_COMMUTATIVE },
     { OPERATOR("Meet", 1, x_in, y_out, same) },
+    { OPERATOR("Share", 1, x_in, y_out, same) },
     { OPERATOR("Repeat", 1, x_in, y_out, repeat_infer), .attributes = repeat_attributes,
       .attribute_count = 2, .traits = TN_REGIONS },
     { OPERATOR("Rows", 1, x_in, y_out, rows_infer), .traits = TN_MOVES_BYTES },
@@ -565,6 +611,7 @@ static const tn_kernel_def kernels[] = {
     KERNEL("Scale", scale_plain),
     KERNEL("Sum", sum_run),
     KERNEL("Meet", meet_run),
+    KERNEL("Share", share_run),
     KERNEL("Repeat", repeat_run),
     KERNEL("Rows", rows_run),
     KERNEL("Positives", positives_run),

@@ -162,6 +162,11 @@ Test(kitchen, parallel_for_runs_on_all_threads_of_the_session)
     gives(NODE("Meet", ""), "reference", NULL, 2.0f, 2.0f);
 }
 
+Test(kitchen, parallel_for_cuts_fairly_and_gives_each_thread_its_own)
+{
+    gives(NODE("Share", ""), "reference", NULL, 0.0f, 1.0f);
+}
+
 Test(kitchen, a_late_output_gets_its_memory)
 {
     running r = start(NODE("Positives", ""), "reference", NULL);

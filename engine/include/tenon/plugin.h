@@ -647,7 +647,8 @@ struct tn_host {
     /* run: memory for late output k; sets its dims and data. Once for each late output. */
     tn_status (*output_alloc)(tn_call *call, uint32_t k, int32_t rank, const int64_t *dims);
     /* [any] run: calls fn on chunks of [0, n) of at least `grain`, on up to `threads` threads; the
-     * first error ends it. Serial when inside another one. */
+     * first error ends it. Serial when inside another one. Chunks get smaller towards the end, so
+     * small items make threads end together; as many items as threads: number t is thread t's. */
     tn_status (*parallel_for)(tn_call *call, int64_t n, int64_t grain, tn_chunk_fn fn, void *user);
     /* [any] run: 1 when the caller wants the run to stop; parallel_for asks by itself. */
     int32_t (*cancelled)(tn_call *call);
