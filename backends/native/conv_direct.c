@@ -103,8 +103,11 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     s->depth = s->banded ? w->channels * w->kernel[0] * w->kernel[1] : w->channels;
     /* A window shares its points with its neighbours: a point more brings as many as the stride has. */
     const int64_t fresh = w->strides[0] * w->strides[1];
-    s->cut = native_cut_of(isa, s->points, w->outputs,
-                           (fresh < s->taps ? fresh : s->taps) * s->depth, p->threads);
+    const native_extents extents = { .m = s->points,
+                                     .n = w->outputs,
+                                     .depth = s->taps * s->depth,
+                                     .row_floats = (fresh < s->taps ? fresh : s->taps) * s->depth };
+    s->cut = native_cut_of(isa, &extents, p->threads);
     s->group_floats = native_panel_floats(isa, s->taps * s->depth, w->outputs);
     /* A thread's scratch: the table, then a row of zeros. */
     s->table_bytes = (size_t)native_round_up(s->cut.rows * s->taps * (int64_t)sizeof(float *), 64);
@@ -317,8 +320,8 @@ static tn_status band_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
 
 /* ---- rows in place ----------------------------------------------------------------------- */
 
-static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t block,
-                      int64_t panels, char *scratch)
+static void run_part(const conv_job *job, int64_t image, int64_t group, const native_part *part,
+                     char *scratch)
 {
     const conv_state *s = job->state;
     const native_window *w = &s->window;
@@ -328,10 +331,6 @@ static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t
                      group * w->channels;
     const float **table = (const float **)(void *)scratch;
     float *rest = (float *)(void *)(scratch + s->table_bytes);
-    const int64_t first = block * s->cut.rows;
-    const int64_t last = first + s->cut.rows < s->points ? first + s->cut.rows : s->points;
-    const int64_t count = native_ceil(w->outputs, job->isa->columns);
-    const int64_t panel = panels * s->cut.panels;
     const native_product product = {
         .isa = job->isa,
         .epilogue = s->epilogue.count ? &s->epilogue : NULL,
@@ -348,9 +347,8 @@ static void run_block(const conv_job *job, int64_t image, int64_t group, int64_t
         .first_column = group * w->outputs,
     };
     memset(rest, 0, (size_t)s->depth * sizeof *rest);
-    fill_table(job, x, first, last, rest, table);
-    native_product_run(&product, table, first, last, panel,
-                       panel + s->cut.panels < count ? panel + s->cut.panels : count);
+    fill_table(job, x, part->first, part->last, rest, table);
+    native_product_run(&product, table, part->first, part->last, part->panel, part->panel_end);
 }
 
 static tn_status conv_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
@@ -358,11 +356,12 @@ static tn_status conv_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
     const conv_job *job = user;
     const conv_state *s = job->state;
     char *scratch = (char *)job->ctx->scratch + thread * s->thread_bytes;
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t panels = item % s->cut.panel_groups, rest = item / s->cut.panel_groups;
-        run_block(job, rest / s->cut.row_blocks / s->window.groups,
-                  rest / s->cut.row_blocks % s->window.groups, rest % s->cut.row_blocks, panels,
-                  scratch);
+    const int64_t each = native_cut_items(&s->cut); /* of a group of an image */
+    while (begin < end) {
+        const int64_t whole = begin / each, first = begin - whole * each, left = end - whole * each;
+        const native_part part = native_part_of(&s->cut, first, left < each ? left : each);
+        run_part(job, whole / s->window.groups, whole % s->window.groups, &part, scratch);
+        begin += part.items;
     }
     return TN_OK;
 }
@@ -379,8 +378,8 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
                                                 native_ceil(s->window.y[1], s->piece_x),
                                             1, band_chunk, &job);
     return ctx->call.host->parallel_for(
-        &ctx->call, s->window.images * s->window.groups * s->cut.row_blocks * s->cut.panel_groups,
-        1, conv_chunk, &job);
+        &ctx->call, s->window.images * s->window.groups * native_cut_items(&s->cut), 1, conv_chunk,
+        &job);
 }
 
 const tn_kernel_def native_conv_direct_kernels[] = {

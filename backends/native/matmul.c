@@ -115,7 +115,8 @@ static tn_status matmul_measure(tn_measure *ctx, void *state)
         return tn_fail(ctx, TN_DECLINED, "%s", reason);
     s->epilogue.ld = s->n;
     s->pack_floats = native_panel_floats(isa, s->k, s->n);
-    s->cut = native_cut_of(isa, s->m, s->n, s->k, s->packed ? p->threads : 1);
+    const native_extents extents = { s->m, s->n, s->k, s->k };
+    s->cut = native_cut_of(isa, &extents, s->packed ? p->threads : 1);
     s->table_bytes = (size_t)native_round_up(s->cut.rows * (int64_t)sizeof(float *), 64);
     s->thread_bytes = s->table_bytes +
                       (s->packed ? 0 : (size_t)native_round_up((int64_t)s->pack_floats * 4, 64));
@@ -172,12 +173,10 @@ typedef struct matmul_job {
     const native_isa *isa;
 } matmul_job;
 
-static void run_rows(const matmul_job *job, const float *a, const float *panels, int64_t batch,
-                     int64_t block, int64_t panel, int64_t last, const float **table)
+static void run_part(const matmul_job *job, const float *a, const float *panels, int64_t batch,
+                     const native_part *part, const float **table)
 {
     const matmul_state *s = job->s;
-    const int64_t first = block * s->cut.rows;
-    const int64_t end = first + s->cut.rows < s->m ? first + s->cut.rows : s->m;
     const native_product product = {
         .isa = job->isa,
         .epilogue = s->epilogue.count ? &s->epilogue : NULL,
@@ -191,9 +190,9 @@ static void run_rows(const matmul_job *job, const float *a, const float *panels,
         .ld = s->n,
         .first_row = batch * s->m,
     };
-    for (int64_t r = first; r < end; r++)
-        table[r - first] = a + r * s->k;
-    native_product_run(&product, table, first, end, panel, last);
+    for (int64_t r = part->first; r < part->last; r++)
+        table[r - part->first] = a + r * s->k;
+    native_product_run(&product, table, part->first, part->last, part->panel, part->panel_end);
 }
 
 static tn_status packed_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
@@ -201,12 +200,11 @@ static tn_status packed_chunk(void *user, int64_t begin, int64_t end, uint32_t t
     const matmul_job *job = user;
     const matmul_state *s = job->s;
     char *scratch = (char *)job->ctx->scratch + thread * s->thread_bytes;
-    const int64_t panels = native_ceil(s->n, job->isa->columns);
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t panel = item % s->cut.panel_groups * s->cut.panels;
-        run_rows(job, job->ctx->inputs[0]->data, job->ctx->packs[0], 0, item / s->cut.panel_groups,
-                 panel, panel + s->cut.panels < panels ? panel + s->cut.panels : panels,
+    while (begin < end) {
+        const native_part part = native_part_of(&s->cut, begin, end);
+        run_part(job, job->ctx->inputs[0]->data, job->ctx->packs[0], 0, &part,
                  (const float **)(void *)scratch);
+        begin += part.items;
     }
     return TN_OK;
 }
@@ -227,10 +225,13 @@ static tn_status batch_chunk(void *user, int64_t begin, int64_t end, uint32_t th
         const native_source source = matrix_of(
             s, (const float *)job->ctx->inputs[1]->data + b * s->k * s->n, NULL);
         native_pack(job->isa, &source, panels);
-        for (int64_t block = 0; block < s->cut.row_blocks; block++)
-            run_rows(job, (const float *)job->ctx->inputs[0]->data + a * s->m * s->k, panels, batch,
-                     block, 0, native_ceil(s->n, job->isa->columns),
-                     (const float **)(void *)scratch);
+        const int64_t items = native_cut_items(&s->cut);
+        native_part part;
+        for (int64_t item = 0; item < items; item += part.items) {
+            part = native_part_of(&s->cut, item, items);
+            run_part(job, (const float *)job->ctx->inputs[0]->data + a * s->m * s->k, panels, batch,
+                     &part, (const float **)(void *)scratch);
+        }
     }
     return TN_OK;
 }
@@ -241,8 +242,8 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
     matmul_job job = { s, ctx, native_isa_of(ctx->instance) };
     (void)slot;
     if (s->packed)
-        return ctx->call.host->parallel_for(&ctx->call, s->cut.row_blocks * s->cut.panel_groups, 1,
-                                            packed_chunk, &job);
+        return ctx->call.host->parallel_for(&ctx->call, native_cut_items(&s->cut), 1, packed_chunk,
+                                            &job);
     return ctx->call.host->parallel_for(&ctx->call, s->batches, 1, batch_chunk, &job);
 }
 

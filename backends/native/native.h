@@ -125,15 +125,29 @@ int64_t native_tile_rows(const native_isa *isa, int64_t left);
 void native_product_run(const native_product *product, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last);
 
-/* How a product is cut: blocks of rows whose input stays in the cache, and groups of panels where
- * there are fewer blocks than threads want. */
+/* How a product is cut. A block's input stays in the cache while panels go over it. Threads draw
+ * items: units of rows, and consecutive ones go together up to a block; or, where rows are few or the
+ * weights are what has to be read, groups of panels of a block. */
 typedef struct native_cut {
-    int64_t rows, row_blocks;     /* rows of a block; a multiple of a tile's */
-    int64_t panels, panel_groups; /* panels of a group */
+    int64_t m, all_panels;
+    int64_t rows;                 /* of a block at most; a multiple of a unit's */
+    int64_t unit, units;          /* rows of a unit; a multiple of a tile's */
+    int64_t panels, panel_groups; /* panels of a group; 1 group, or units are blocks */
 } native_cut;
 /* row_floats: what one row more brings into the cache; rows of windows share most of theirs. */
-native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t row_floats,
-                         uint32_t threads);
+typedef struct native_extents {
+    int64_t m, n, depth, row_floats; /* depth: of all taps */
+} native_extents;
+native_cut native_cut_of(const native_isa *isa, const native_extents *extents, uint32_t threads);
+static inline int64_t native_cut_items(const native_cut *cut)
+{
+    return cut->units * cut->panel_groups;
+}
+/* What is done at once of the items [item, end): rows [first, last) times panels [panel, panel_end). */
+typedef struct native_part {
+    int64_t items, first, last, panel, panel_end;
+} native_part;
+native_part native_part_of(const native_cut *cut, int64_t item, int64_t end);
 
 /* ---- copy.c ----------------------------------------------------------------------------- */
 

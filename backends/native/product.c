@@ -142,29 +142,75 @@ int64_t native_tile_rows(const native_isa *isa, int64_t left)
     return left > isa->rows ? (left + 1) / 2 : left;
 }
 
-native_cut native_cut_of(const native_isa *isa, int64_t m, int64_t n, int64_t row_floats,
-                         uint32_t threads)
+enum { MOST_ROWS = 240 }; /* of a block */
+
+static int64_t least(int64_t a, int64_t b)
 {
-    enum { ROW_BYTES = 256 * 1024, MOST_ROWS = 240 };
-    const int64_t panels = native_ceil(n, isa->columns), tiles = native_ceil(m, isa->rows);
-    int64_t rows = ROW_BYTES / (row_floats * 4);
-    native_cut cut;
+    return a < b ? a : b;
+}
+
+/* Whether threads take panels instead of rows: rows are too few, or so few that reading all weights
+ * for each part of them would take longer than reading them for each part of the weights. */
+static bool goes_by_panels(const native_isa *isa, const native_cut *cut, const native_extents *e,
+                           uint32_t threads)
+{
+    enum { CACHE_BYTES = 256 * 1024 };
+    const int64_t tiles = native_ceil(e->m, isa->rows), enough = 4 * (int64_t)threads;
+    if (tiles < enough && cut->all_panels > tiles)
+        return true;
+    return cut->all_panels >= enough && e->m * e->row_floats * 4 <= CACHE_BYTES &&
+           cut->all_panels * isa->columns * e->depth * 4 > CACHE_BYTES;
+}
+
+/* Items are small, so that threads end together: of as many multiply-adds as make drawing one cheap.
+ * What is less altogether than a thread's waking is worth is one item. */
+static void share(const native_isa *isa, native_cut *cut, const native_extents *e, uint32_t threads)
+{
+    enum { ALONE = 24 * 1024, WORTH = 32 * 1024 };
+    const int64_t width = cut->all_panels * isa->columns;
+    if (e->m * width * e->depth < ALONE)
+        return;
+    if (goes_by_panels(isa, cut, e, threads)) {
+        cut->rows = cut->unit = native_round_up(least(e->m, MOST_ROWS), isa->rows);
+        cut->units = native_ceil(e->m, cut->rows);
+        cut->panels = least(native_ceil(WORTH, least(e->m, cut->rows) * isa->columns * e->depth),
+                            native_ceil(cut->all_panels, threads));
+        cut->panel_groups = native_ceil(cut->all_panels, cut->panels);
+        return;
+    }
+    cut->unit = isa->rows * native_ceil(WORTH, isa->rows * width * e->depth);
+    cut->unit = least(cut->unit, cut->rows);
+    cut->units = native_ceil(e->m, cut->unit);
+    cut->rows = cut->rows / cut->unit * cut->unit;
+}
+
+native_cut native_cut_of(const native_isa *isa, const native_extents *e, uint32_t threads)
+{
+    enum { ROW_BYTES = 256 * 1024 };
+    native_cut cut = { .m = e->m, .all_panels = native_ceil(e->n, isa->columns) };
+    int64_t rows = ROW_BYTES / (e->row_floats * 4);
     rows = rows > MOST_ROWS ? MOST_ROWS : rows < 4 * isa->rows ? 4 * isa->rows : rows;
     /* As many blocks, but alike: a last one of few rows would read all weights for little. */
-    cut.rows = native_round_up(native_ceil(m, native_ceil(m, rows)), isa->rows);
-    if (threads > 1) { /* several blocks for each thread */
-        const int64_t even = native_ceil(tiles, 4 * (int64_t)threads) * isa->rows;
-        cut.rows = even < cut.rows ? even : cut.rows;
-    }
-    cut.row_blocks = native_ceil(m, cut.rows);
+    cut.rows = native_round_up(native_ceil(e->m, native_ceil(e->m, rows)), isa->rows);
+    cut.unit = cut.rows;
+    cut.units = native_ceil(e->m, cut.rows);
+    cut.panels = cut.all_panels;
     cut.panel_groups = 1;
-    if (threads > 1 && cut.row_blocks < 2 * (int64_t)threads) { /* too few rows: panels, too */
-        cut.rows = native_round_up(m < MOST_ROWS ? m : MOST_ROWS, isa->rows);
-        cut.row_blocks = native_ceil(m, cut.rows);
-        cut.panel_groups = native_ceil(4 * (int64_t)threads, cut.row_blocks);
-        cut.panel_groups = cut.panel_groups > panels ? panels : cut.panel_groups;
-    }
-    cut.panels = native_ceil(panels, cut.panel_groups);
-    cut.panel_groups = native_ceil(panels, cut.panels);
+    if (threads > 1)
+        share(isa, &cut, e, threads);
     return cut;
+}
+
+native_part native_part_of(const native_cut *cut, int64_t item, int64_t end)
+{
+    const int64_t group = item % cut->panel_groups, unit = item / cut->panel_groups;
+    const int64_t first = unit * cut->unit, panel = group * cut->panels;
+    if (cut->panel_groups == 1) {
+        const int64_t items = least(end - item, cut->rows / cut->unit);
+        return (native_part){ items, first, least(cut->m, first + items * cut->unit), 0,
+                              cut->all_panels };
+    }
+    const int64_t items = least(end - item, cut->panel_groups - group);
+    return (native_part){ items, first, least(cut->m, first + cut->unit), panel,
+                          least(cut->all_panels, panel + items * cut->panels) };
 }

@@ -163,8 +163,7 @@ static tn_status input_chunk(void *user, int64_t begin, int64_t end, uint32_t th
 {
     const recurrent_job *job = user;
     const recurrent_sizes *s = job->s;
-    const int64_t rows = s->steps * s->batch, gates = s->gates * s->hidden,
-                  panels = native_ceil(gates, job->isa->columns);
+    const int64_t rows = s->steps * s->batch, gates = s->gates * s->hidden;
     const native_product product = { .isa = job->isa,
                                      .m = rows,
                                      .n = gates,
@@ -174,12 +173,11 @@ static tn_status input_chunk(void *user, int64_t begin, int64_t end, uint32_t th
                                      .out = job->gates,
                                      .ld = gates };
     (void)thread;
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t first = item / job->cut.panel_groups * job->cut.rows;
-        const int64_t panel = item % job->cut.panel_groups * job->cut.panels;
-        native_product_run(&product, job->table + first, first,
-                           first + job->cut.rows < rows ? first + job->cut.rows : rows, panel,
-                           panel + job->cut.panels < panels ? panel + job->cut.panels : panels);
+    while (begin < end) {
+        const native_part part = native_part_of(&job->cut, begin, end);
+        native_product_run(&product, job->table + part.first, part.first, part.last, part.panel,
+                           part.panel_end);
+        begin += part.items;
     }
     return TN_OK;
 }
@@ -208,31 +206,41 @@ void recurrent_state_part(const recurrent_job *job, const recurrent_units *u, in
     job->isa->tile(&tile);
 }
 
+static void make_panel(const recurrent_job *job, int64_t panel)
+{
+    const recurrent_sizes *s = job->s;
+    const native_isa *isa = job->isa;
+    recurrent_units u = { .panel = panel, .column = panel * isa->columns };
+    u.n = s->hidden - u.column < isa->columns ? s->hidden - u.column : isa->columns;
+    for (; u.row < s->batch; u.row += u.rows) {
+        u.rows = (int32_t)(s->batch - u.row < isa->rows ? s->batch - u.row : isa->rows);
+        job->make(job, &u);
+    }
+}
+
+/* Items are equal shares of the panels. */
 static tn_status unit_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const recurrent_job *job = user;
-    const recurrent_sizes *s = job->s;
-    const native_isa *isa = job->isa;
+    const int64_t panels = job->s->panels;
     (void)thread;
-    for (int64_t panel = begin; panel < end; panel++) {
-        recurrent_units u = { .panel = panel, .column = panel * isa->columns };
-        u.n = s->hidden - u.column < isa->columns ? s->hidden - u.column : isa->columns;
-        for (; u.row < s->batch; u.row += u.rows) {
-            u.rows = (int32_t)(s->batch - u.row < isa->rows ? s->batch - u.row : isa->rows);
-            job->make(job, &u);
-        }
-    }
+    for (int64_t panel = begin * panels / job->shares; panel < end * panels / job->shares; panel++)
+        make_panel(job, panel);
     return TN_OK;
 }
 
+/* One share for each thread: so it keeps the same panels in its cache from step to step. */
 tn_status recurrent_round(recurrent_job *job,
                           void (*make)(const recurrent_job *job, const recurrent_units *units))
 {
+    enum { WORTH = 24 * 1024 }; /* multiply-adds of a round that are worth a second thread */
     const recurrent_sizes *s = job->s;
+    const int64_t threads = job->ctx->threads;
     job->make = make;
-    return job->ctx->call.host->parallel_for(&job->ctx->call, s->panels,
-                                             1 + 65536 / (s->gates * s->hidden * job->isa->columns),
-                                             unit_chunk, job);
+    job->shares = threads < s->panels ? threads : s->panels;
+    if (s->batch * s->gates * s->hidden * s->hidden < WORTH)
+        job->shares = 1;
+    return job->ctx->call.host->parallel_for(&job->ctx->call, job->shares, 1, unit_chunk, job);
 }
 
 /* ---- the walk over the steps -------------------------------------------------------------- */
@@ -272,8 +280,8 @@ static tn_status run_direction(recurrent_job *job, const recurrent_steps *steps,
     const bool backwards = d == 1 || s->reverse;
     job->w = (const float *)ctx->packs[0] + (size_t)d * s->w_floats;
     job->r = (const float *)ctx->packs[1] + (size_t)d * s->r_floats;
-    TN_TRY(ctx->call.host->parallel_for(&ctx->call, job->cut.row_blocks * job->cut.panel_groups, 1,
-                                        input_chunk, job));
+    TN_TRY(
+        ctx->call.host->parallel_for(&ctx->call, native_cut_items(&job->cut), 1, input_chunk, job));
     recurrent_load(job, RECURRENT_H, d, states[0]);
     if (steps->first)
         steps->first(job, d);
@@ -300,8 +308,8 @@ tn_status recurrent_run(tn_run *ctx, const recurrent_sizes *s, const recurrent_s
     job.kept[0] = block(&job, 2);
     job.kept[1] = s->blocks > 3 ? block(&job, 3) : NULL;
     job.table = (const float **)(void *)block(&job, s->blocks);
-    job.cut = native_cut_of(job.isa, s->steps * s->batch, s->gates * s->hidden, s->in,
-                            ctx->threads);
+    const native_extents input = { s->steps * s->batch, s->gates * s->hidden, s->in, s->in };
+    job.cut = native_cut_of(job.isa, &input, ctx->threads);
     for (int64_t r = 0; r < s->steps * s->batch; r++)
         job.table[r] = (const float *)ctx->inputs[0]->data + r * s->in;
     for (int64_t d = 0; d < s->directions; d++)

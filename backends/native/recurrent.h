@@ -53,6 +53,7 @@ typedef struct recurrent_job {
     float *kept[2];     /* the kernel's own */
     const float **table;
     native_cut cut;
+    int64_t shares; /* of a round */
     void (*make)(const struct recurrent_job *job, const recurrent_units *units);
 } recurrent_job;
 
