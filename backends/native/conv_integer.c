@@ -75,6 +75,14 @@ static tn_status conv_offer(tn_offer *ctx)
 
 /* ---- measure ------------------------------------------------------------------------------ */
 
+/* Without quads, what Winograd saves in float32 is more than what integers save. */
+static bool winograd_is_faster(const conv_kind *kind, const native_window *w, bool quads)
+{
+    return kind->what == NUMBERS && !quads && w->kernel[0] == 3 && w->kernel[1] == 3 &&
+           w->strides[0] == 1 && w->strides[1] == 1 && w->dilations[0] == 1 &&
+           w->dilations[1] == 1 && w->channels >= 16 && w->outputs >= 16;
+}
+
 /* Whether 32 bits hold every sum, bias and all; ConvInteger's may wrap. */
 static bool sums_fit(const tn_problem *p, const conv_kind *kind, const native_window *w)
 {
@@ -197,6 +205,8 @@ static tn_status conv_measure(tn_measure *ctx, void *state)
     s->quads = kind->what == NUMBERS ? isa->integer->quads != NULL
                                      : native_quads_fit(isa, w->dtype == TN_INT8,
                                                         native_constant_at(p, kind->at.w_zero));
+    if (winograd_is_faster(kind, &s->window, s->quads))
+        return tn_fail(ctx, TN_DECLINED, "Winograd in float32 is faster on this processor");
     plan_band(s, p->threads);
     plan_panels(s, isa, p->threads);
     plan_scratch(s, isa, kind);

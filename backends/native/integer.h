@@ -120,6 +120,7 @@ extern const tn_kernel_def native_integer_depthwise_kernels[];
 extern const tn_kernel_def native_integer_matmul_kernels[];
 extern const tn_kernel_def native_quantize_kernels[];
 extern const tn_kernel_def native_byte_kernels[];
+extern const tn_kernel_def native_cast_kernels[];
 
 #define NATIVE_BYTE_KERNEL(name, ...)                                                              \
     {                                                                                              \

@@ -75,6 +75,7 @@ static const tn_kernel_def *const tables[] = {
     native_integer_matmul_kernels,
     native_quantize_kernels,
     native_byte_kernels,
+    native_cast_kernels,
     native_conv_depthwise_kernels,
     native_conv_winograd_kernels,
     native_conv_direct_kernels,

@@ -545,6 +545,40 @@ Test(native_int8, pools_of_bytes)
         }
 }
 
+/* With the scales as its epilogue: one rounding each, in both. */
+Test(native_int8, sums_become_numbers)
+{
+    static const char json[] =
+        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"a\", \"dtype\": \"uint8\", \"shape\": [3, 7, 20]}], "
+        "\"outputs\": [\"y\"], \"constants\": {\"b\": {\"dtype\": \"float32\", \"shape\": [20, 37], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
+        "\"s\": {\"dtype\": \"float32\", \"shape\": [37], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}}, "
+        "\"nodes\": [{\"op\": \"DynamicQuantizeLinear\", \"inputs\": [\"b\"], \"outputs\": [\"q\", \"qs\", \"qz\"]}, "
+        "{\"op\": \"MatMulInteger\", \"inputs\": [\"a\", \"q\", \"\", \"qz\"], \"outputs\": [\"p\"]}, "
+        "{\"op\": \"Cast\", \"inputs\": [\"p\"], \"outputs\": [\"f\"], \"attributes\": {\"to\": 1}}, "
+        "{\"op\": \"Mul\", \"inputs\": [\"f\", \"s\"], \"outputs\": [\"y\"]}]}";
+    check(json, "Cast");
+}
+
+/* Each quantization has three outputs: what it costs must not be counted for each of them. */
+Test(native_int8, a_long_chain_of_dynamic_quantizations_is_planned)
+{
+    text t = { 0 };
+    say(&t, "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x0\", \"dtype\": \"float32\", "
+            "\"shape\": [4, 4]}], \"outputs\": [\"x60\"], \"constants\": {");
+    say_constant(&t, "w", "int8", "[4, 4]", 16, -1, 1, 0, 5);
+    say(&t, "}, \"nodes\": [");
+    for (int k = 0; k < 60; k++)
+        say(&t,
+            "%s{\"op\": \"DynamicQuantizeLinear\", \"inputs\": [\"x%d\"], \"outputs\": [\"y%d\", \"s%d\", \"z%d\"]}, "
+            "{\"op\": \"MatMulInteger\", \"inputs\": [\"y%d\", \"w\", \"z%d\"], \"outputs\": [\"p%d\"]}, "
+            "{\"op\": \"Cast\", \"inputs\": [\"p%d\"], \"outputs\": [\"f%d\"], \"attributes\": {\"to\": 1}}, "
+            "{\"op\": \"Mul\", \"inputs\": [\"f%d\", \"s%d\"], \"outputs\": [\"x%d\"]}",
+            k ? ", " : "", k, k, k, k, k, k, k, k, k, k, k, k + 1);
+    say(&t, "]}");
+    check(t.at, "MatMulInteger");
+    free(t.at);
+}
+
 /* ---- reduced precision --------------------------------------------------------------------------- */
 
 /* Largest difference over the largest answer. */
@@ -605,7 +639,7 @@ static void check_reduced(const char *json, uint32_t math, const char *backends,
 #define RANDOM "\"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": "
 static const char int8_conv[] =
     "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2, 19, 13, 12]}], "
-    "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [37, 19, 3, 3], " RANDOM
+    "\"outputs\": [\"y\"], \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [37, 19, %d, %d], " RANDOM
     "3}}, "
     "\"b\": {\"dtype\": \"float32\", \"shape\": [37], " RANDOM "4}}}, "
     "\"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"w\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {\"pads\": [1, 1, 1, 1], \"strides\": [%d, %d]}}, "
@@ -623,7 +657,7 @@ Test(native_int8, convolutions_in_int8_are_within_2_percent_of_the_largest_answe
 {
     for (int stride = 1; stride < 3; stride++) {
         char json[1500];
-        snprintf(json, sizeof json, int8_conv, stride, stride);
+        snprintf(json, sizeof json, int8_conv, 5, 5, stride, stride);
         check_reduced(json, TN_MATH_INT8, "native,reference", "integers", 0.02);
     }
 }
@@ -641,7 +675,7 @@ Test(native_int8, products_in_int8_are_within_2_percent_of_the_largest_answer)
 Test(native_int8, bf16_runs_on_both_backends)
 {
     char json[1500];
-    snprintf(json, sizeof json, int8_conv, 1, 1);
+    snprintf(json, sizeof json, int8_conv, 3, 3, 1, 1);
     check_reduced(json, TN_MATH_BF16, "native,onednn,reference", NULL, 0.02);
     check_reduced(json, TN_MATH_BF16, "onednn,reference", NULL, 0.02);
     snprintf(json, sizeof json, int8_gemm, 8, 45, 45);
