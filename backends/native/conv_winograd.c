@@ -22,6 +22,10 @@ typedef struct winograd_state {
     int32_t size, side;                      /* of an output tile and an input tile */
     int64_t tiles_y, tiles_x;                /* of an image */
     int64_t tiles, batch;                    /* of all images; in flight at once */
+    int64_t in_step, out_step;               /* floats from a matrix of the batch to the next */
+    native_end end;                          /* what of the epilogue is done in registers: this, */
+    int32_t add;                             /* behind a sum with this input (-1: none), … */
+    uint32_t in_registers;                   /* … if that is all of it */
     int64_t panels;                          /* of each matrix */
     size_t matrix_floats;                    /* of one packed matrix of weights */
     size_t in_bytes, out_bytes, table_bytes; /* parts of the scratch */
@@ -74,22 +78,60 @@ static double work_of(const native_window *w, int32_t size)
     return tiles * side * side * pairs + transforms + 3.0 * side * side * pairs;
 }
 
+/* Bytes that go through the caches, weighed by how far they come, if all is done in so many batches:
+ * the weights once for each, what is between the transforms twice. */
+static double traffic(double weights, double between, int64_t batches)
+{
+    const double near = 384 * 1024, far = 4096 * 1024, of_one = between / (double)batches;
+    return (double)batches * weights * (weights > far ? 1.0 : 0.3) + 2.0 * between *
+                                                                         (of_one > far    ? 1.0
+                                                                          : of_one > near ? 0.3
+                                                                                          : 0.1);
+}
+
+/* From one matrix to the next: an odd number of lines of the cache, so that a tile's places in them
+ * do not all fall into one set. */
+static int64_t step_of(int64_t floats)
+{
+    return (native_ceil(floats, 16) | 1) * 16;
+}
+
 static void cut(const native_isa *isa, winograd_state *s, uint32_t threads)
 {
-    enum { BATCH_BYTES = 768 * 1024 };
+    enum { MOST_BATCHES = 64, MOST_BYTES = 16 * 1024 * 1024 };
     const native_window *w = &s->window;
     const int64_t points = (int64_t)s->side * s->side;
-    int64_t batch = BATCH_BYTES * (int64_t)threads / (points * (w->channels + w->outputs) * 4);
-    batch = batch < 2 * isa->rows ? 2 * isa->rows : batch;
-    batch = native_round_up(batch, isa->rows);
-    s->batch = batch < s->tiles ? batch : s->tiles;
+    const double weights = 4.0 * (double)(points * w->channels * w->outputs);
+    const double tile = 4.0 * (double)(points * (w->channels + w->outputs));
+    const double between = tile * (double)s->tiles / (double)threads;
+    int64_t batches = 1 + (int64_t)(between / MOST_BYTES), best = batches;
+    for (; batches <= MOST_BATCHES && s->tiles / batches >= 2 * isa->rows * threads; batches++)
+        best = traffic(weights, between, batches) < traffic(weights, between, best) ? batches
+                                                                                    : best;
+    if (best == 1 || s->tiles / best > 2 * isa->rows * threads) /* all but the last are whole */
+        s->batch = native_round_up(native_ceil(s->tiles, best), isa->rows);
+    else
+        s->batch = native_ceil(s->tiles, best);
+    s->batch = s->batch < s->tiles ? s->batch : s->tiles;
     s->panels = native_ceil(w->outputs, isa->columns);
     s->matrix_floats = native_panel_floats(isa, w->channels, w->outputs);
-    s->in_bytes = (size_t)native_round_up(points * s->batch * w->channels * 4, 64);
-    s->out_bytes = (size_t)native_round_up(points * s->batch * w->outputs * 4, 64);
+    s->in_step = step_of(s->batch * w->channels);
+    s->out_step = step_of(s->batch * w->outputs);
+    s->in_bytes = (size_t)(points * s->in_step * 4);
+    s->out_bytes = (size_t)(points * s->out_step * 4);
     s->table_bytes = (size_t)native_round_up(points * s->batch * (int64_t)sizeof(float *), 64);
-    /* Output points of a border tile that nobody wants, or with steps to come. */
+    /* Output points that wait for steps to come. */
     s->thread_bytes = (size_t)native_round_up(16 * w->outputs * 4, 64);
+}
+
+/* What of the epilogue needs no pass of its own. */
+static void read_end(winograd_state *s)
+{
+    const native_epilogue *e = &s->epilogue;
+    const bool sum = e->count && e->steps[0].function == NATIVE_ADD &&
+                     e->steps[0].spread == NATIVE_FULL;
+    s->add = sum ? e->steps[0].input : -1;
+    s->in_registers = native_end_of(e, sum ? 1 : 0, &s->end);
 }
 
 static tn_status winograd_measure(tn_measure *ctx, void *state)
@@ -116,6 +158,7 @@ static tn_status winograd_measure(tn_measure *ctx, void *state)
     s->tiles_x = native_ceil(w->y[1], s->size);
     s->tiles = w->images * s->tiles_y * s->tiles_x;
     cut(isa, s, p->threads);
+    read_end(s);
     a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
     native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, true);
     a->algorithm = s->size == 4 ? "winograd 4x4" : "winograd 2x2";
@@ -227,8 +270,8 @@ static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t t
                                                            step
                                                  : NULL;
             }
-        job->isa->winograd_in(s->size, points, job->in + tile * w->channels,
-                              job->count * w->channels, w->channels);
+        job->isa->winograd_in(s->size, points, job->in + tile * w->channels, s->in_step,
+                              w->channels);
     }
     return TN_OK;
 }
@@ -249,7 +292,7 @@ static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t threa
             .taps = 1,
             .depth = w->channels,
             .panels = (const float *)job->ctx->packs[0] + (size_t)matrix * s->matrix_floats,
-            .out = job->out + matrix * job->count * w->outputs,
+            .out = job->out + matrix * s->out_step,
             .ld = w->outputs,
         };
         native_product_run(&product, job->table + matrix * job->count, 0, job->count, panel,
@@ -258,34 +301,63 @@ static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t threa
     return TN_OK;
 }
 
+/* Each point of the tile straight to its place. */
+static void put_tile(const winograd_job *job, place at, native_winograd_out *out)
+{
+    const winograd_state *s = job->s;
+    const native_window *w = &s->window;
+    const tn_tensor *operand = s->add < 0 ? NULL : job->ctx->inputs[s->add];
+    const float *add = operand ? operand->data : NULL;
+    const int64_t add_step = operand && operand->strides ? tn_row_step(operand) : w->outputs;
+    const int64_t step = tn_row_step(job->ctx->outputs[0]);
+    float *y = job->ctx->outputs[0]->data;
+    for (int64_t i = 0; i < s->size && at.y + i < w->y[0]; i++)
+        for (int64_t j = 0; j < s->size && at.x + j < w->y[1]; j++) {
+            const int64_t row = (at.image * w->y[0] + at.y + i) * w->y[1] + at.x + j;
+            out->points[i * s->size + j] = y + row * step;
+            out->adds[i * s->size + j] = add ? add + row * add_step : NULL;
+        }
+    out->end = s->end;
+    job->isa->winograd_out(s->size, out);
+}
+
+/* Beside their places first, where steps are left. */
+static void finish_tile(const winograd_job *job, place at, native_winograd_out *out, float *local)
+{
+    const winograd_state *s = job->s;
+    const native_window *w = &s->window;
+    const int64_t step = tn_row_step(job->ctx->outputs[0]);
+    const int64_t columns = w->y[1] - at.x < s->size ? w->y[1] - at.x : s->size;
+    float *y = job->ctx->outputs[0]->data;
+    for (int32_t k = 0; k < s->size * s->size; k++)
+        out->points[k] = local + k * w->outputs;
+    job->isa->winograd_out(s->size, out);
+    for (int64_t i = 0; i < s->size && at.y + i < w->y[0]; i++) {
+        const int64_t row = (at.image * w->y[0] + at.y + i) * w->y[1] + at.x;
+        float *run = local + i * s->size * w->outputs;
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, run, w->outputs, row, columns, 0,
+                      w->outputs);
+        for (int64_t j = 0; j < columns; j++)
+            memcpy(y + (row + j) * step, run + j * w->outputs, (size_t)w->outputs * sizeof *y);
+    }
+}
+
 static tn_status transform_out(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const winograd_job *job = user;
     const winograd_state *s = job->s;
     const native_window *w = &s->window;
     const size_t matrices = (size_t)(s->side * s->side) * s->matrix_floats;
-    const float *bias = (const float *)job->ctx->packs[0] + matrices;
-    float *local = (float *)(void *)(job->threads + thread * s->thread_bytes), *points[16];
-    float *y = job->ctx->outputs[0]->data;
-    const int64_t step = tn_row_step(job->ctx->outputs[0]);
+    float *local = (float *)(void *)(job->threads + thread * s->thread_bytes);
     for (int64_t tile = begin; tile < end; tile++) {
-        const place at = place_of(s, job->first + tile);
-        for (int32_t k = 0; k < s->size * s->size; k++)
-            points[k] = local + k * w->outputs;
-        job->isa->winograd_out(s->size, job->out + tile * w->outputs, job->count * w->outputs,
-                               points, w->outputs);
-        for (int32_t i = 0; i < s->size && at.y + i < w->y[0]; i++) {
-            const int64_t columns = w->y[1] - at.x < s->size ? w->y[1] - at.x : s->size;
-            const int64_t row = (at.image * w->y[0] + at.y + i) * w->y[1] + at.x;
-            float *run = local + i * s->size * w->outputs;
-            for (int64_t j = 0; j < columns; j++)
-                job->isa->combine(NATIVE_ADD, run + j * w->outputs, bias, 1, run + j * w->outputs,
-                                  w->outputs);
-            native_finish(job->isa, &s->epilogue, job->ctx->inputs, run, w->outputs, row, columns,
-                          0, w->outputs);
-            for (int64_t j = 0; j < columns; j++)
-                memcpy(y + (row + j) * step, run + j * w->outputs, (size_t)w->outputs * sizeof *y);
-        }
+        native_winograd_out out = { .in = job->out + tile * w->outputs,
+                                    .step = s->out_step,
+                                    .bias = (const float *)job->ctx->packs[0] + matrices,
+                                    .channels = w->outputs };
+        if (s->in_registers)
+            put_tile(job, place_of(s, job->first + tile), &out);
+        else
+            finish_tile(job, place_of(s, job->first + tile), &out, local);
     }
     return TN_OK;
 }
@@ -295,8 +367,10 @@ static tn_status run_batch(winograd_job *job)
     const winograd_state *s = job->s;
     const int64_t matrices = (int64_t)s->side * s->side;
     tn_call *call = &job->ctx->call;
-    for (int64_t row = 0; row < matrices * job->count; row++)
-        job->table[row] = job->in + row * s->window.channels;
+    for (int64_t matrix = 0; matrix < matrices; matrix++)
+        for (int64_t row = 0; row < job->count; row++)
+            job->table[matrix * job->count + row] = job->in + matrix * s->in_step +
+                                                    row * s->window.channels;
     TN_TRY(call->host->parallel_for(call, job->count, 1, transform_in, job));
     TN_TRY(call->host->parallel_for(call, matrices * s->panels, 1, multiply, job));
     return call->host->parallel_for(call, job->count, 1, transform_out, job);

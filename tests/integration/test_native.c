@@ -165,6 +165,8 @@ static const char clip[] =
     ", {\"op\": \"Clip\", \"inputs\": [\"c\", \"low\", \"high\"], \"outputs\": [\"y\"]}";
 static const char swish[] = ", {\"op\": \"HardSwish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
 
+static const char sigmoid[] = ", {\"op\": \"Sigmoid\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+
 static void check_conv(const conv_case *t)
 {
     char json[4096];
@@ -228,7 +230,11 @@ CONV_TEST(winograd, { 1, 16, 12, 12, 16, 3, 3, 1, 1, 1, 1, relu },
           { 2, 64, 14, 14, 32, 3, 3, 1, 1, 1, 1, sum_relu },
           { 1, 20, 5, 6, 24, 3, 3, 1, 1, 1, 1, swish },
           { 1, 32, 30, 31, 32, 3, 3, 1, 1, 0, 1, relu },
-          { 3, 128, 7, 7, 64, 3, 3, 1, 1, 1, 1, relu })
+          { 3, 128, 7, 7, 64, 3, 3, 1, 1, 1, 1, relu },
+          { 1, 40, 70, 66, 40, 3, 3, 1, 1, 1, 1, sum_swish }, /* several batches */
+          { 2, 27, 9, 10, 29, 3, 3, 1, 1, 1, 1, clip },       /* tails in registers */
+          { 1, 24, 18, 13, 19, 3, 3, 1, 1, 1, 1, sum_relu },
+          { 1, 18, 11, 12, 50, 3, 3, 1, 1, 1, 1, sigmoid }) /* a step behind the registers */
 CONV_TEST(depthwise, { 1, 8, 9, 9, 8, 3, 3, 1, 1, 1, 8, relu },
           { 2, 19, 10, 7, 19, 3, 3, 2, 1, 1, 19, clip },
           { 1, 33, 8, 9, 33, 5, 5, 1, 1, 2, 33, swish }, { 1, 5, 6, 6, 5, 5, 5, 2, 1, 2, 5, NULL },

@@ -110,6 +110,17 @@ typedef struct native_pool_line {
     int64_t share;                      /* points of a whole window */
 } native_pool_line;
 
+/* A tile of the output of a Winograd convolution, of size * size points. */
+typedef struct native_winograd_out {
+    const float *in; /* [(size + 2)²] sums at distance `step`, channels each */
+    int64_t step;
+    const float *bias;     /* [channels] */
+    float *points[16];     /* where each point's channels go, NULL: not wanted */
+    const float *adds[16]; /* and what is added to them, NULL: nothing */
+    int64_t channels;
+    native_end end;
+} native_winograd_out;
+
 typedef struct native_isa {
     const char *name;
     int32_t lanes;         /* floats in a register */
@@ -145,9 +156,7 @@ typedef struct native_isa {
      * in: points[side * side] (NULL: zero) → out[(side * side)] at distance `step`, channels each. */
     void (*winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
                         int64_t channels);
-    /* in[(side * side)] at distance step → out[size * size] rows (NULL: not wanted). */
-    void (*winograd_out)(int32_t size, const float *in, int64_t step, float *const *points,
-                         int64_t channels);
+    void (*winograd_out)(int32_t size, const native_winograd_out *out);
     const struct native_integer_isa *integer; /* integer.h */
 } native_isa;
 

@@ -36,7 +36,7 @@ void ISA(softmax)(const float *, float *, int64_t);
 void ISA(layer_norm)(const float *, const float *, const float *, float, float *, int64_t);
 void ISA(rotate)(bool, const float *, const float *, const float *, float *, int64_t);
 void ISA(winograd_in)(int32_t, const float *const *, float *, int64_t, int64_t);
-void ISA(winograd_out)(int32_t, const float *, int64_t, float *const *, int64_t);
+void ISA(winograd_out)(int32_t, const native_winograd_out *);
 
 INLINE vec splat(float x)
 {

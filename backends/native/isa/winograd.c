@@ -48,55 +48,81 @@ INLINE void out_2(const vec *m, int step, vec *out, int out_step)
     out[out_step] = m1 - m2 - m3;
 }
 
-INLINE void in_tile(const int size, const float *const *points, float *out, int64_t step,
-                    int64_t at, int64_t part)
+/* `width` registers of channels at once: with two of them lines of the cache are read and written
+ * whole, before others of the same set push them out. */
+INLINE void in_tile(const int size, const int width, const float *const *points, float *out,
+                    int64_t step, int64_t at, int64_t part)
 {
     const int side = size + 2;
-    vec d[36], t[36];
-#pragma GCC unroll 36
-    for (int k = 0; k < side * side; k++)
-        d[k] = !points[k] ? splat(0.0f)
-               : part     ? load_part(points[k] + at, part)
-                          : load(points[k] + at);
+    vec t[2][36];
 #pragma GCC unroll 6
     for (int k = 0; k < side; k++)
-        size == 4 ? in_4(d + k, side, t + k, side) : in_2(d + k, side, t + k, side);
+#pragma GCC unroll 2
+        for (int h = 0; h < width; h++) {
+            vec column[6];
 #pragma GCC unroll 6
-    for (int k = 0; k < side; k++) {
-        vec row[6];
-        size == 4 ? in_4(t + k * side, 1, row, 1) : in_2(t + k * side, 1, row, 1);
-#pragma GCC unroll 6
-        for (int j = 0; j < side; j++) {
-            float *to = out + (k * side + j) * step + at;
-            part ? store_part(to, row[j], part) : store(to, row[j]);
+            for (int j = 0; j < side; j++) {
+                const float *from = points[j * side + k];
+                column[j] = !from  ? splat(0.0f)
+                            : part ? load_part(from + at, part)
+                                   : load(from + at + h * LANES);
+            }
+            size == 4 ? in_4(column, 1, t[h] + k, side) : in_2(column, 1, t[h] + k, side);
         }
-    }
+#pragma GCC unroll 6
+    for (int k = 0; k < side; k++)
+#pragma GCC unroll 2
+        for (int h = 0; h < width; h++) {
+            vec row[6];
+            size == 4 ? in_4(t[h] + k * side, 1, row, 1) : in_2(t[h] + k * side, 1, row, 1);
+#pragma GCC unroll 6
+            for (int j = 0; j < side; j++) {
+                float *to = out + (k * side + j) * step + at + h * LANES;
+                part ? store_part(to, row[j], part) : store(to, row[j]);
+            }
+        }
 }
 
-INLINE void out_tile(const int size, const float *in, int64_t step, float *const *points,
-                     int64_t at, int64_t part)
+INLINE vec some_of(const float *from, int64_t part)
+{
+    return part ? load_part(from, part) : load(from);
+}
+
+INLINE void out_tile(const int size, const int width, const native_winograd_out *o, int64_t at,
+                     int64_t part)
 {
     const int side = size + 2;
-    vec t[24];
+    vec t[2][24];
 #pragma GCC unroll 6
-    for (int k = 0; k < side; k++) {
-        vec column[6];
+    for (int k = 0; k < side; k++)
+#pragma GCC unroll 2
+        for (int h = 0; h < width; h++) {
+            vec column[6];
 #pragma GCC unroll 6
-        for (int j = 0; j < side; j++) {
-            const float *from = in + (j * side + k) * step + at;
-            column[j] = part ? load_part(from, part) : load(from);
+            for (int j = 0; j < side; j++)
+                column[j] = some_of(o->in + (j * side + k) * o->step + at + h * LANES, part);
+            size == 4 ? out_4(column, 1, t[h] + k, side) : out_2(column, 1, t[h] + k, side);
         }
-        size == 4 ? out_4(column, 1, t + k, side) : out_2(column, 1, t + k, side);
-    }
+#pragma GCC unroll 2
+    for (int h = 0; h < width; h++) {
+        const int64_t from = at + h * LANES;
+        const vec bias = some_of(o->bias + from, part);
 #pragma GCC unroll 4
-    for (int k = 0; k < size; k++) {
-        vec row[4];
-        size == 4 ? out_4(t + k * side, 1, row, 1) : out_2(t + k * side, 1, row, 1);
+        for (int k = 0; k < size; k++) {
+            vec row[4];
+            size == 4 ? out_4(t[h] + k * side, 1, row, 1) : out_2(t[h] + k * side, 1, row, 1);
 #pragma GCC unroll 4
-        for (int j = 0; j < size; j++) {
-            float *to = points[k * size + j];
-            if (to)
-                part ? store_part(to + at, row[j], part) : store(to + at, row[j]);
+            for (int j = 0; j < size; j++) {
+                float *to = o->points[k * size + j];
+                const float *add = o->adds[k * size + j];
+                if (!to)
+                    continue;
+                vec y = row[j] + bias;
+                if (add)
+                    y += some_of(add + from, part);
+                y = ended(&o->end, y);
+                part ? store_part(to + from, y, part) : store(to + from, y);
+            }
         }
     }
 }
@@ -105,20 +131,23 @@ INLINE void all_in(const int size, const float *const *points, float *out, int64
                    int64_t channels)
 {
     int64_t c = 0;
+    for (; c + 2 * LANES <= channels; c += 2 * LANES)
+        in_tile(size, 2, points, out, step, c, 0);
     for (; c + LANES <= channels; c += LANES)
-        in_tile(size, points, out, step, c, 0);
+        in_tile(size, 1, points, out, step, c, 0);
     if (c < channels)
-        in_tile(size, points, out, step, c, channels - c);
+        in_tile(size, 1, points, out, step, c, channels - c);
 }
 
-INLINE void all_out(const int size, const float *in, int64_t step, float *const *points,
-                    int64_t channels)
+INLINE void all_out(const int size, const native_winograd_out *o)
 {
     int64_t c = 0;
-    for (; c + LANES <= channels; c += LANES)
-        out_tile(size, in, step, points, c, 0);
-    if (c < channels)
-        out_tile(size, in, step, points, c, channels - c);
+    for (; c + 2 * LANES <= o->channels; c += 2 * LANES)
+        out_tile(size, 2, o, c, 0);
+    for (; c + LANES <= o->channels; c += LANES)
+        out_tile(size, 1, o, c, 0);
+    if (c < o->channels)
+        out_tile(size, 1, o, c, o->channels - c);
 }
 
 void ISA(winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
@@ -130,11 +159,10 @@ void ISA(winograd_in)(int32_t size, const float *const *points, float *out, int6
         all_in(2, points, out, step, channels);
 }
 
-void ISA(winograd_out)(int32_t size, const float *in, int64_t step, float *const *points,
-                       int64_t channels)
+void ISA(winograd_out)(int32_t size, const native_winograd_out *out)
 {
     if (size == 4)
-        all_out(4, in, step, points, channels);
+        all_out(4, out);
     else
-        all_out(2, in, step, points, channels);
+        all_out(2, out);
 }
