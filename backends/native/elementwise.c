@@ -8,7 +8,10 @@
 
 #include <stdio.h>
 
-enum { GRAIN = 16384 }; /* elements that are worth a thread */
+enum {
+    GRAIN = 16384, /* elements that are worth a thread */
+    MOST = 4096    /* of a piece */
+};
 
 typedef struct element_state {
     native_step function;
@@ -211,9 +214,18 @@ typedef struct element_job {
     const native_isa *isa;
 } element_job;
 
+/* With its operands the other way round. */
+static native_function flipped_of(native_function f)
+{
+    return f == NATIVE_SUB   ? NATIVE_SUB_FROM
+           : f == NATIVE_DIV ? NATIVE_DIV_INTO
+           : f == NATIVE_POW ? NATIVE_POW_INTO
+                             : f;
+}
+
 static void binary_run(const element_job *job, const float *a, const float *b, float *y, int64_t n)
 {
-    native_function f = job->s->function.function, flipped = f;
+    const native_function f = job->s->function.function;
     if (job->s->step[0] || !job->s->step[1]) {
         if (job->s->step[0] || n == 1) {
             job->isa->combine(f, a, b, job->s->step[1] || n == 1, y, n);
@@ -223,11 +235,7 @@ static void binary_run(const element_job *job, const float *a, const float *b, f
             job->isa->combine(f, a, b, 1, y + i, 1);
         return;
     }
-    flipped = f == NATIVE_SUB   ? NATIVE_SUB_FROM
-              : f == NATIVE_DIV ? NATIVE_DIV_INTO
-              : f == NATIVE_POW ? NATIVE_POW_INTO
-                                : f;
-    job->isa->combine(flipped, b, a, 0, y, n);
+    job->isa->combine(flipped_of(f), b, a, 0, y, n);
 }
 
 /* The steps, on elements [first, first + n) of the output. */
@@ -259,7 +267,38 @@ static int64_t place_of(const element_job *job, int64_t first)
                       : first;
 }
 
-/* Elements [from, from + n) of run number `run`. */
+/* How many runs from number `run` on, out of `most`, lie evenly in all tensors. */
+static int64_t even_runs(const element_job *job, int64_t run, int64_t most)
+{
+    const element_state *s = job->s;
+    const bool both_stay = s->run > 1 && !s->step[0] && !s->step[1];
+    if (!s->binary || s->outer == 0 || both_stay || job->ctx->outputs[0]->strides)
+        return 1;
+    const int64_t extent = s->dims[s->outer - 1], left = extent - run % extent;
+    return left < most ? left : most;
+}
+
+/* Whole runs, evenly apart: a plane times a vector of channels, say. */
+static void binary_rows(const element_job *job, const float *a, const float *b, float *y,
+                        int64_t rows)
+{
+    const element_state *s = job->s;
+    const int64_t *strides[] = { s->strides[0], s->strides[1] };
+    const bool flipped = !s->step[0] && s->step[1];
+    const native_rows work = { .x = flipped ? b : a,
+                               .operand = flipped ? a : b,
+                               .y = y,
+                               .x_step = strides[flipped][s->outer - 1],
+                               .operand_step = strides[!flipped][s->outer - 1],
+                               .y_step = s->run,
+                               .rows = rows,
+                               .count = s->run,
+                               .along = s->step[!flipped] || s->run == 1 };
+    job->isa->combine_rows(flipped ? flipped_of(s->function.function) : s->function.function,
+                           &work);
+}
+
+/* Elements [from, from + n) of run number `run`; several runs: all of them. */
 static void piece(const element_job *job, int64_t run, int64_t from, int64_t n)
 {
     const element_state *s = job->s;
@@ -272,7 +311,9 @@ static void piece(const element_job *job, int64_t run, int64_t from, int64_t n)
     const int64_t first = run * s->run + from;
     const float *a = (const float *)job->ctx->inputs[0]->data + at[0] + from * s->step[0];
     float *y = (float *)job->ctx->outputs[0]->data + place_of(job, first);
-    if (s->binary)
+    if (n > s->run)
+        binary_rows(job, a, (const float *)job->ctx->inputs[1]->data + at[1], y, n / s->run);
+    else if (s->binary)
         binary_run(job, a, (const float *)job->ctx->inputs[1]->data + at[1] + from * s->step[1], y,
                    n);
     else
@@ -287,7 +328,9 @@ static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t 
     while (begin < end) { /* counted in elements: a run may go to several threads */
         const int64_t run = begin / job->s->run, from = begin % job->s->run;
         int64_t n = job->s->run - from < end - begin ? job->s->run - from : end - begin;
-        n = n > 4096 ? 4096 : n; /* with steps: what was computed stays in the cache */
+        n = n > MOST ? MOST : n; /* with steps: what was computed stays in the cache */
+        if (n == job->s->run)
+            n *= even_runs(job, run, (end - begin < MOST ? end - begin : MOST) / n);
         piece(job, run, from, n);
         begin += n;
     }

@@ -210,35 +210,41 @@ bool native_end_of(const native_epilogue *e, uint32_t from, native_end *out)
     case NATIVE_RELU: *out = (native_end){ NATIVE_END_BOUNDS, 0.0f, INFINITY }; return true;
     case NATIVE_CLIP: *out = (native_end){ NATIVE_END_BOUNDS, s->a, s->b }; return true;
     case NATIVE_HARD_SWISH: out->kind = NATIVE_END_HARD_SWISH; return true;
+    case NATIVE_SWISH: *out = (native_end){ NATIVE_END_SWISH, s->a, 0 }; return true;
     default: return false;
     }
 }
 
 static void finish(const native_isa *isa, const native_epilogue *e, const tn_tensor *const *inputs,
                    float *tile, int64_t stride, int64_t first, int64_t rows, int64_t column,
-                   int64_t columns, bool own)
+                   int64_t columns, bool own, uint32_t from)
 {
-    for (uint32_t k = 0; k < e->count; k++) {
+    for (uint32_t k = from; k < e->count; k++) {
         const native_step *s = &e->steps[k];
         if (s->spread == NATIVE_NO_OPERAND) {
             if (stride == columns || (own && stride - columns < isa->lanes))
                 isa->apply(s->function, s->a, s->b, tile, tile, (rows - 1) * stride + columns);
             else
-                for (int64_t r = 0; r < rows; r++)
-                    isa->apply(s->function, s->a, s->b, tile + r * stride, tile + r * stride,
-                               columns);
+                isa->apply_rows(s->function, s->a, s->b, tile, stride, rows, columns);
             continue;
         }
         const tn_tensor *tensor = inputs[s->input];
         const float *operand = tensor->data;
         const int64_t ld = tensor->strides ? tn_row_step(tensor) : e->ld;
-        for (int64_t r = 0; r < rows; r++) {
-            const float *o = s->spread == NATIVE_FULL     ? operand + (first + r) * ld + column
-                             : s->spread == NATIVE_COLUMN ? operand + column
-                                                          : operand;
-            isa->combine(s->function, tile + r * stride, o, s->spread != NATIVE_SCALAR,
-                         tile + r * stride, columns);
-        }
+        const native_rows job = {
+            .x = tile,
+            .operand = s->spread == NATIVE_FULL     ? operand + first * ld + column
+                       : s->spread == NATIVE_COLUMN ? operand + column
+                                                    : operand,
+            .y = tile,
+            .x_step = stride,
+            .operand_step = s->spread == NATIVE_FULL ? ld : 0,
+            .y_step = stride,
+            .rows = rows,
+            .count = columns,
+            .along = s->spread != NATIVE_SCALAR,
+        };
+        isa->combine_rows(s->function, &job);
     }
 }
 
@@ -246,12 +252,27 @@ void native_finish(const native_isa *isa, const native_epilogue *e, const tn_ten
                    float *tile, int64_t stride, int64_t first, int64_t rows, int64_t column,
                    int64_t columns)
 {
-    finish(isa, e, inputs, tile, stride, first, rows, column, columns, false);
+    finish(isa, e, inputs, tile, stride, first, rows, column, columns, false, 0);
 }
 
 void native_finish_own(const native_isa *isa, const native_epilogue *e,
                        const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
                        int64_t rows, int64_t column, int64_t columns)
 {
-    finish(isa, e, inputs, tile, stride, first, rows, column, columns, true);
+    finish(isa, e, inputs, tile, stride, first, rows, column, columns, true, 0);
+}
+
+bool native_has_full(const native_epilogue *e, uint32_t from)
+{
+    for (uint32_t k = from; k < e->count; k++)
+        if (e->steps[k].spread == NATIVE_FULL)
+            return true;
+    return false;
+}
+
+void native_finish_rest(const native_isa *isa, const native_epilogue *e,
+                        const tn_tensor *const *inputs, uint32_t from, float *tile, int64_t stride,
+                        int64_t rows, int64_t column, int64_t columns)
+{
+    finish(isa, e, inputs, tile, stride, 0, rows, column, columns, false, from);
 }

@@ -82,6 +82,12 @@ void native_finish(const native_isa *isa, const native_epilogue *epilogue,
 void native_finish_own(const native_isa *isa, const native_epilogue *epilogue,
                        const tn_tensor *const *inputs, float *tile, int64_t stride, int64_t first,
                        int64_t rows, int64_t column, int64_t columns);
+/* Whether a step from `from` on reads a whole tensor, which may lie where the output does. */
+bool native_has_full(const native_epilogue *epilogue, uint32_t from);
+/* The steps from `from` on, none of which has a full operand. */
+void native_finish_rest(const native_isa *isa, const native_epilogue *epilogue,
+                        const tn_tensor *const *inputs, uint32_t from, float *tile, int64_t stride,
+                        int64_t rows, int64_t column, int64_t columns);
 
 /* ---- product.c -------------------------------------------------------------------------- */
 

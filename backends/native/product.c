@@ -35,39 +35,48 @@ static void store_tile(const native_product *p, const float *tile, int64_t row, 
         memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)columns * sizeof *out);
 }
 
+/* A panel, and what its tiles have in common. */
+typedef struct strip {
+    native_tile tile;
+    int64_t column, columns;
+    const float *add; /* of row 0 and column 0 of the product */
+    bool finished;    /* the tile does all steps */
+    bool direct;      /* it is stored where it belongs; else beside */
+    uint32_t done;    /* direct, not finished: steps that the tile has done */
+} strip;
+
 /* A sum with a whole tensor, and what a register can do after it, are the tile's own business.
- * whole: the tile has all its columns, so that it may read that many. */
-static bool end_in_tile(const native_product *p, bool whole, native_tile *tile)
+ * Other steps follow on the stored rows, unless what they read may lie there. whole: the tile has
+ * all its columns, so that it may read and write that many. */
+static void share_steps(const native_product *p, bool whole, strip *s)
 {
     const native_epilogue *e = p->epilogue;
+    native_tile *tile = &s->tile;
     uint32_t k = 0;
+    s->finished = !e;
+    s->direct = whole && !e;
     if (!e)
-        return true;
+        return;
     if (whole && e->count && e->steps[0].function == NATIVE_ADD &&
         e->steps[0].spread == NATIVE_FULL) {
         const tn_tensor *operand = p->inputs[e->steps[k++].input];
         tile->add = operand->data;
         tile->add_ld = operand->strides ? tn_row_step(operand) : e->ld;
     }
-    if (native_end_of(e, k, &tile->end))
-        return true;
-    tile->add = NULL;
-    return false;
+    s->finished = native_end_of(e, k, &tile->end) && tile->end.kind != NATIVE_END_SWISH;
+    s->direct = whole && (s->finished || !native_has_full(e, k));
+    s->done = k;
+    if (!s->finished)
+        tile->end.kind = NATIVE_END_NONE;
+    if (!s->finished && !s->direct)
+        tile->add = NULL;
 }
-
-/* A panel, and what its tiles have in common. */
-typedef struct strip {
-    native_tile tile;
-    int64_t column, columns;
-    const float *add; /* of row 0 and column 0 of the product */
-    bool finished, direct;
-} strip;
 
 static void begin_strip(const native_product *p, int64_t panel, float *beside, strip *s)
 {
     const native_isa *isa = p->isa;
     const int64_t depth = p->taps * p->depth;
-    s->column = panel * isa->columns;
+    *s = (strip){ .column = panel * isa->columns };
     s->columns = p->n - s->column < isa->columns ? p->n - s->column : isa->columns;
     s->tile = (native_tile){ .panel = p->panels + s->column * depth,
                              .start = p->panels + native_round_up(p->n, isa->columns) * depth +
@@ -80,9 +89,7 @@ static void begin_strip(const native_product *p, int64_t panel, float *beside, s
                              .base = p->base,
                              .step = p->step,
                              .narrow = s->columns <= isa->lanes };
-    const bool whole = s->columns == isa->columns || s->columns == isa->lanes;
-    s->finished = end_in_tile(p, whole, &s->tile);
-    s->direct = s->finished && whole;
+    share_steps(p, s->columns == isa->columns || s->columns == isa->lanes, s);
     s->add = s->tile.add ? s->tile.add + p->first_row * s->tile.add_ld + p->first_column + s->column
                          : NULL;
     if (s->direct)
@@ -99,11 +106,25 @@ static void run_tile(const native_product *p, strip *s, const float *const *rows
     if (s->add)
         s->tile.add = s->add + row * s->tile.add_ld;
     p->isa->tile(&s->tile);
+    if (s->direct)
+        return;
     if (!s->finished)
         native_finish_own(p->isa, p->epilogue, p->inputs, beside, p->isa->columns,
                           p->first_row + row, count, p->first_column + s->column, s->columns);
-    if (!s->direct)
-        store_tile(p, beside, row, count, s->column, s->columns);
+    store_tile(p, beside, row, count, s->column, s->columns);
+}
+
+/* What is left of the steps of strips that lie side by side, on rows that were just stored. */
+static void finish_strips(const native_product *p, const strip *strips, int64_t count, int64_t row,
+                          int64_t rows)
+{
+    int64_t columns = 0;
+    for (int64_t k = 0; k < count && strips[k].direct && !strips[k].finished; k++)
+        columns += strips[k].columns;
+    if (columns)
+        native_finish_rest(p->isa, p->epilogue, p->inputs, strips[0].done,
+                           p->out + row * p->ld + strips[0].column, p->ld, rows,
+                           p->first_column + strips[0].column, columns);
 }
 
 /* Panels that fit the first cache together go over a tile's rows one after the other, so that the
@@ -130,6 +151,7 @@ void native_product_run(const native_product *p, const float *const *table, int6
                     strips[k].tile.base = p->base + (row - begin) * p->step;
                 run_tile(p, &strips[k], rows, row, (int32_t)some, beside);
             }
+            finish_strips(p, strips, count, row, some);
             rows = table ? rows + some * p->taps : NULL;
         }
     }

@@ -95,7 +95,7 @@ INLINE vec value_of(native_function f, vec a, vec b, vec x)
     case NATIVE_SIGMOID: return sigmoid(x);
     case NATIVE_HARD_SIGMOID: return vmin(splat(1.0f), vmax(splat(0.0f), a * x + b));
     case NATIVE_HARD_SWISH: return hard_swish(x);
-    case NATIVE_SWISH: return x / (splat(1.0f) + vexp_rough(-a * x));
+    case NATIVE_SWISH: return swish(x, -a);
     case NATIVE_TANH: return vtanh(x);
     case NATIVE_GELU: return gelu(x);
     case NATIVE_GELU_TANH: /* (1 + tanh u) / 2 is the logistic function of 2u */
@@ -123,20 +123,33 @@ INLINE vec value_of(native_function f, vec a, vec b, vec x)
     }
 }
 
-INLINE void run(native_function f, float a, float b, const float *x, float *y, int64_t count)
+/* Rows of x `step` apart, those of y likewise. */
+typedef struct row_job {
+    float a, b;
+    const float *x;
+    float *y;
+    int64_t step, rows, count;
+} row_job;
+
+INLINE void run(native_function f, const row_job *job)
 {
-    const vec va = splat(a), vb = splat(b);
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        store(y + i, value_of(f, va, vb, load(x + i)));
-    if (i < count)
-        store_part(y + i, value_of(f, va, vb, load_part(x + i, count - i)), count - i);
+    const vec a = splat(job->a), b = splat(job->b);
+    const int64_t count = job->count;
+    const float *x = job->x;
+    float *y = job->y;
+    for (int64_t r = 0; r < job->rows; r++, x += job->step, y += job->step) {
+        int64_t i = 0;
+        for (; i + LANES <= count; i += LANES)
+            store(y + i, value_of(f, a, b, load(x + i)));
+        if (i < count)
+            store_part(y + i, value_of(f, a, b, load_part(x + i, count - i)), count - i);
+    }
 }
 
 #define RUN(f)                                                                                     \
-    case f: run(f, a, b, x, y, count); break
+    case f: run(f, job); break
 
-void ISA(apply)(native_function f, float a, float b, const float *x, float *y, int64_t count)
+static void apply(native_function f, const row_job *job)
 {
     switch (f) {
         RUN(NATIVE_RELU);
@@ -163,8 +176,19 @@ void ISA(apply)(native_function f, float a, float b, const float *x, float *y, i
         RUN(NATIVE_SQUARE);
         RUN(NATIVE_POWER);
         RUN(NATIVE_AFFINE);
-    default: run(NATIVE_SQRT, a, b, x, y, count);
+    default: run(NATIVE_SQRT, job);
     }
+}
+
+void ISA(apply)(native_function f, float a, float b, const float *x, float *y, int64_t count)
+{
+    apply(f, &(row_job){ a, b, x, y, 0, 1, count });
+}
+
+void ISA(apply_rows)(native_function f, float a, float b, float *x, int64_t step, int64_t rows,
+                     int64_t count)
+{
+    apply(f, &(row_job){ a, b, x, x, step, rows, count });
 }
 
 INLINE vec both(native_function f, vec x, vec operand)
@@ -184,24 +208,29 @@ INLINE vec both(native_function f, vec x, vec operand)
     }
 }
 
-INLINE void pairs(native_function f, const float *x, const float *o, int64_t step, float *y,
-                  int64_t count)
+INLINE void pairs(native_function f, const native_rows *job)
 {
-    int64_t i = 0;
-    const vec one = splat(step ? 0.0f : *o);
-    for (; i + LANES <= count; i += LANES)
-        store(y + i, both(f, load(x + i), step ? load(o + i) : one));
-    if (i < count)
-        store_part(y + i,
-                   both(f, load_part(x + i, count - i), step ? load_part(o + i, count - i) : one),
-                   count - i);
+    const int64_t count = job->count;
+    const bool along = job->along;
+    const float *x = job->x, *o = job->operand;
+    float *y = job->y;
+    for (int64_t r = 0; r < job->rows; r++) {
+        const vec one = splat(along ? 0.0f : *o);
+        int64_t i = 0;
+        for (; i + LANES <= count; i += LANES)
+            store(y + i, both(f, load(x + i), along ? load(o + i) : one));
+        if (i < count) {
+            const int64_t n = count - i;
+            store_part(y + i, both(f, load_part(x + i, n), along ? load_part(o + i, n) : one), n);
+        }
+        x += job->x_step, o += job->operand_step, y += job->y_step;
+    }
 }
 
 #define PAIRS(f)                                                                                   \
-    case f: pairs(f, x, operand, step, y, count); break
+    case f: pairs(f, job); break
 
-void ISA(combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
-                  int64_t count)
+void ISA(combine_rows)(native_function f, const native_rows *job)
 {
     switch (f) {
         PAIRS(NATIVE_ADD);
@@ -214,8 +243,17 @@ void ISA(combine)(native_function f, const float *x, const float *operand, int64
         PAIRS(NATIVE_POW);
         PAIRS(NATIVE_POW_INTO);
         PAIRS(NATIVE_PRELU);
-    default: pairs(NATIVE_DIV_INTO, x, operand, step, y, count);
+    default: pairs(NATIVE_DIV_INTO, job);
     }
+}
+
+void ISA(combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
+                  int64_t count)
+{
+    const native_rows job = {
+        .x = x, .operand = operand, .y = y, .rows = 1, .count = count, .along = step != 0
+    };
+    ISA(combine_rows)(f, &job);
 }
 
 INLINE vec larger(vec x, vec y) /* NaN wins */

@@ -21,8 +21,8 @@ enum {
 
 /* What is done to values in registers before they are stored. */
 typedef struct native_end {
-    enum { NATIVE_END_NONE, NATIVE_END_BOUNDS, NATIVE_END_HARD_SWISH } kind;
-    float low, high; /* bounds; NaN stays NaN */
+    enum { NATIVE_END_NONE, NATIVE_END_BOUNDS, NATIVE_END_HARD_SWISH, NATIVE_END_SWISH } kind;
+    float low, high; /* bounds; NaN stays NaN. Swish: low is its alpha. */
 } native_end;
 
 /* One tile of a product: out[r][c] = start[c] + sum over taps t, channels k of rows[t * row_count + r][k] *
@@ -42,7 +42,7 @@ typedef struct native_tile {
     bool narrow;      /* only the first half of the columns is computed, and stored */
     const float *add; /* [row_count][columns], rows `add_ld` apart; NULL: nothing is added */
     int64_t add_ld;
-    native_end end;
+    native_end end; /* no swish: that is done to rows, when they are stored */
 } native_tile;
 
 /* Functions of one element. a, b: slope; bounds; alpha and beta. */
@@ -121,6 +121,15 @@ typedef struct native_winograd_out {
     native_end end;
 } native_winograd_out;
 
+/* Rows of x, an operand and y, each `…_step` apart; along: the operand follows a row, else it is one
+ * number for it. */
+typedef struct native_rows {
+    const float *x, *operand;
+    float *y;
+    int64_t x_step, operand_step, y_step, rows, count;
+    bool along;
+} native_rows;
+
 typedef struct native_isa {
     const char *name;
     int32_t lanes;         /* floats in a register */
@@ -128,9 +137,13 @@ typedef struct native_isa {
     void (*tile)(const native_tile *tile);
     /* y[i] = f(x[i]); in place is fine. */
     void (*apply)(native_function f, float a, float b, const float *x, float *y, int64_t count);
+    /* The same in place, for some rows that are `step` apart. */
+    void (*apply_rows)(native_function f, float a, float b, float *x, int64_t step, int64_t rows,
+                       int64_t count);
     /* y[i] = f(x[i], operand[i * step]), step 0 or 1; in place is fine. */
     void (*combine)(native_function f, const float *x, const float *operand, int64_t step, float *y,
                     int64_t count);
+    void (*combine_rows)(native_function f, const native_rows *job);
     /* y[i] = x[i] * factor[i] + summand[i], not below `low`; NaN stays NaN; in place is fine. */
     void (*affine)(const float *x, const float *factor, const float *summand, float low, float *y,
                    int64_t count);

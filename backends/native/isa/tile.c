@@ -110,10 +110,11 @@ INLINE void spots_of(const native_tile *t, const int rows, const bool narrow)
     put(t, rows, a, b, narrow);
 }
 
-/* One or two rows: four sums each, over steps that are four apart. */
+/* One or two rows: four sums each, over steps that are four apart. They wait for memory: the panel is
+ * called for AHEAD steps before, in whole lines of the cache. */
 INLINE void few_rows_of(const native_tile *t, const int rows)
 {
-    enum { WAYS = 4 };
+    enum { WAYS = 4, AHEAD = 64 };
     vec a[2][WAYS], b[2][WAYS];
     const float *panel = t->panel;
 #pragma GCC unroll 16
@@ -124,10 +125,9 @@ INLINE void few_rows_of(const native_tile *t, const int rows)
     for (int64_t tap = 0; tap < t->taps; tap++) {
         int64_t k = 0;
         for (; k + WAYS <= t->depth; k += WAYS) {
-            __builtin_prefetch(panel + 2 * LANES * 24);
-            __builtin_prefetch(panel + 2 * LANES * 26);
 #pragma GCC unroll 16
             for (int w = 0; w < WAYS; w++) {
+                __builtin_prefetch(panel + 2 * LANES * AHEAD);
                 const vec left = *(const vec *)panel, right = *(const vec *)(panel + LANES);
                 panel += 2 * LANES;
 #pragma GCC unroll 16

@@ -3,6 +3,24 @@
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
+/* What is done to the sums of some points; asked once for all of them. */
+INLINE void end_points(const native_end *end, vec *sum, const int points)
+{
+    const vec minus_a = splat(-end->low);
+    switch (end->kind) {
+    case NATIVE_END_NONE: return;
+    case NATIVE_END_SWISH:
+#pragma GCC unroll 4
+        for (int p = 0; p < points; p++)
+            sum[p] = swish(sum[p], minus_a);
+        return;
+    default:
+#pragma GCC unroll 4
+        for (int p = 0; p < points; p++)
+            sum[p] = ended(end, sum[p]);
+    }
+}
+
 /* Points [first, first + points) of one register of channels; all taps lie inside the row, or
  * (checked) some outside. */
 INLINE void points_of(const native_depthwise *d, const int points, int64_t first, int64_t channel,
@@ -28,13 +46,14 @@ INLINE void points_of(const native_depthwise *d, const int points, int64_t first
             }
         }
     }
+    end_points(&d->end, sum, points);
 #pragma GCC unroll 4
     for (int p = 0; p < points; p++) {
         float *out = d->out + (first + p) * d->y_step + channel;
         if (part)
-            store_part(out, ended(&d->end, sum[p]), part);
+            store_part(out, sum[p], part);
         else
-            store(out, ended(&d->end, sum[p]));
+            store(out, sum[p]);
     }
 }
 
@@ -80,9 +99,10 @@ INLINE void block_of(const native_depthwise *d, const int points, const int widt
         }
         weights += LANES;
         float *to = out + at;
+        end_points(&end, sum, points);
 #pragma GCC unroll 4
         for (int p = 0; p < points; p++, to += y_step)
-            store(to, ended(&end, sum[p]));
+            store(to, sum[p]);
     }
 }
 
@@ -156,16 +176,33 @@ INLINE vec pooled(bool maximum, vec total, vec x)
     return maximum ? vmax_nan(total, x) : total + x;
 }
 
+/* `width` registers of channels at a time: a sum alone would wait for itself. */
+INLINE int64_t pool_some(bool maximum, const float *const *rows, int64_t row_count,
+                         int64_t channels, vec scale, float *y, int64_t c, const int width)
+{
+    for (; c + width * LANES <= channels; c += width * LANES) {
+        vec total[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < width; k++)
+            total[k] = load(rows[0] + c + k * LANES);
+        for (int64_t r = 1; r < row_count; r++) {
+            const float *row = rows[r] + c;
+#pragma GCC unroll 4
+            for (int k = 0; k < width; k++)
+                total[k] = pooled(maximum, total[k], load(row + k * LANES));
+        }
+#pragma GCC unroll 4
+        for (int k = 0; k < width; k++)
+            store(y + c + k * LANES, maximum ? total[k] : total[k] * scale);
+    }
+    return c;
+}
+
 INLINE void pool(bool maximum, const float *const *rows, int64_t row_count, int64_t channels,
                  vec scale, float *y)
 {
-    int64_t c = 0;
-    for (; c + LANES <= channels; c += LANES) {
-        vec total = load(rows[0] + c);
-        for (int64_t r = 1; r < row_count; r++)
-            total = pooled(maximum, total, load(rows[r] + c));
-        store(y + c, maximum ? total : total * scale);
-    }
+    int64_t c = pool_some(maximum, rows, row_count, channels, scale, y, 0, 4);
+    c = pool_some(maximum, rows, row_count, channels, scale, y, c, 1);
     if (c == channels)
         return;
     vec total = load_part(rows[0] + c, channels - c);
