@@ -1,7 +1,8 @@
 /* pool.c: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool (ONNX), channels last.
  *
  * A point's value is the largest or the mean of rows of channels. Windows go line by line, where each
- * sees some of the input: neighbours share columns. Others, and whole planes, are made point by point.
+ * sees some of the input: neighbours share columns. Others, and whole planes, are made point by point;
+ * whole planes of plain tensors as runs.
  *
  * SPDX-License-Identifier: MIT */
 #include "native.h"
@@ -14,6 +15,7 @@ typedef struct pool_state {
     native_window window;
     native_epilogue epilogue;
     uint32_t maximum, global, include_pad, lines;
+    uint32_t plain; /* global: a plane is a run */
 } pool_state;
 
 static tn_status pool_offer(tn_offer *ctx)
@@ -43,10 +45,23 @@ static bool sees_some(const native_window *w, int32_t k)
     return w->before[k] < w->kernel[k] && (w->y[k] - 1) * w->strides[k] - w->before[k] < w->x[k];
 }
 
+static void describe(tn_measure *ctx, const pool_state *s, uint32_t k, uint32_t layout)
+{
+    const tn_problem *p = ctx->problem;
+    tn_alternative *a = &ctx->alternatives[k];
+    const native_window *w = &s->window;
+    a->input_layouts[0] = a->output_layouts[0] = layout;
+    native_epilogue_layouts(&s->epilogue, a, layout, false);
+    a->algorithm = layout == TN_LAYOUT_PLAIN ? "pool, planes" : "pool";
+    a->seconds = native_seconds(
+        native_isa_of(ctx->instance),
+        (double)native_count(p->outputs[0]) * (double)(w->kernel[0] * w->kernel[1]),
+        4.0 * (double)(native_count(p->inputs[0]) + native_count(p->outputs[0])), p->threads);
+}
+
 static tn_status pool_measure(tn_measure *ctx, void *state)
 {
     const tn_problem *p = ctx->problem;
-    tn_alternative *a = &ctx->alternatives[0];
     pool_state *s = state;
     native_window *w = &s->window;
     char reason[192] = "";
@@ -62,13 +77,18 @@ static tn_status pool_measure(tn_measure *ctx, void *state)
                w->dilations[0] == 1 && w->dilations[1] == 1 && w->kernel[0] <= MOST_ROWS &&
                sees_some(w, 0) && sees_some(w, 1);
     s->epilogue.ld = w->channels;
-    a->input_layouts[0] = a->output_layouts[0] = NATIVE_LAST_STRIDED;
-    native_epilogue_layouts(&s->epilogue, a, NATIVE_LAST_STRIDED, false);
-    a->algorithm = "pool";
-    a->seconds = native_seconds(
-        native_isa_of(ctx->instance),
-        (double)native_count(p->outputs[0]) * (double)(w->kernel[0] * w->kernel[1]),
-        4.0 * (double)(native_count(p->inputs[0]) + native_count(p->outputs[0])), p->threads);
+    describe(ctx, s, 0, NATIVE_LAST_STRIDED);
+    if (s->global) {
+        ctx->alternative_count = 2;
+        describe(ctx, s, 1, TN_LAYOUT_PLAIN);
+    }
+    return TN_OK;
+}
+
+static tn_status pool_prepare(tn_prepare *ctx, void *state)
+{
+    pool_state *s = state;
+    s->plain = ctx->chosen_index == 1;
     return TN_OK;
 }
 
@@ -213,12 +233,38 @@ static tn_status line_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
     return TN_OK;
 }
 
+/* Planes [begin, end) of a plain tensor: their values, then the steps, image by image. */
+static tn_status plane_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const pool_job *job = user;
+    const pool_state *s = job->s;
+    const int64_t points = s->window.x[0] * s->window.x[1], channels = s->window.channels;
+    const float *x = job->ctx->inputs[0]->data;
+    float *y = job->ctx->outputs[0]->data;
+    (void)thread;
+    for (int64_t k = begin; k < end; k++) {
+        const float value = job->isa->reduce(s->maximum, x + k * points, points);
+        y[k] = s->maximum ? value : value / (float)points;
+    }
+    while (begin < end) {
+        const int64_t channel = begin % channels, left = end - begin;
+        const int64_t some = channels - channel < left ? channels - channel : left;
+        native_finish(job->isa, &s->epilogue, job->ctx->inputs, y + begin, some, begin / channels,
+                      1, channel, some);
+        begin += some;
+    }
+    return TN_OK;
+}
+
 static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
 {
     const pool_state *s = state;
     const native_window *w = &s->window;
     pool_job job = { s, ctx, native_isa_of(ctx->instance) };
     (void)slot;
+    if (s->plain)
+        return ctx->call.host->parallel_for(&ctx->call, w->images * w->channels,
+                                            1 + 16384 / (w->x[0] * w->x[1]), plane_chunk, &job);
     const int64_t work = w->kernel[0] * w->kernel[1] * w->channels;
     if (s->lines)
         return ctx->call.host->parallel_for(&ctx->call, w->images * w->y[0],
@@ -229,7 +275,7 @@ static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
 
 #define POOL(op)                                                                                   \
     NATIVE_KERNEL(op, .state_bytes = sizeof(pool_state), .offer = pool_offer,                      \
-                  .measure = pool_measure, .run = pool_run)
+                  .measure = pool_measure, .prepare = pool_prepare, .run = pool_run)
 
 const tn_kernel_def native_pool_kernels[] = {
     POOL("MaxPool"),           POOL("AveragePool"), POOL("GlobalMaxPool"),

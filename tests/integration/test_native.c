@@ -166,11 +166,22 @@ static const char clip[] =
 static const char swish[] = ", {\"op\": \"HardSwish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
 
 static const char sigmoid[] = ", {\"op\": \"Sigmoid\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+/* x / (1 + exp(-x)), alone and before a sum; others of a whole tile's steps. */
+static const char true_swish[] = ", {\"op\": \"Swish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+static const char sum_sigmoid[] =
+    ", {\"op\": \"Add\", \"inputs\": [\"c\", \"r\"], \"outputs\": [\"s\"]}"
+    ", {\"op\": \"Sigmoid\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}";
+static const char gelu_high[] =
+    ", {\"op\": \"Gelu\", \"inputs\": [\"c\"], \"outputs\": [\"g\"]}"
+    ", {\"op\": \"Sub\", \"inputs\": [\"high\", \"g\"], \"outputs\": [\"y\"]}";
+static const char swish_sum[] =
+    ", {\"op\": \"Swish\", \"inputs\": [\"c\"], \"outputs\": [\"s\"]}"
+    ", {\"op\": \"Add\", \"inputs\": [\"s\", \"r\"], \"outputs\": [\"y\"]}";
 
 static void check_conv(const conv_case *t)
 {
     char json[4096];
-    const bool residual = t->steps == sum_relu || t->steps == sum_swish;
+    const bool residual = t->steps && strstr(t->steps, "\"r\"");
     const int reach_h = (t->kh - 1) * t->dilation + 1, reach_w = (t->kw - 1) * t->dilation + 1;
     const int oh = (t->h + 2 * t->pad - reach_h) / t->stride + 1;
     const int ow = (t->w + 2 * t->pad - reach_w) / t->stride + 1;
@@ -181,7 +192,7 @@ static void check_conv(const conv_case *t)
                  t->m, oh, ow);
     snprintf(
         json, sizeof json,
-        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d]}%s], "
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d]}%s], "
         "\"outputs\": [\"%s\"], \"constants\": {"
         "\"w\": {\"dtype\": \"float32\", \"shape\": [%d, %d, %d, %d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
         "\"b\": {\"dtype\": \"float32\", \"shape\": [%d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}, "
@@ -210,6 +221,24 @@ CONV_TEST(direct_1x1_with_tails_of_rows_and_columns, { 1, 8, 1, 1, 1, 1, 1, 1, 1
           { 1, 11, 5, 5, 40, 1, 1, 1, 1, 0, 1, swish },
           { 1, 160, 9, 9, 80, 1, 1, 1, 1, 0, 1, sum_relu },
           { 1, 8, 5, 5, 16, 1, 1, 1, 1, 1, 1, sum_swish })
+/* Done on the stored rows: all panels together, some of them, a half and a part of one, and where an
+ * operand may lie under the output not at all. */
+CONV_TEST(direct_with_steps_on_stored_rows, { 1, 16, 9, 7, 96, 1, 1, 1, 1, 0, 1, true_swish },
+          { 2, 24, 5, 5, 40, 1, 1, 1, 1, 0, 1, true_swish },
+          { 1, 200, 5, 5, 80, 1, 1, 1, 1, 0, 1, true_swish },
+          { 1, 9, 5, 7, 19, 1, 1, 1, 1, 0, 1, true_swish },
+          { 1, 16, 6, 5, 48, 1, 1, 1, 1, 0, 1, sum_sigmoid },
+          { 1, 16, 6, 5, 27, 1, 1, 1, 1, 0, 1, sum_sigmoid },
+          { 1, 16, 6, 5, 32, 1, 1, 1, 1, 0, 1, swish_sum },
+          { 1, 16, 6, 5, 40, 1, 1, 1, 1, 0, 1, gelu_high },
+          { 2, 32, 7, 7, 64, 3, 3, 2, 1, 1, 2, true_swish },
+          { 1, 3, 9, 9, 32, 3, 3, 2, 1, 1, 1, true_swish },
+          { 1, 700, 1, 1, 32, 1, 1, 1, 1, 0, 1, true_swish })
+CONV_TEST(depthwise_with_an_exponential, { 1, 8, 9, 9, 8, 3, 3, 1, 1, 1, 8, true_swish },
+          { 1, 19, 10, 7, 19, 5, 5, 2, 1, 2, 19, true_swish },
+          { 1, 5, 6, 6, 5, 3, 3, 1, 1, 1, 5, true_swish },
+          { 1, 16, 12, 12, 16, 3, 3, 1, 2, 2, 16, true_swish },
+          { 1, 40, 6, 6, 40, 3, 3, 1, 1, 1, 40, swish_sum })
 CONV_TEST(direct_windows_with_padding_stride_and_dilation,
           { 1, 8, 9, 11, 18, 3, 3, 2, 1, 1, 1, relu }, { 2, 10, 8, 8, 7, 5, 5, 1, 1, 2, 1, swish },
           { 1, 8, 12, 10, 16, 3, 3, 1, 2, 2, 1, NULL }, { 1, 8, 7, 9, 16, 1, 7, 1, 1, 3, 1, relu },
@@ -574,6 +603,29 @@ Test(native_pool, windows_and_whole_planes)
                "", 4);
     check_node("GlobalAveragePool", "", "2, 19, 12, 11", "", "", 132);
     check_node("GlobalMaxPool", "", "2, 19, 12, 11", "", "", 1);
+    check_node("AveragePool", "\"kernel_shape\": [9, 9]", "1, 101, 12, 11", "", "", 81);
+}
+
+/* Made by a convolution, so that channels last is what comes, and given in, so that it is plain. */
+Test(native_pool, whole_planes_in_both_layouts)
+{
+    static const char *const ops[] = { "GlobalAveragePool", "GlobalMaxPool" };
+    static const char factor[] = "\"b\": {\"dtype\": \"float32\", \"shape\": [1, 70, 1, 1], "
+                                 "\"random\": {\"distribution\": \"uniform\", \"low\": -1}}, "
+                                 "\"w\": {\"dtype\": \"float32\", \"shape\": [70, 70, 1, 1], "
+                                 "\"random\": {\"distribution\": \"uniform\", \"low\": -1}}";
+    for (size_t k = 0; k < 2; k++) {
+        char pool[128];
+        for (size_t last = 0; last < 2; last++) {
+            snprintf(pool, sizeof pool,
+                     "{\"op\": \"%s\", \"inputs\": [\"%s\"], \"outputs\": [\"%s\"]}", ops[k],
+                     last ? "a" : "x", last ? "y" : "a");
+            check_pair(last ? NODE("Conv", "\"x\", \"w\"", "a") : pool,
+                       last ? pool : NODE("Mul", "\"a\", \"b\"", "y"), "2, 70, 9, 13", factor,
+                       last ? 190 : 117, ops[k]);
+        }
+        check_node(ops[k], "", "3, 5, 37", "", "", 37);
+    }
 }
 
 #define VECTOR(name, n, low)                                                                       \
