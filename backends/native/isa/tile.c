@@ -59,7 +59,7 @@ INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
     const float *panel = t->panel;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-        __builtin_prefetch(t->out + r * t->ld, 1);
+        __builtin_prefetch(t->out + (rows + r) * t->ld, 1); /* where the next rows will be stored */
         a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
     }
     for (int64_t tap = 0; tap < t->taps; tap++) {
