@@ -27,6 +27,8 @@ typedef struct rotation {
     int packed;      /* heads stand behind positions */
     int64_t width;   /* of what is turned, even */
     int64_t partial; /* of what is turned where that is not all of x; else 0 */
+    tn_value_id
+        joined; /* x with its heads side by side, as it was before they were split off; or TN_NONE */
     tn_value_id cosines, sines;
     uint32_t passed_count;
     tn_node_id passed[MOST_PASSED]; /* what cuts x: goes where nothing else reads it */
@@ -415,6 +417,55 @@ static int angles_fit(pattern *p, rotation *r)
     return 1;
 }
 
+/* ---- heads that were split off for this ---------------------------------------------------- */
+
+static int is_ours(const pattern *p, const rotation *r, tn_node_id node)
+{
+    for (uint32_t k = 0; k < p->count; k++)
+        if (p->nodes[k] == node)
+            return 1;
+    for (uint32_t k = 0; k < r->passed_count; k++)
+        if (r->passed[k] == node)
+            return 1;
+    return 0;
+}
+
+static int only_we_read(const pattern *p, const rotation *r, tn_value_id value)
+{
+    tn_node_id reader;
+    uint32_t input;
+    for (uint32_t u = 0; p->ctx->api->use(p->ctx->graph, value, u, &reader, &input) == TN_OK; u++)
+        if (!is_ours(p, r, reader))
+            return 0;
+    return !pattern_value(p, value)->output_count;
+}
+
+/* x by Reshape and Transpose of [batch, positions, heads * size]: the node takes that, and both stand
+ * behind it, where attention takes them in. */
+static void find_joined(const pattern *p, rotation *r)
+{
+    static const int64_t swapped[4] = { 0, 2, 1, 3 };
+    const tn_node_id turn = pattern_maker(p, r->x, "Transpose");
+    const tn_type *x = type_of(p, r->x);
+    const int64_t *perm;
+    r->joined = TN_NONE;
+    if (turn == TN_NONE || x->rank != 4 || r->packed || !tn_dim_known(x->dims[1]) ||
+        !tn_dim_known(x->dims[3]) || tn_attr_ints(pattern_node(p, turn), "perm", &perm) != 4 ||
+        memcmp(perm, swapped, sizeof swapped) != 0)
+        return;
+    const tn_value_id apart = pattern_node(p, turn)->inputs[0];
+    const tn_node_id split = pattern_maker(p, apart, "Reshape");
+    const tn_value_id whole = split == TN_NONE ? TN_NONE : pattern_node(p, split)->inputs[0];
+    const tn_type *w = whole == TN_NONE ? NULL : type_of(p, whole);
+    if (!w || w->rank != 3 || !pattern_same(w->dims[0], x->dims[0]) ||
+        !pattern_same(w->dims[1], x->dims[2]) || w->dims[2] != x->dims[1] * x->dims[3] ||
+        !only_we_read(p, r, r->x) || pattern_value(p, apart)->use_count != 1)
+        return;
+    r->joined = whole;
+    pass(r, turn);
+    pass(r, split);
+}
+
 /* ---- the rewrite -------------------------------------------------------------------------- */
 
 static tn_status add_with_integers(pattern *p, const char *op, tn_value_id x, const int64_t *values,
@@ -466,7 +517,8 @@ static tn_status add_batch(pattern *p, const rotation *r, tn_value_id angles, tn
     tn_value_id parts[2], inputs[2] = { angles };
     if (tn_dim_known(batch))
         return add_with_integers(p, "Expand", angles, shape, 3, out);
-    TN_TRY(pattern_add(p, "Shape", &r->x, 1, &end, 1, &parts[0]));
+    const tn_value_id x = r->joined != TN_NONE ? r->joined : r->x;
+    TN_TRY(pattern_add(p, "Shape", &x, 1, &end, 1, &parts[0]));
     TN_TRY(pattern_integers(p, ones, 2, &parts[1]));
     TN_TRY(pattern_add(p, "Concat", parts, 2, &axis, 1, &inputs[1]));
     return pattern_add(p, "Expand", inputs, 2, NULL, 0, out);
@@ -542,7 +594,11 @@ static uint32_t describe(const pattern *p, const rotation *r, tn_attribute *out)
         const char *name;
         int64_t value, absent;
     } all[] = { { "interleaved", r->interleaved, 0 },
-                { "num_heads", r->packed ? x->dims[2] : x->rank == 3, 0 },
+                { "num_heads",
+                  r->packed              ? x->dims[2]
+                  : r->joined != TN_NONE ? x->dims[1]
+                                         : x->rank == 3,
+                  0 },
                 { "rotary_embedding_dim", r->partial, 0 } };
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         if (all[k].value != all[k].absent)
@@ -552,22 +608,42 @@ static uint32_t describe(const pattern *p, const rotation *r, tn_attribute *out)
     return count;
 }
 
+/* What the node reads: heads side by side where they do not stand in front. */
+static tn_status add_input(pattern *p, const rotation *r, tn_value_id *out)
+{
+    const tn_type *x = type_of(p, r->x);
+    const int64_t packed[3] = { 0, 0, r->packed ? x->dims[2] * x->dims[3] : 0 };
+    *out = r->joined != TN_NONE ? r->joined : r->x;
+    return r->packed ? add_with_integers(p, "Reshape", r->x, packed, 3, out) : TN_OK;
+}
+
+/* And what it makes, as x was. */
+static tn_status add_output(pattern *p, const rotation *r, tn_value_id y, tn_value_id *out)
+{
+    static const int64_t swapped[4] = { 0, 2, 1, 3 };
+    const tn_type *x = type_of(p, r->x);
+    const int front = r->joined != TN_NONE;
+    const int64_t apart[4] = { 0, 0, x->dims[front ? 1 : 2], x->dims[3] };
+    const tn_attribute perm = {
+        .size = sizeof perm, .type = TN_ATTR_INTS, .name = "perm", .ints = swapped, .count = 4
+    };
+    *out = y;
+    if (!front && !r->packed)
+        return TN_OK;
+    TN_TRY(add_with_integers(p, "Reshape", y, apart, 4, out));
+    return front ? pattern_add(p, "Transpose", out, 1, &perm, 1, out) : TN_OK;
+}
+
 static tn_status rewrite(pattern *p, rotation *r)
 {
-    const tn_type x = *type_of(p, r->x);
-    const int64_t packed[3] = { 0, 0, r->packed ? x.dims[2] * x.dims[3] : 0 },
-                  apart[4] = { 0, 0, x.dims[2], x.dims[3] };
     tn_attribute attributes[3];
-    tn_value_id inputs[3] = { r->x }, y, out;
+    tn_value_id inputs[3], y, out;
     const uint32_t count = describe(p, r, attributes);
     TN_TRY(add_cache(p, r, r->cosines, &inputs[1]));
     TN_TRY(add_cache(p, r, r->sines, &inputs[2]));
-    if (r->packed)
-        TN_TRY(add_with_integers(p, "Reshape", r->x, packed, 3, &inputs[0]));
+    TN_TRY(add_input(p, r, &inputs[0]));
     TN_TRY(pattern_add(p, p->wanted, inputs, 3, attributes, count, &y));
-    out = y;
-    if (r->packed)
-        TN_TRY(add_with_integers(p, "Reshape", y, apart, 4, &out));
+    TN_TRY(add_output(p, r, y, &out));
     for (uint32_t k = 0; k < r->passed_count; k++)
         pattern_absorb(p, r->passed[k]);
     return pattern_finish(p, out, y);
@@ -584,6 +660,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
     follow_rest(&p, &r);
     if (!angles_fit(&p, &r) || !pattern_closed(&p))
         return pattern_miss(&p);
+    find_joined(&p, &r);
     return rewrite(&p, &r);
 }
 

@@ -138,10 +138,13 @@ static int angles(net *n, const int64_t *dims)
 /* Turned pairs of elements, by the operator's definition: x cos + (-second half, first half) sin. */
 bool rotary(net *n)
 {
+    static const int heads_first[] = { 0, 2, 1, 3 };
     int x = pick(n, 3, false);
-    if (x >= 0) { /* of one head */
-        const int64_t *v = n->values[x].dims, one[] = { v[0], 1, v[1], v[2] };
-        x = v[2] % 2 || one_in(n, 3) ? pick(n, 4, false) : reshaped(n, x, 4, one);
+    if (x >= 0) { /* of one head or two, split off */
+        const int64_t *v = n->values[x].dims, heads = v[2] % 4 ? 1 : 2,
+                      apart[] = { v[0], v[1], heads, v[2] / heads };
+        x = v[2] % 2 || one_in(n, 3) ? pick(n, 4, false)
+                                     : transposed(n, reshaped(n, x, 4, apart), heads_first);
     }
     if (x < 0 || n->values[x].dims[3] % 2)
         return false;

@@ -122,6 +122,26 @@ Test(recognize_rotary_embedding, works_with_heads_behind_positions_and_without_h
               ONLY, 1, "num_heads=1", "", TIGHT);
 }
 
+/* Heads that were split off for it: the node works before that, and attention finds them behind it. */
+Test(recognize_rotary_embedding, works_before_heads_are_split_off)
+{
+    static char text[1 << 15];
+    const char *const split = "Reshape w d -> v; Transpose v -> x 'perm': [0, 2, 1, 3]; ";
+    char nodes[2048];
+    snprintf(nodes, sizeof nodes, "%s%s", split, WRITTEN);
+    snprintf(text, sizeof text, "%s",
+             graph_of("w float32['N',2,20]", HALVES "; d int64[4] = 0,0,5,4", nodes));
+    rewritten(text, ONLY, 9, "num_heads=5", "* 9 nodes up to y", TIGHT);
+    rewritten(text, ONLY, 9, "RotaryEmbedding y/RotaryEmbedding(w, ", "", TIGHT);
+    snprintf(nodes, sizeof nodes, "%s%s; Abs x -> z", split, WRITTEN); /* x is wanted itself */
+    rewritten(lines("w float32[3,2,20]", HALVES "; d int64[4] = 0,0,5,4" INTEGERS, nodes, "y z"),
+              ONLY, 4, "RotaryEmbedding y/RotaryEmbedding(x, ", "", TIGHT);
+    snprintf(nodes, sizeof nodes, "%s%s",
+             "Reshape w d -> v; Transpose v -> x 'perm': [0, 1, 2, 3]; ", WRITTEN);
+    rewritten(graph_of("w float32[3,5,8]", HALVES "; d int64[4] = 0,0,2,4", nodes), ONLY, 3,
+              "RotaryEmbedding y/RotaryEmbedding(x, ", "", TIGHT);
+}
+
 /* Angles that are computed, as models with positions as an input have them: Concat of the same. */
 Test(recognize_rotary_embedding, sees_in_how_angles_are_made_that_both_of_a_pair_are_equal)
 {
