@@ -362,7 +362,7 @@
 { "recognize_lstm", DEFAULT, "w r bw br gates", "", "" },
 { "recognize_lstm", INPUT, "w r bw br gates", "", "" },
 { "recognize_lstm", ALONG, "", "", NO_PLACE },
-{ "recognize_lstm", AXIS, "x0", "no LSTM: steps are not known to have as many samples as states", "" },
+{ "recognize_lstm", AXIS, "x0 x1", "no LSTM: steps are not known to have as many samples as states", "" },
 { "recognize_lstm", EXTENTS, "x h c", "", "" },
 
 { "recognize_gru", READER, "gx0 gh0 xr0 xz0 xn0 hr0 hz0 hn0 r_0 reset0 z_0 update0 part0 n_0 new0 less0 kept0 gx1 gh1 xr1 xz1 xn1 hr1 hz1 hn1 r_1 reset1 z_1 update1 part1 n_1 new1 less1 kept1", "no GRU: Gemm's output is also read by near", "" },
@@ -373,7 +373,7 @@
 { "recognize_gru", INPUT, "w r bw br gates", "", "" },
 { "recognize_gru", ALONG, "", "", NO_PLACE },
 { "recognize_gru", AXIS, "", "", NO_PLACE },
-{ "recognize_gru", EXTENTS, "x0 h", "", "" },
+{ "recognize_gru", EXTENTS, "x0 x1 h", "", "" },
 
 { "gather_to_slice", READER, "", "", "the Slice gives the same to whoever else reads it" },
 { "gather_to_slice", OUTPUT, "", "", "the Slice gives the same to whoever else reads it" },
