@@ -81,6 +81,7 @@ static void begin_strip(const native_product *p, int64_t panel, float *beside, s
     s->tile = (native_tile){ .panel = p->panels + s->column * depth,
                              .start = p->panels + native_round_up(p->n, isa->columns) * depth +
                                       s->column,
+                             .next = p->panels,
                              .out = beside,
                              .ld = isa->columns,
                              .taps = p->taps,
@@ -132,10 +133,11 @@ static void finish_strips(const native_product *p, const strip *strips, int64_t 
 void native_product_run(const native_product *p, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last)
 {
-    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024 };
+    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024, NEAR_BYTES = 384 * 1024, SOON = 64 };
     const native_isa *isa = p->isa;
     float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t panel_bytes = p->taps * p->depth * isa->columns * 4;
+    const bool far = native_ceil(p->n, isa->columns) * panel_bytes > NEAR_BYTES;
     int64_t together = panel_bytes ? CACHE_BYTES / panel_bytes : MOST_STRIPS; /* 0: bias alone */
     together = together < 1 ? 1 : together > MOST_STRIPS ? MOST_STRIPS : together;
     strip strips[MOST_STRIPS];
@@ -149,6 +151,11 @@ void native_product_run(const native_product *p, const float *const *table, int6
             for (int64_t k = 0; k < count; k++) {
                 if (!table)
                     strips[k].tile.base = p->base + (row - begin) * p->step;
+                /* The first tile waits for weights that come from far: it asks a little ahead.
+                 * (Asking for the next panel cost more than it gave, wherever it was tried.) */
+                if (far && row == begin)
+                    strips[k].tile.next = strips[k].tile.panel + SOON * isa->columns;
+                strips[k].tile.next_step = far && row == begin ? isa->columns : 0;
                 run_tile(p, &strips[k], rows, row, (int32_t)some, beside);
             }
             finish_strips(p, strips, count, row, some);

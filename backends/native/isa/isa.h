@@ -39,7 +39,10 @@ typedef struct native_tile {
     int64_t ld;
     int64_t taps, depth;
     int32_t row_count;
-    bool narrow;      /* only the first half of the columns is computed, and stored */
+    bool narrow; /* only the first half of the columns is computed, and stored */
+    /* Asked for early, `next_step` floats further with each step of the depth; NULL: nothing. */
+    const float *next;
+    int64_t next_step;
     const float *add; /* [row_count][columns], rows `add_ld` apart; NULL: nothing is added */
     int64_t add_ld;
     native_end end; /* no swish: that is done to rows, when they are stored */

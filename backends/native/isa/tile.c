@@ -56,7 +56,8 @@ INLINE void put(const native_tile *t, const int rows, vec *left, vec *right, con
 INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
 {
     vec a[NATIVE_ROWS], b[NATIVE_ROWS];
-    const float *panel = t->panel;
+    const float *panel = t->panel, *next = t->next ? t->next : t->panel;
+    const int64_t next_step = t->next_step;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
         __builtin_prefetch(t->out + (rows + r) * t->ld, 1); /* where the next rows will be stored */
@@ -71,7 +72,9 @@ INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
         for (int64_t k = 0; k < t->depth; k++) {
             const vec left = *(const vec *)panel;
             const vec right = narrow ? left : *(const vec *)(panel + LANES);
+            __builtin_prefetch(next);
             panel += 2 * LANES;
+            next += next_step;
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 const vec value = spread(&x[r][k]);
