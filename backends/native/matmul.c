@@ -248,7 +248,7 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
 }
 
 #define MATMUL(op)                                                                                 \
-    NATIVE_KERNEL(op, .state_bytes = sizeof(matmul_state), .offer = native_offer_matmul,                  \
+    NATIVE_KERNEL(op, .state_bytes = sizeof(matmul_state), .offer = native_offer_matmul,           \
                   .measure = matmul_measure, .prepare = matmul_prepare, .run = matmul_run)
 
 const tn_kernel_def native_matmul_kernels[] = { MATMUL("MatMul"), MATMUL("Gemm"), { .op = NULL } };
