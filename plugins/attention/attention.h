@@ -93,9 +93,6 @@ typedef struct attn_writer {
 /* TN_KEEP, with the reason, where the rank of Q or a type is not known. */
 tn_status attn_write_begin(attn_writer *w, tn_rewrite *ctx, tn_node_id node);
 
-/* A node with one output in front of the one that is written out, as tn_put. */
-tn_value_id attn_put(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count,
-                     const tn_attribute *attributes, uint32_t attribute_count);
 tn_value_id attn_put_transpose(tn_edit *e, tn_value_id x, const int64_t *permutation, size_t rank);
 tn_value_id attn_put_cast(tn_edit *e, tn_value_id x, uint32_t from, uint32_t to);
 tn_value_id attn_put_softmax(tn_edit *e, tn_value_id x);

@@ -112,7 +112,7 @@ static tn_value_id fill_up(attn_writer *w, tn_value_id given, tn_value_id mask, 
                                        TN_NONE, NULL);
     const tn_value_id pads = tn_put_join(e, tn_put_int(e, 0), missing, TN_NONE);
     const tn_value_id inputs[4] = { mask, pads, unseen, tn_put_int(e, -1) };
-    return attn_put(e, "Pad", inputs, 4, NULL, 0);
+    return tn_put_node(e, "Pad", inputs, 4, NULL, 0);
 }
 
 /* What the mask adds; TN_NONE: nothing. */
@@ -148,7 +148,7 @@ static tn_value_id with_past(attn_writer *w, tn_value_id x, uint32_t past)
 {
     const tn_attribute axis = tn_attribute_of_int("axis", 2);
     const tn_value_id inputs[2] = { tn_edit_input(&w->e, past), attn_write_rows(w, x, w->heads) };
-    return inputs[0] == TN_NONE ? inputs[1] : attn_put(&w->e, "Concat", inputs, 2, &axis, 1);
+    return inputs[0] == TN_NONE ? inputs[1] : tn_put_node(&w->e, "Concat", inputs, 2, &axis, 1);
 }
 
 /* An output of its own also where it is an input as it came. */

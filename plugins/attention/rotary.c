@@ -166,19 +166,7 @@ static tn_value_id put_slice(tn_edit *e, tn_value_id x, tn_value_id from, tn_val
                              int64_t step)
 {
     const tn_value_id inputs[5] = { x, from, to, tn_put_int(e, -1), tn_put_int(e, step) };
-    tn_node_id made;
-    if (e->status != TN_OK)
-        return TN_NONE;
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = tn_edit_view(e)->region,
-                                .op = "Slice",
-                                .inputs = inputs,
-                                .input_count = 5,
-                                .output_count = 1,
-                                .before = e->node,
-                                .trace = e->node };
-    e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
-    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+    return tn_put_node(e, "Slice", inputs, 5, NULL, 0);
 }
 
 static tn_value_id put_side_by_side(tn_edit *e, tn_value_id a, tn_value_id b)

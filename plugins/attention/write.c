@@ -12,26 +12,6 @@
 
 /* ---- nodes -------------------------------------------------------------------------------------- */
 
-tn_value_id attn_put(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count,
-                     const tn_attribute *attributes, uint32_t attribute_count)
-{
-    tn_node_id made = TN_NONE;
-    if (e->status != TN_OK)
-        return TN_NONE;
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = tn_edit_view(e)->region,
-                                .op = op,
-                                .inputs = inputs,
-                                .input_count = count,
-                                .output_count = 1,
-                                .attributes = attributes,
-                                .attribute_count = attribute_count,
-                                .before = e->node,
-                                .trace = e->node };
-    e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
-    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
-}
-
 tn_value_id attn_put_transpose(tn_edit *e, tn_value_id x, const int64_t *permutation, size_t rank)
 {
     const tn_attribute perm = { .size = sizeof perm,
@@ -39,7 +19,7 @@ tn_value_id attn_put_transpose(tn_edit *e, tn_value_id x, const int64_t *permuta
                                 .name = "perm",
                                 .count = rank,
                                 .ints = permutation };
-    return attn_put(e, "Transpose", &x, 1, &perm, 1);
+    return tn_put_node(e, "Transpose", &x, 1, &perm, 1);
 }
 
 tn_value_id attn_put_cast(tn_edit *e, tn_value_id x, uint32_t from, uint32_t to)
@@ -55,7 +35,7 @@ tn_value_id attn_put_softmax(tn_edit *e, tn_value_id x)
 tn_value_id attn_put_shape(tn_edit *e, const tn_value_id *extents, uint32_t count)
 {
     const tn_attribute axis = tn_attribute_of_int("axis", 0);
-    return attn_put(e, "Concat", extents, count, &axis, 1);
+    return tn_put_node(e, "Concat", extents, count, &axis, 1);
 }
 
 static tn_dim extent_of(const tn_edit *e, tn_value_id x, int32_t axis)
@@ -74,7 +54,7 @@ tn_value_id attn_put_extent(tn_edit *e, tn_value_id x, int32_t axis)
     const tn_dim known = extent_of(e, x, axis);
     if (tn_dim_known(known))
         return tn_put_int(e, known);
-    return attn_put(e, "Shape", &x, 1, part, axis == -1 ? 1 : 2);
+    return tn_put_node(e, "Shape", &x, 1, part, axis == -1 ? 1 : 2);
 }
 
 tn_value_id attn_put_share(tn_edit *e, tn_value_id x, int64_t heads)

@@ -36,30 +36,11 @@ static tn_value_id put_all(tn_edit *e)
     return tn_put(e, "Pad", input, pads, TN_NONE, NULL);
 }
 
-static tn_value_id put_node(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count,
-                            const tn_attribute *attributes, uint32_t attribute_count)
-{
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = tn_edit_view(e)->region,
-                                .op = op,
-                                .inputs = inputs,
-                                .input_count = count,
-                                .output_count = 1,
-                                .attributes = attributes,
-                                .attribute_count = attribute_count,
-                                .before = e->node,
-                                .trace = e->node };
-    tn_node_id made;
-    if (e->status == TN_OK)
-        e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
-    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
-}
-
 /* Steps from `begin` up to `end`. */
 static tn_value_id put_steps(tn_edit *e, tn_value_id x, tn_value_id begin, tn_value_id end)
 {
     const tn_value_id inputs[4] = { x, begin, end, tn_put_int(e, 2) };
-    return put_node(e, "Slice", inputs, 4, NULL, 0);
+    return tn_put_node(e, "Slice", inputs, 4, NULL, 0);
 }
 
 /* What is behind the input's extent: the last k - 1. */
@@ -85,8 +66,8 @@ static tn_value_id put_conv(tn_edit *e, tn_value_id all, int64_t groups)
           .count = 2,
           .ints = more },
     };
-    const tn_value_id y = put_node(e, "Conv", inputs, bias == TN_NONE ? 2 : 3, attributes,
-                                   sure ? 1 : 2);
+    const tn_value_id y = tn_put_node(e, "Conv", inputs, bias == TN_NONE ? 2 : 3, attributes,
+                                      sure ? 1 : 2);
     return sure ? y : put_steps(e, y, tn_put_int(e, 0), put_extent(e, INPUT, 2));
 }
 

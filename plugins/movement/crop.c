@@ -114,24 +114,6 @@ static tn_status run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- as other operators --------------------------------------------------------------------- */
 
-/* A node of more inputs than tn_put takes. */
-static tn_value_id put_node(tn_edit *e, const char *op, const tn_value_id *inputs, uint32_t count)
-{
-    tn_node_id made;
-    if (e->status != TN_OK)
-        return TN_NONE;
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = tn_edit_view(e)->region,
-                                .op = op,
-                                .inputs = inputs,
-                                .input_count = count,
-                                .output_count = 1,
-                                .before = e->node,
-                                .trace = e->node };
-    e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
-    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
-}
-
 static tn_value_id put_half(tn_edit *e, tn_value_id a, tn_value_id b)
 {
     const tn_value_id left = tn_put(e, "Sub", a, b, TN_NONE, NULL);
@@ -142,7 +124,7 @@ static tn_value_id put_slice(tn_edit *e, tn_value_id x, tn_value_id from, tn_val
                              tn_value_id axes)
 {
     const tn_value_id inputs[4] = { x, from, to, axes };
-    return put_node(e, "Slice", inputs, axes == TN_NONE ? 3 : 4);
+    return tn_put_node(e, "Slice", inputs, axes == TN_NONE ? 3 : 4, NULL, 0);
 }
 
 static tn_value_id put_pad(tn_edit *e, tn_value_id x, tn_value_id before, tn_value_id after,
@@ -150,7 +132,7 @@ static tn_value_id put_pad(tn_edit *e, tn_value_id x, tn_value_id before, tn_val
 {
     const tn_value_id pads = tn_put_join(e, before, after, TN_NONE);
     const tn_value_id inputs[4] = { x, pads, TN_NONE, axes };
-    return put_node(e, "Pad", inputs, axes == TN_NONE ? 2 : 4);
+    return tn_put_node(e, "Pad", inputs, axes == TN_NONE ? 2 : 4, NULL, 0);
 }
 
 /* A Slice to what is kept, then a Pad to what is wanted. */

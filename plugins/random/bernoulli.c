@@ -70,20 +70,7 @@ static tn_value_id put_uniform(tn_edit *e)
     const int seeded = seed && seed->type == TN_ATTR_FLOAT;
     if (seeded)
         attributes[1] = *seed;
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = tn_edit_view(e)->region,
-                                .op = "RandomUniformLike",
-                                .inputs = &x,
-                                .input_count = 1,
-                                .output_count = 1,
-                                .attributes = attributes,
-                                .attribute_count = seeded ? 2 : 1,
-                                .before = e->node,
-                                .trace = e->node };
-    tn_node_id made;
-    if (e->status == TN_OK)
-        e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
-    return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+    return tn_put_node(e, "RandomUniformLike", &x, 1, attributes, seeded ? 2 : 1);
 }
 
 static tn_status write_out(tn_rewrite *ctx, tn_node_id node)

@@ -21,7 +21,7 @@ static tn_value_id operand(const tn_node_view *view, uint32_t k)
 
 static int same_constant(const pattern *p, tn_value_id a, tn_value_id b)
 {
-    const tn_tensor *x = quantized_constant(p, a), *y = quantized_constant(p, b);
+    const tn_tensor *x = pattern_constant(p, a), *y = pattern_constant(p, b);
     if (a == TN_NONE && b == TN_NONE)
         return 1;
     return x && y && x->dtype == y->dtype && x->rank == y->rank && tn_count(x) == tn_count(y) &&
@@ -45,7 +45,7 @@ static int find(pattern *p, tn_node_id *maker, tn_value_id *q)
     *maker = before;
     const tn_node_view *dequantize = pattern_node(p, before);
     const tn_value_id scale = operand(dequantize, 1);
-    const tn_tensor *scales = quantized_constant(p, scale);
+    const tn_tensor *scales = pattern_constant(p, scale);
     *q = dequantize->inputs[0];
     const uint32_t from = pattern_value(p, *q)->type->dtype,
                    to = pattern_value(p, p->y)->type->dtype;

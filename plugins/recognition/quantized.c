@@ -5,13 +5,6 @@
 
 enum { MOST_SCALES = 1 << 16 };
 
-const tn_tensor *quantized_constant(const pattern *p, tn_value_id value)
-{
-    const tn_value_view *view = value == TN_NONE ? NULL : pattern_value(p, value);
-    return view && !view->is_input && view->constant && !view->constant->kind ? view->constant
-                                                                              : NULL;
-}
-
 int quantized_scales_are_plain(const tn_tensor *scales)
 {
     if (!scales || (scales->dtype != TN_FLOAT32 && scales->dtype != TN_FLOAT64) ||

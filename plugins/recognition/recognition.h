@@ -110,9 +110,7 @@ int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
  * (bound.c); 0: not known. */
 int pattern_leaves_one(pattern *p, tn_value_id mask);
 
-/* A constant that no run replaces (quantized.c), or NULL. */
-const tn_tensor *quantized_constant(const pattern *p, tn_value_id value);
-/* No quotient or product of an 8-bit number with one of these overflows or loses digits. */
+/* No quotient or product of an 8-bit number with one of these overflows or loses digits (quantized.c). */
 int quantized_scales_are_plain(const tn_tensor *scales);
 
 /* Puts one node in the place of those taken: it makes what reads y. Attributes as for a node. */

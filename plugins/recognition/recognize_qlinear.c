@@ -60,7 +60,7 @@ static int read_scale(pattern *p, tn_node_id node, tn_value_id tensor, quantized
     q->dtype = dtype_of(p, tensor);
     q->scale = input_at(p, node, 1);
     q->zero = input_at(p, node, 2);
-    q->scales = quantized_constant(p, q->scale);
+    q->scales = pattern_constant(p, q->scale);
     if (q->dtype != TN_INT8 && q->dtype != TN_UINT8)
         return pattern_refuse(p, "%s is not of 8 bits", q->what);
     if (!q->scales || q->scales->dtype != TN_FLOAT32 || !quantized_scales_are_plain(q->scales))
@@ -114,7 +114,7 @@ static double step_of(const linear *l, double zero, double bound)
 static int cuts_as_much(pattern *p, const linear *l, double low, double high)
 {
     const double least = l->y.dtype == TN_INT8 ? -128.0 : 0.0;
-    const tn_tensor *zero = quantized_constant(p, l->y.zero);
+    const tn_tensor *zero = pattern_constant(p, l->y.zero);
     if (l->y.zero != TN_NONE && (!zero || tn_count(zero) != 1))
         return pattern_refuse(p, "y's zero point is no constant that no run replaces");
     const double at = zero ? (double)tn_get_int(zero->dtype, zero->data, 0) : 0.0;
@@ -243,7 +243,7 @@ static double sum_scale(const linear *l, int64_t channel)
 
 static int is_zero(const pattern *p, tn_value_id value)
 {
-    const tn_tensor *zero = quantized_constant(p, value);
+    const tn_tensor *zero = pattern_constant(p, value);
     for (int64_t k = 0; zero && k < tn_count(zero); k++)
         if (tn_get_int(zero->dtype, zero->data, k))
             return 0;
@@ -261,13 +261,13 @@ static int read_bias(pattern *p, linear *l, tn_value_id value)
 {
     const tn_node_id maker = pattern_maker(p, value, "DequantizeLinear");
     l->value = maker == TN_NONE ? value : input_at(p, maker, 0);
-    l->values = quantized_constant(p, l->value);
+    l->values = pattern_constant(p, l->value);
     if (!l->values || l->values->rank != 1 ||
         l->values->dtype != (uint32_t)(maker == TN_NONE ? TN_FLOAT32 : TN_INT32))
         return pattern_refuse(p, "its bias is no constant that no run replaces");
     if (maker == TN_NONE)
         return 1;
-    l->value_scales = quantized_constant(p, input_at(p, maker, 1));
+    l->value_scales = pattern_constant(p, input_at(p, maker, 1));
     if (!is_zero(p, input_at(p, maker, 2)) || !quantized_scales_are_plain(l->value_scales) ||
         (tn_count(l->value_scales) != 1 && tn_count(l->value_scales) != tn_count(l->values)))
         return pattern_refuse(p, "its bias has a zero point, or no plain constant scales");

@@ -210,12 +210,11 @@ static inline tn_value_id tn_put_scalar(tn_edit *e, uint32_t dtype, double numbe
     return tn_put_constant(e, dtype, 0, 1, room);
 }
 
-/* A node of ai.onnx with one output, in front of the edited one. Inputs end with the last that is
- * not TN_NONE; `attribute` may be NULL. */
-static inline tn_value_id tn_put(tn_edit *e, const char *op, tn_value_id a, tn_value_id b,
-                                 tn_value_id c, const tn_attribute *attribute)
+/* A node of ai.onnx with one output, in front of the edited one. */
+static inline tn_value_id tn_put_node(tn_edit *e, const char *op, const tn_value_id *inputs,
+                                      uint32_t input_count, const tn_attribute *attributes,
+                                      uint32_t attribute_count)
 {
-    const tn_value_id inputs[3] = { a, b, c };
     tn_node_desc desc;
     tn_node_id made = TN_NONE;
     if (e->status != TN_OK)
@@ -225,14 +224,28 @@ static inline tn_value_id tn_put(tn_edit *e, const char *op, tn_value_id a, tn_v
     desc.region = tn_edit_view(e)->region;
     desc.op = op;
     desc.inputs = inputs;
-    desc.input_count = c != TN_NONE ? 3 : b != TN_NONE ? 2 : a != TN_NONE ? 1 : 0;
+    desc.input_count = input_count;
     desc.output_count = 1;
-    desc.attributes = attribute;
-    desc.attribute_count = attribute != NULL;
+    desc.attributes = attributes;
+    desc.attribute_count = attribute_count;
     desc.before = e->node;
     desc.trace = e->node;
     e->status = e->ctx->api->add_node(e->ctx->graph, &desc, &made);
     return e->status == TN_OK ? e->ctx->api->node(e->ctx->graph, made)->outputs[0] : TN_NONE;
+}
+
+/* The same of up to three inputs, which end with the last that is not TN_NONE; `attribute` may be
+ * NULL. */
+static inline tn_value_id tn_put(tn_edit *e, const char *op, tn_value_id a, tn_value_id b,
+                                 tn_value_id c, const tn_attribute *attribute)
+{
+    const tn_value_id inputs[3] = { a, b, c };
+    return tn_put_node(e, op, inputs,
+                       c != TN_NONE   ? 3
+                       : b != TN_NONE ? 2
+                       : a != TN_NONE ? 1
+                                      : 0,
+                       attribute, attribute != NULL);
 }
 
 /* The same with an integer attribute. */
