@@ -1,7 +1,7 @@
 /* plugin.c: the backend "native": kernels of our own, without a library behind them.
  *
  * In: the processor. Out: kernels on the functions that were compiled for it (isa/). The variable
- * TENON_NATIVE names a smaller set (plain, avx2, avx512), to compare and to test them.
+ * TENON_NATIVE names a smaller set (plain, avx2, avx512, avx512vnni), to compare and to test them.
  *
  * SPDX-License-Identifier: MIT */
 #include "integer.h"
