@@ -168,12 +168,12 @@ typedef enum tn_math {
     TN_MATH_FAST = 0,   /* also algorithms whose error stays at the type's rounding level     */
     TN_MATH_STRICT = 1, /* IEEE specials hold: infinity times a zero weight is NaN everywhere */
     /* Reduced precision is a permission, and only ever asked for: a backend that gains nothing by
-     * it runs as in fast, and the report says what ran. */
-    TN_MATH_BF16 = 2, /* products of numbers rounded to bfloat16, summed in float32 */
-    TN_MATH_INT8 =
-        3 /* products with constant weights in 8-bit integers, weights with a scale for each
-                         output channel, inputs with one for each run: within some 2 % of the largest
-                         answer */
+     * it runs as in fast, and the report says what ran. BF16: products of numbers rounded to
+     * bfloat16, summed in float32. INT8: products with constant weights in 8-bit integers, weights
+     * with a scale for each output channel, inputs with one for each run; within some 2 % of the
+     * largest answer. */
+    TN_MATH_BF16 = 2,
+    TN_MATH_INT8 = 3
 } tn_math;
 
 /* Handles of nodes and values of a graph: a slot and its generation. A handle to something that
