@@ -404,8 +404,8 @@ tn_status tn_graph_copy_body(tn_graph *graph, tn_region_id body, tn_region_id ta
     for (uint32_t k = 0; k < input_count; k++)
         if (inputs[k] == TN_NONE)
             return tn_raise(TN_ERR_ARGUMENT, "nothing stands for input %" PRIu32 " of the body", k);
-    TN_TRY(check(graph, place, target, inputs, input_count, output_count));
     TN_TRY(check_place(graph, body, target, before));
+    TN_TRY(check(graph, place, target, inputs, input_count, output_count));
     copier c = { .to = graph,
                  .from = graph,
                  .owner = tn_node_of(graph, place->owner),

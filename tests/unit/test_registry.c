@@ -155,7 +155,7 @@ Test(registry, plugins_are_loaded_by_name_and_backends_only_noted)
     cr_assert_eq(kitchen->status, TN_OK);
     cr_assert_str_eq(kitchen->name, "kitchen");
     cr_assert_eq(kitchen->operator_count, 19);
-    cr_assert_eq(kitchen->kernel_count, 17);
+    cr_assert_eq(kitchen->kernel_count, 18);
     cr_assert_eq(kitchen->backend_count, 1);
     cr_assert_eq(kitchen->pass_count, 1);
     cr_assert_eq(kitchen->format_count, 1);
