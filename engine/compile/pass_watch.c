@@ -99,8 +99,8 @@ static tn_status verify(tn_manager *m, tn_pass_row *row, const tn_graph *before,
 {
     char *why = NULL;
     bool same = true;
-    tn_status status = m->options->check(m->options->check_user, before, m->graph,
-                                         &row->def, &same, &why);
+    tn_status status = m->options->check(m->options->check_user, before, m->graph, &row->def, &same,
+                                         &why);
     if (status == TN_OK && !same)
         status = accuse(m, row, before, rewrites, why ? why : "");
     else if (status == TN_OK)

@@ -16,9 +16,8 @@ typedef struct chain {
 
 static bool begin(net *n, int64_t gates, chain *c)
 {
-    c->x = n->node_count < MOST_NODES - 70 && n->value_count < MOST_VALUES - 120
-               ? pick(n, 3, false)
-               : -1;
+    c->x = n->node_count < MOST_NODES - 70 && n->value_count < MOST_VALUES - 120 ? pick(n, 3, false)
+                                                                                 : -1;
     if (c->x < 0)
         return false;
     const int64_t *dims = n->values[c->x].dims;

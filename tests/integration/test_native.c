@@ -1160,8 +1160,9 @@ Test(native, refuses_a_set_of_instructions_that_nobody_has)
     setenv("TENON_NATIVE", "mmx", 1);
     OK(tn_runtime_create(NULL, NULL, &runtime));
     cr_expect_eq(tn_runtime_open_backend(runtime, "native"), TN_ERR_BACKEND);
-    cr_expect_str_eq(tn_error_message(),
-                     "backend 'native': TENON_NATIVE is 'mmx': expected plain, avx2, avx512 or avx512vnni");
+    cr_expect_str_eq(
+        tn_error_message(),
+        "backend 'native': TENON_NATIVE is 'mmx': expected plain, avx2, avx512 or avx512vnni");
     tn_runtime_destroy(runtime);
     unsetenv("TENON_NATIVE");
 }
