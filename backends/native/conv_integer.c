@@ -171,7 +171,7 @@ static void describe(tn_measure *ctx, const conv_state *s, const conv_kind *kind
                                 (double)(native_count(p->inputs[0]) + native_count(p->outputs[0])),
                                 p->threads);
     a->scratch_bytes = s->taps_bytes + s->start_bytes + s->scale_bytes +
-                       (64 + s->thread_bytes) * p->threads;
+                       (NATIVE_RANGE_BYTES + s->thread_bytes) * p->threads;
     a->pack_count = 1;
     a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
                                  .source_count = count,
@@ -431,25 +431,12 @@ static tn_status conv_chunk(void *user, int64_t begin, int64_t end, uint32_t thr
     return TN_OK;
 }
 
-static tn_status range_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
-{
-    const conv_job *job = user;
-    float *range = (float *)(void *)(job->ranges + 64 * (size_t)thread);
-    job->isa->integer->range((const float *)job->ctx->inputs[0]->data + begin, end - begin, range,
-                             range + 1);
-    return TN_OK;
-}
-
 /* NUMBERS: scale and zero point of this run's input, then what sums are multiplied with. */
 static tn_status read_numbers(conv_job *job)
 {
     const conv_state *s = job->s;
     const native_window *w = &s->window;
-    const uint32_t threads = job->ctx->threads;
-    memset(job->ranges, 0, 64 * (size_t)threads);
-    TN_TRY(job->ctx->call.host->parallel_for(&job->ctx->call, tn_count(job->ctx->inputs[0]), 32768,
-                                             range_chunk, job));
-    native_dynamic_range(job->ranges, threads, &job->x_scale, &job->x_zero);
+    TN_TRY(native_dynamic_range(job->ctx, job->isa, job->ranges, &job->x_scale, &job->x_zero));
     const native_columns columns = native_columns_of(job->isa, s->quads, job->ctx->packs[0],
                                                      s->taps, s->depth, w->outputs);
     for (int64_t c = 0; c < native_round_up(w->outputs, job->isa->columns); c++)
@@ -477,7 +464,7 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
     job.start = (int32_t *)(void *)((char *)ctx->scratch + s->taps_bytes);
     job.factor = (float *)(void *)((char *)job.start + s->start_bytes);
     job.ranges = (char *)job.factor + s->scale_bytes;
-    job.threads = job.ranges + 64 * (size_t)ctx->threads;
+    job.threads = job.ranges + NATIVE_RANGE_BYTES * (size_t)ctx->threads;
     job.x_zero = native_whole(native_tensor_at(ctx, at->x_zero));
     if (job.kind->what == NUMBERS)
         TN_TRY(read_numbers(&job));

@@ -69,22 +69,43 @@ double native_number(const tn_tensor *table, double absent)
     return table ? tn_get_double(table->dtype, table->data, 0) : absent;
 }
 
-void native_dynamic_scale(float low, float high, float *scale, int32_t *zero)
+static void dynamic_scale(float low, float high, float *scale, int32_t *zero)
 {
     *scale = (high == low ? 1.0f : high - low) / 255.0f;
     const float wanted = 0.0f - low / *scale;
     *zero = wanted > 0.0f ? (int32_t)lrintf(wanted < 255.0f ? wanted : 255.0f) : 0;
 }
 
-void native_dynamic_range(const char *ranges, uint32_t threads, float *scale, int32_t *zero)
+typedef struct range_job {
+    const tn_run *ctx;
+    const native_isa *isa;
+    char *ranges;
+} range_job;
+
+static tn_status range_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
+    const range_job *job = user;
+    float *range = (float *)(void *)(job->ranges + NATIVE_RANGE_BYTES * (size_t)thread);
+    job->isa->integer->range((const float *)job->ctx->inputs[0]->data + begin, end - begin, range,
+                             range + 1);
+    return TN_OK;
+}
+
+tn_status native_dynamic_range(tn_run *ctx, const native_isa *isa, char *ranges, float *scale,
+                               int32_t *zero)
+{
+    range_job job = { ctx, isa, ranges };
     float low = 0.0f, high = 0.0f;
-    for (uint32_t k = 0; k < threads; k++) {
-        const float *range = (const float *)(const void *)(ranges + 64 * (size_t)k);
+    memset(ranges, 0, NATIVE_RANGE_BYTES * (size_t)ctx->threads);
+    TN_TRY(ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->inputs[0]), 32768, range_chunk,
+                                        &job));
+    for (uint32_t k = 0; k < ctx->threads; k++) {
+        const float *range = (const float *)(const void *)(ranges + NATIVE_RANGE_BYTES * (size_t)k);
         low = range[0] < low || isnan(range[0]) ? range[0] : low;
         high = range[1] > high || isnan(range[1]) ? range[1] : high;
     }
-    native_dynamic_scale(low, high, scale, zero);
+    dynamic_scale(low, high, scale, zero);
+    return TN_OK;
 }
 
 static int32_t zero_of(const native_bytes *s, int64_t column)

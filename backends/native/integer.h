@@ -105,10 +105,11 @@ void native_integer_product_run(const native_integer_product *p, const char *con
 void native_rescale_read(native_requantize *out, double x_scale, const tn_tensor *w_scale,
                          double y_scale, const tn_tensor *y_zero, uint32_t y_dtype, int64_t count,
                          int64_t padded, float *room);
-/* DynamicQuantizeLinear's scale and zero point for elements from low (0 or less) to high … */
-void native_dynamic_scale(float low, float high, float *scale, int32_t *zero);
-/* … and for what several threads found: [threads][64 bytes], least and largest. */
-void native_dynamic_range(const char *ranges, uint32_t threads, float *scale, int32_t *zero);
+/* DynamicQuantizeLinear's scale and zero point for this run's input 0, dense; `ranges` is room of
+ * NATIVE_RANGE_BYTES for each thread. */
+enum { NATIVE_RANGE_BYTES = 64 };
+tn_status native_dynamic_range(tn_run *ctx, const native_isa *isa, char *ranges, float *scale,
+                               int32_t *zero);
 /* An integer, or a number, of a table with one element; NULL: absent. */
 int32_t native_whole(const tn_tensor *table);
 double native_number(const tn_tensor *table, double absent);

@@ -13,8 +13,7 @@ typedef struct matmul_state {
     native_epilogue epilogue;
     native_cut cut;
     int64_t m, n, k;
-    int64_t batches; /* products of their own; 1 with constant weights */
-    int64_t batch_rank, batch_dims[TN_MAX_RANK], a_steps[TN_MAX_RANK], b_steps[TN_MAX_RANK];
+    native_batches batches; /* products of their own; 1 with constant weights */
     uint32_t packed, transposed;
     size_t pack_floats, thread_bytes, table_bytes;
 } matmul_state;
@@ -67,18 +66,6 @@ tn_status native_offer_matmul(tn_offer *ctx)
     return status;
 }
 
-/* Batch axes of A and B against those of the output: matrices from step to step, 0 where one is
- * used again. */
-static void batch_steps(const tn_type *type, const tn_type *y, int64_t *steps)
-{
-    int64_t step = 1;
-    for (int32_t axis = y->rank - 3; axis >= 0; axis--) {
-        const int32_t own = axis - (y->rank - type->rank);
-        steps[axis] = own < 0 || type->dims[own] == 1 ? 0 : step;
-        step *= own < 0 ? 1 : type->dims[own];
-    }
-}
-
 static void read_sizes(const tn_problem *p, matmul_state *s)
 {
     const tn_type *a = p->inputs[0], *b = p->inputs[1], *y = p->outputs[0];
@@ -87,18 +74,12 @@ static void read_sizes(const tn_problem *p, matmul_state *s)
     s->n = y->dims[y->rank - 1];
     s->m = y->dims[y->rank - 2];
     s->packed = p->constants[1] && b->rank == 2;
-    s->batches = 1;
+    s->batches.count = 1;
     if (s->packed) {
         s->m = native_count(y) / s->n;
         return;
     }
-    s->batch_rank = y->rank - 2;
-    for (int32_t k = 0; k < y->rank - 2; k++) {
-        s->batch_dims[k] = y->dims[k];
-        s->batches *= y->dims[k];
-    }
-    batch_steps(a, y, s->a_steps);
-    batch_steps(b, y, s->b_steps);
+    s->batches = native_batches_of(a, b, y);
 }
 
 static tn_status matmul_measure(tn_measure *ctx, void *state)
@@ -123,7 +104,7 @@ static tn_status matmul_measure(tn_measure *ctx, void *state)
     a->algorithm = s->packed ? "product" : "product, packed in the run";
     native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_PLAIN, true);
     a->seconds = native_seconds(
-        isa, (double)s->batches * (double)s->m * (double)s->n * (double)s->k,
+        isa, (double)s->batches.count * (double)s->m * (double)s->n * (double)s->k,
         4.0 * (double)(native_count(p->inputs[0]) + native_count(p->inputs[1]) +
                        native_count(p->outputs[0])),
         p->threads);
@@ -216,12 +197,8 @@ static tn_status batch_chunk(void *user, int64_t begin, int64_t end, uint32_t th
     char *scratch = (char *)job->ctx->scratch + thread * s->thread_bytes;
     float *panels = (float *)(void *)(scratch + s->table_bytes);
     for (int64_t batch = begin; batch < end; batch++) {
-        int64_t rest = batch, a = 0, b = 0;
-        for (int64_t axis = s->batch_rank - 1; axis >= 0; axis--) {
-            a += rest % s->batch_dims[axis] * s->a_steps[axis];
-            b += rest % s->batch_dims[axis] * s->b_steps[axis];
-            rest /= s->batch_dims[axis];
-        }
+        int64_t a, b;
+        native_batch_at(&s->batches, batch, &a, &b);
         const native_source source = matrix_of(
             s, (const float *)job->ctx->inputs[1]->data + b * s->k * s->n, NULL);
         native_pack(job->isa, &source, panels);
@@ -244,7 +221,7 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
     if (s->packed)
         return ctx->call.host->parallel_for(&ctx->call, native_cut_items(&s->cut), 1, packed_chunk,
                                             &job);
-    return ctx->call.host->parallel_for(&ctx->call, s->batches, 1, batch_chunk, &job);
+    return ctx->call.host->parallel_for(&ctx->call, s->batches.count, 1, batch_chunk, &job);
 }
 
 #define MATMUL(op)                                                                                 \

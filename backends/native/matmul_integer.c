@@ -26,8 +26,7 @@ static const matmul_kind numbers = { NUMBERS, { 0, -1, -1, 1, -1, -1, -1, -1, 2 
 typedef struct matmul_state {
     native_epilogue epilogue; /* NUMBERS */
     int64_t m, n, k, steps, padded;
-    int64_t batches; /* products of their own; 1 with constant weights */
-    int64_t batch_rank, batch_dims[TN_MAX_RANK], a_steps[TN_MAX_RANK], b_steps[TN_MAX_RANK];
+    native_batches batches;   /* products of their own; 1 with constant weights */
     int64_t rows, row_blocks; /* rows of a block */
     int64_t panels, panel_groups;
     uint32_t packed, transposed, quads, a_signed, b_signed;
@@ -63,16 +62,6 @@ static tn_status matmul_offer(tn_offer *ctx)
 
 /* ---- measure ------------------------------------------------------------------------------ */
 
-static void batch_steps(const tn_type *type, const tn_type *y, int64_t *steps)
-{
-    int64_t step = 1;
-    for (int32_t axis = y->rank - 3; axis >= 0; axis--) {
-        const int32_t own = axis - (y->rank - type->rank);
-        steps[axis] = own < 0 || type->dims[own] == 1 ? 0 : step;
-        step *= own < 0 ? 1 : type->dims[own];
-    }
-}
-
 static void read_sizes(const tn_problem *p, const matmul_kind *kind, matmul_state *s)
 {
     const native_places *at = &kind->at;
@@ -86,18 +75,12 @@ static void read_sizes(const tn_problem *p, const matmul_kind *kind, matmul_stat
     s->m = y->dims[y->rank - 2];
     s->packed = p->constants[at->w] && b->rank == 2 &&
                 (!b_zero || native_constant_at(p, at->w_zero));
-    s->batches = 1;
+    s->batches.count = 1;
     if (b->rank == 2) {
         s->m = native_count(y) / s->n;
         return;
     }
-    s->batch_rank = y->rank - 2;
-    for (int32_t k = 0; k < y->rank - 2; k++) {
-        s->batch_dims[k] = y->dims[k];
-        s->batches *= y->dims[k];
-    }
-    batch_steps(a, y, s->a_steps);
-    batch_steps(b, y, s->b_steps);
+    s->batches = native_batches_of(a, b, y);
 }
 
 /* A zero point for each row of a matrix. */
@@ -166,13 +149,15 @@ static void describe(tn_measure *ctx, const matmul_kind *kind, const matmul_stat
                                          : "product of pairs, packed in the run");
     if (kind->what == NUMBERS)
         native_epilogue_layouts(&s->epilogue, a, TN_LAYOUT_PLAIN, false);
-    a->seconds = native_seconds(
-        native_isa_of(ctx->instance),
-        (double)s->batches * (double)s->m * (double)s->n * (double)s->k * (s->quads ? 0.25 : 0.5),
-        (double)(native_count(p->inputs[kind->at.x]) + native_count(p->inputs[kind->at.w]) +
-                 native_count(p->outputs[0])),
-        p->threads);
-    a->scratch_bytes = s->start_bytes + s->scale_bytes + (64 + s->thread_bytes) * p->threads;
+    a->seconds = native_seconds(native_isa_of(ctx->instance),
+                                (double)s->batches.count * (double)s->m * (double)s->n *
+                                    (double)s->k * (s->quads ? 0.25 : 0.5),
+                                (double)(native_count(p->inputs[kind->at.x]) +
+                                         native_count(p->inputs[kind->at.w]) +
+                                         native_count(p->outputs[0])),
+                                p->threads);
+    a->scratch_bytes = s->start_bytes + s->scale_bytes +
+                       (NATIVE_RANGE_BYTES + s->thread_bytes) * p->threads;
     if (s->packed) {
         const int second = (int)sources[kind->what][1];
         a->pack_count = 1;
@@ -353,12 +338,8 @@ static tn_status batch_chunk(void *user, int64_t begin, int64_t end, uint32_t th
     int32_t *room = (int32_t *)(void *)(scratch + s->line_bytes + s->table_bytes + s->band_bytes);
     char *pack = (char *)room + s->start_bytes;
     for (int64_t batch = begin; batch < end; batch++) {
-        int64_t rest = batch, a = 0, b = 0;
-        for (int64_t axis = s->batch_rank - 1; axis >= 0; axis--) {
-            a += rest % s->batch_dims[axis] * s->a_steps[axis];
-            b += rest % s->batch_dims[axis] * s->b_steps[axis];
-            rest /= s->batch_dims[axis];
-        }
+        int64_t a, b;
+        native_batch_at(&s->batches, batch, &a, &b);
         native_bytes source = matrix_of(s, native_tensor_at(job->ctx, job->kind->at.w_zero));
         source.data = (const uint8_t *)job->ctx->inputs[job->kind->at.w]->data + b * s->k * s->n;
         native_integer_pack(job->isa, s->quads, &source, pack);
@@ -371,24 +352,11 @@ static tn_status batch_chunk(void *user, int64_t begin, int64_t end, uint32_t th
     return TN_OK;
 }
 
-static tn_status range_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
-{
-    const matmul_job *job = user;
-    float *range = (float *)(void *)(job->ranges + 64 * (size_t)thread);
-    job->isa->integer->range((const float *)job->ctx->inputs[0]->data + begin, end - begin, range,
-                             range + 1);
-    return TN_OK;
-}
-
 /* NUMBERS: scale and zero point of this run's A, then what sums are multiplied with. */
 static tn_status read_numbers(matmul_job *job)
 {
     const matmul_state *s = job->s;
-    const uint32_t threads = job->ctx->threads;
-    memset(job->ranges, 0, 64 * (size_t)threads);
-    TN_TRY(job->ctx->call.host->parallel_for(&job->ctx->call, tn_count(job->ctx->inputs[0]), 32768,
-                                             range_chunk, job));
-    native_dynamic_range(job->ranges, threads, &job->a_scale, &job->a_zero);
+    TN_TRY(native_dynamic_range(job->ctx, job->isa, job->ranges, &job->a_scale, &job->a_zero));
     const native_columns columns = native_columns_of(job->isa, s->quads, job->ctx->packs[0], 1,
                                                      s->k, s->n);
     for (int64_t c = 0; c < s->padded; c++)
@@ -408,7 +376,7 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
     int32_t *start = ctx->scratch;
     job.factor = (float *)(void *)((char *)ctx->scratch + s->start_bytes);
     job.ranges = (char *)job.factor + s->scale_bytes;
-    job.threads = job.ranges + 64 * (size_t)ctx->threads;
+    job.threads = job.ranges + NATIVE_RANGE_BYTES * (size_t)ctx->threads;
     job.a_zeros = a_zero && tn_count(a_zero) > 1 ? a_zero : NULL;
     job.a_zero = native_whole(a_zero);
     if (job.kind->what == NUMBERS)
@@ -420,7 +388,7 @@ static tn_status matmul_run(tn_run *ctx, const void *state, void *slot)
                             native_tensor_at(ctx, at->y_zero), ctx->outputs[0]->dtype, s->n,
                             s->padded, job.factor);
     if (!s->packed)
-        return ctx->call.host->parallel_for(&ctx->call, s->batches, 1, batch_chunk, &job);
+        return ctx->call.host->parallel_for(&ctx->call, s->batches.count, 1, batch_chunk, &job);
     job.start = native_integer_start(job.isa, s->quads, ctx->packs[0], 1, s->k, s->n, s->a_signed,
                                      job.a_zero, start);
     return ctx->call.host->parallel_for(&ctx->call, s->row_blocks * s->panel_groups, 1,

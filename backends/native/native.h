@@ -122,6 +122,14 @@ typedef struct native_product {
     int64_t first_column; /* and column 0 */
 } native_product;
 
+/* Matrices of a product of tensors: which of A and of B each product reads, where their leading axes
+ * are repeated. */
+typedef struct native_batches {
+    int64_t count, rank, dims[TN_MAX_RANK], a_steps[TN_MAX_RANK], b_steps[TN_MAX_RANK];
+} native_batches;
+native_batches native_batches_of(const tn_type *a, const tn_type *b, const tn_type *y);
+void native_batch_at(const native_batches *batches, int64_t k, int64_t *a, int64_t *b);
+
 /* The rows of the next tile, where so many are left: all that a tile can have, but the last two share
  * what there is, since one of a single row would read its whole panel for it. */
 int64_t native_tile_rows(const native_isa *isa, int64_t left);

@@ -164,6 +164,40 @@ void native_product_run(const native_product *p, const float *const *table, int6
     }
 }
 
+/* Batch axes of A and B against those of the output: matrices from step to step, 0 where one is
+ * used again. */
+static void batch_steps(const tn_type *type, const tn_type *y, int64_t *steps)
+{
+    int64_t step = 1;
+    for (int32_t axis = y->rank - 3; axis >= 0; axis--) {
+        const int32_t own = axis - (y->rank - type->rank);
+        steps[axis] = own < 0 || type->dims[own] == 1 ? 0 : step;
+        step *= own < 0 ? 1 : type->dims[own];
+    }
+}
+
+native_batches native_batches_of(const tn_type *a, const tn_type *b, const tn_type *y)
+{
+    native_batches out = { .count = 1, .rank = y->rank - 2 };
+    for (int32_t axis = 0; axis < y->rank - 2; axis++) {
+        out.dims[axis] = y->dims[axis];
+        out.count *= y->dims[axis];
+    }
+    batch_steps(a, y, out.a_steps);
+    batch_steps(b, y, out.b_steps);
+    return out;
+}
+
+void native_batch_at(const native_batches *batches, int64_t k, int64_t *a, int64_t *b)
+{
+    *a = *b = 0;
+    for (int64_t axis = batches->rank - 1; axis >= 0; axis--) {
+        *a += k % batches->dims[axis] * batches->a_steps[axis];
+        *b += k % batches->dims[axis] * batches->b_steps[axis];
+        k /= batches->dims[axis];
+    }
+}
+
 int64_t native_tile_rows(const native_isa *isa, int64_t left)
 {
     if (left >= 2 * isa->rows)

@@ -153,7 +153,7 @@ static tn_status dynamic_measure(tn_measure *ctx, void *state)
         a->algorithm = "range, then runs";
         a->seconds = native_seconds(native_isa_of(ctx->instance), 0,
                                     9.0 * (double)native_count(p->inputs[0]), p->threads);
-        a->scratch_bytes = 64 * (size_t)p->threads;
+        a->scratch_bytes = NATIVE_RANGE_BYTES * (size_t)p->threads;
     }
     return TN_OK;
 }
@@ -164,15 +164,6 @@ typedef struct dynamic_job {
     float scale;
     int32_t zero;
 } dynamic_job;
-
-static tn_status range_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
-{
-    const dynamic_job *job = user;
-    float *range = (float *)(void *)((char *)job->ctx->scratch + 64 * (size_t)thread);
-    job->isa->integer->range((const float *)job->ctx->inputs[0]->data + begin, end - begin, range,
-                             range + 1);
-    return TN_OK;
-}
 
 static tn_status dynamic_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
@@ -189,9 +180,7 @@ static tn_status dynamic_run(tn_run *ctx, const void *state, void *slot)
     const int64_t count = tn_count(ctx->inputs[0]);
     dynamic_job job = { .ctx = ctx, .isa = native_isa_of(ctx->instance) };
     (void)state, (void)slot;
-    memset(ctx->scratch, 0, 64 * (size_t)ctx->threads);
-    TN_TRY(ctx->call.host->parallel_for(&ctx->call, count, GRAIN, range_chunk, &job));
-    native_dynamic_range(ctx->scratch, ctx->threads, &job.scale, &job.zero);
+    TN_TRY(native_dynamic_range(ctx, job.isa, ctx->scratch, &job.scale, &job.zero));
     if (ctx->output_count > 1 && ctx->outputs[1])
         *(float *)ctx->outputs[1]->data = job.scale;
     if (ctx->output_count > 2 && ctx->outputs[2])
