@@ -1,10 +1,8 @@
 /* bytes.c: what quantized networks do with bytes beside products: MaxPool (ONNX: MaxPool), channels
- * last, and tenon::Convert between the two layouts.
+ * last.
  *
  * SPDX-License-Identifier: MIT */
 #include "integer.h"
-
-/* ---- MaxPool -------------------------------------------------------------------------------- */
 
 typedef struct pool_state {
     native_window window;
@@ -95,88 +93,8 @@ static tn_status pool_run(tn_run *ctx, const void *state, void *slot)
                                         pool_chunk, &job);
 }
 
-/* ---- Convert -------------------------------------------------------------------------------- */
-
-enum { SIDE = 32 }; /* of the squares in which bytes are turned */
-
-typedef struct convert_state {
-    int64_t images, from_rows, from_columns;
-} convert_state;
-
-static tn_status convert_offer(tn_offer *ctx)
-{
-    const tn_problem *p = ctx->problem;
-    if (p->input_layout > 1 || p->output_layout > 1 || p->input_layout == p->output_layout)
-        return tn_fail(ctx, TN_DECLINED, "a layout of somebody else");
-    if (p->inputs[0]->rank < 3)
-        return tn_fail(ctx, TN_DECLINED, "nothing to turn");
-    ctx->algorithm = "squares of bytes";
-    return native_offer_any(ctx);
-}
-
-static tn_status convert_measure(tn_measure *ctx, void *state)
-{
-    const tn_problem *p = ctx->problem;
-    const tn_type *type = p->inputs[0];
-    const int64_t channels = type->dims[1], points = tn_extent(type->dims, 2, type->rank);
-    convert_state *s = state;
-    s->images = type->dims[0];
-    s->from_rows = p->input_layout == TN_LAYOUT_PLAIN ? channels : points;
-    s->from_columns = p->input_layout == TN_LAYOUT_PLAIN ? points : channels;
-    ctx->alternatives[0].input_layouts[0] = p->input_layout;
-    ctx->alternatives[0].output_layouts[0] = p->output_layout;
-    ctx->alternatives[0].algorithm = "squares of bytes";
-    return TN_OK;
-}
-
-typedef struct convert_job {
-    const convert_state *s;
-    tn_run *ctx;
-} convert_job;
-
-static void turn(const uint8_t *from, int64_t from_step, uint8_t *to, int64_t to_step, int64_t rows,
-                 int64_t columns)
-{
-    for (int64_t c = 0; c < columns; c += SIDE)
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t k = c; k < c + SIDE && k < columns; k++)
-                to[r * to_step + k] = from[k * from_step + r];
-}
-
-/* Rows [begin, end) of the result, which are columns of what comes in. */
-static tn_status convert_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
-{
-    const convert_job *job = user;
-    const convert_state *s = job->s;
-    const tn_tensor *in = job->ctx->inputs[0], *out = job->ctx->outputs[0];
-    (void)thread;
-    while (begin < end) {
-        const int64_t image = begin / s->from_columns, first = begin % s->from_columns;
-        int64_t last = first + (end - begin);
-        last = last < s->from_columns ? last : s->from_columns;
-        last = last < first + SIDE ? last : first + SIDE;
-        const uint8_t *x = (const uint8_t *)in->data + image * s->from_rows * s->from_columns;
-        uint8_t *y = (uint8_t *)out->data + image * s->from_columns * s->from_rows;
-        turn(x + first, s->from_columns, y + first * s->from_rows, s->from_rows, last - first,
-             s->from_rows);
-        begin += last - first;
-    }
-    return TN_OK;
-}
-
-static tn_status convert_run(tn_run *ctx, const void *state, void *slot)
-{
-    const convert_state *s = state;
-    convert_job job = { s, ctx };
-    (void)slot;
-    return ctx->call.host->parallel_for(&ctx->call, s->images * s->from_columns,
-                                        SIDE + 65536 / s->from_rows, convert_chunk, &job);
-}
-
 const tn_kernel_def native_byte_kernels[] = {
     NATIVE_BYTE_KERNEL("MaxPool", .state_bytes = sizeof(pool_state), .offer = pool_offer,
                        .measure = pool_measure, .run = pool_run),
-    NATIVE_BYTE_KERNEL("Convert", .domain = "tenon", .state_bytes = sizeof(convert_state),
-                       .offer = convert_offer, .measure = convert_measure, .run = convert_run),
     { .op = NULL },
 };

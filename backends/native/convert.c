@@ -1,13 +1,16 @@
 /* convert.c: tenon::Convert between row-major and channels-last: for each image, the transposition
- * of a matrix [C][points].
+ * of a matrix [C][points], of float32 or of bytes.
  *
  * SPDX-License-Identifier: MIT */
-#include "native.h"
+#include "integer.h"
 
-enum { SIDE = 16 }; /* of the squares in which it is turned: both sides stay in cache lines */
+/* Of the squares in which it is turned: both sides stay in cache lines. */
+enum { SIDE = 16, BYTE_SIDE = 32 };
 
 typedef struct convert_state {
     int64_t images, from_rows, from_columns;
+    size_t width; /* bytes of an element: 4 or 1 */
+    int64_t side;
 } convert_state;
 
 static tn_status convert_offer(tn_offer *ctx)
@@ -18,7 +21,7 @@ static tn_status convert_offer(tn_offer *ctx)
     if (p->inputs[0]->rank < 3)
         return tn_fail(ctx, TN_DECLINED, "nothing to turn");
     ctx->algorithm = "squares";
-    return native_offer(ctx);
+    return native_offer_any(ctx);
 }
 
 static tn_status convert_measure(tn_measure *ctx, void *state)
@@ -27,6 +30,8 @@ static tn_status convert_measure(tn_measure *ctx, void *state)
     const tn_type *type = p->inputs[0];
     const int64_t channels = type->dims[1], points = tn_extent(type->dims, 2, type->rank);
     convert_state *s = state;
+    s->width = tn_dtype_bytes(type->dtype, 1);
+    s->side = s->width == 1 ? BYTE_SIDE : SIDE;
     s->images = type->dims[0];
     s->from_rows = p->input_layout == TN_LAYOUT_PLAIN ? channels : points;
     s->from_columns = p->input_layout == TN_LAYOUT_PLAIN ? points : channels;
@@ -42,6 +47,15 @@ typedef struct convert_job {
     tn_run *ctx;
 } convert_job;
 
+static void turn_bytes(const uint8_t *from, int64_t from_step, uint8_t *to, int64_t to_step,
+                       int64_t rows, int64_t columns)
+{
+    for (int64_t c = 0; c < columns; c += BYTE_SIDE)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t k = c; k < c + BYTE_SIDE && k < columns; k++)
+                to[r * to_step + k] = from[k * from_step + r];
+}
+
 /* Rows [begin, end) of the result, which are columns of what comes in. */
 static tn_status convert_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
@@ -55,10 +69,17 @@ static tn_status convert_chunk(void *user, int64_t begin, int64_t end, uint32_t 
         const int64_t image = begin / s->from_columns, first = begin % s->from_columns;
         int64_t last = first + (end - begin);
         last = last < s->from_columns ? last : s->from_columns;
-        last = last < first + SIDE ? last : first + SIDE;
-        const float *x = (const float *)in->data + image * s->from_rows * x_step;
-        float *y = (float *)out->data + image * s->from_columns * y_step;
-        native_turn(x + first, x_step, y + first * y_step, y_step, last - first, s->from_rows);
+        last = last < first + s->side ? last : first + s->side;
+        const char *x = (const char *)in->data +
+                        (size_t)(image * s->from_rows * x_step + first) * s->width;
+        char *y = (char *)out->data +
+                  (size_t)((image * s->from_columns + first) * y_step) * s->width;
+        if (s->width == 1)
+            turn_bytes((const uint8_t *)x, x_step, (uint8_t *)y, y_step, last - first,
+                       s->from_rows);
+        else
+            native_turn((const float *)(const void *)x, x_step, (float *)(void *)y, y_step,
+                        last - first, s->from_rows);
         begin += last - first;
     }
     return TN_OK;
@@ -70,11 +91,16 @@ static tn_status convert_run(tn_run *ctx, const void *state, void *slot)
     convert_job job = { s, ctx };
     (void)slot;
     return ctx->call.host->parallel_for(&ctx->call, s->images * s->from_columns,
-                                        SIDE + 16384 / s->from_rows, convert_chunk, &job);
+                                        s->side + 65536 / (s->from_rows * (int64_t)s->width),
+                                        convert_chunk, &job);
 }
 
+#define CONVERT                                                                                    \
+    .domain = "tenon", .state_bytes = sizeof(convert_state), .offer = convert_offer,               \
+    .measure = convert_measure, .run = convert_run
+
 const tn_kernel_def native_convert_kernels[] = {
-    NATIVE_KERNEL("Convert", .domain = "tenon", .state_bytes = sizeof(convert_state),
-                  .offer = convert_offer, .measure = convert_measure, .run = convert_run),
+    NATIVE_KERNEL("Convert", CONVERT),
+    NATIVE_BYTE_KERNEL("Convert", CONVERT),
     { .op = NULL },
 };
