@@ -228,7 +228,7 @@ const char *tn_nearest(const char *name, const char *const *names, size_t count)
         const size_t longer = other > length ? other : length;
         if (!other || other > NAME_LONGEST)
             continue;
-        /* Case counts for little: "conv" is near "Conv", and nearer than "Cone". */
+        /* Case counts for little: "name" is near "Name", and nearer than "Same". */
         unsigned loose = distance(name, length, names[k], other, same_letter);
         unsigned allowed = longer < 3 ? 0 : longer < 6 ? 1 : longer < 10 ? 2 : 3;
         if (loose > allowed)

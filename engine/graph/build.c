@@ -190,7 +190,7 @@ tn_node_id tn_graph_find_node(const tn_graph *graph, const char *name)
 
 /* ---- nodes ------------------------------------------------------------------------------- */
 
-/* A name for a node of this operator: "conv" for Conv. */
+/* A name for a node of this operator: "name" for Name. */
 static tn_status name_node(tn_graph *graph, const tn_node_desc *desc, const char **out)
 {
     char text[64];

@@ -10,7 +10,7 @@
  *
  * The file: lines of words. "tenon-index 1 ABI" first; then for each object "plugin FILE BUILD-ID"
  * and its "operator NAME SINCE", "kernel NAME", "pass NAME", "format NAME EXTENSION", "backend NAME",
- * where NAME is "Conv" or "com.example::Swish" and "-" stands for no extension; "sum HASH" (tn_hash
+ * where NAME is "Name" or "com.example::Name" and "-" stands for no extension; "sum HASH" (tn_hash
  * of all before, hexadecimal) last.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1

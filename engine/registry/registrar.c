@@ -185,7 +185,7 @@ static tn_status admit(tn_batch *batch, tn_call *call, const kind *k, void *item
 
 /* ---- checks ------------------------------------------------------------------------------------ */
 
-/* Records an error about a definition: "operator 'Conv': infer is NULL". */
+/* Records an error about a definition: "operator 'Name': infer is NULL". */
 #define REFUSE(...) tn_frame_fail(tn_frame_of(&registrar->call), TN_ERR_ARGUMENT, __VA_ARGS__)
 
 /* Copies what was given into a zeroed struct of the host's size. Structs of ABI 1.0 were never

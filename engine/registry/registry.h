@@ -126,7 +126,7 @@ tn_status tn_format_read(const tn_format *format, const char *path, tn_buffer *b
 tn_status tn_format_write(const tn_format *format, const char *path, tn_graph *graph,
                           tn_diagnostics *diagnostics);
 
-/* What is registered, as text for people (describe.c): one operator ("Conv", "com.example::Swish")
+/* What is registered, as text for people (describe.c): one operator ("Name", "com.example::Name")
  * in all versions held, with its kernels; TN_ERR_NAME with the nearest name. All operators, as a
  * Markdown table. All passes, in their order. */
 tn_status tn_registry_print_operator(const tn_registry *registry, const char *name,

@@ -552,7 +552,7 @@ typedef struct tn_pass_def {
     uint32_t exactness;
     const char *name; /* what it does: "fold_batch_norm" */
     const char *doc;
-    const char *const *roots; /* operators whose nodes are tried: "BatchNormalization" or
+    const char *const *roots; /* operators whose nodes are tried: "Name" or
                                  "domain::Name"; ends with NULL. NULL: every node */
     /* TN_OK: rewrote (a note of what it did: tn_fail(ctx, TN_OK, "…")). TN_NO_MATCH: nothing here;
      * with a reason when it nearly matched. Anything else is an error. [compile] */

@@ -147,7 +147,7 @@ TN_EXPORT tn_status tn_runtime_open_backend(tn_runtime *runtime, const char *nam
  * one that names its backends opens them all, and fails when one does not. */
 TN_EXPORT const char *tn_runtime_default_backends(tn_runtime *runtime);
 
-/* Prints the schema of an operator ("Conv", "com.example::Swish"), all versions held, with the
+/* Prints the schema of an operator ("Name", "com.example::Name"), all versions held, with the
  * kernels that are registered; TN_ERR_NAME, with the nearest name, when there is none. */
 TN_EXPORT tn_status tn_runtime_print_operator(tn_runtime *runtime, const char *op,
                                               tn_print_fn print, void *user);
