@@ -40,10 +40,14 @@ static const struct {
 #endif
     { &native_isa_plain, always,
       "kernels of Tenon's own, as every processor of this kind has them" },
+#if defined(NATIVE_WIDE)
+    { &native_isa_wide, always, "kernels of Tenon's own, the widths of AVX-512 without it" },
+#endif
 };
 enum { CHOICES = sizeof choices / sizeof *choices };
 
-/* The first that the processor has, not before the one that is asked for. */
+/* The first that the processor has, not before the one that is asked for. One that every processor has
+ * is always found: `plain` stands before what is there for tests. */
 static tn_status backend_open(tn_backend_open *ctx)
 {
     const char *wanted = getenv("TENON_NATIVE");

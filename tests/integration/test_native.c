@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
+#include "native_wide.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ static void guarded_free(guarded *g)
 
 /* ---- one graph, on two lists of backends --------------------------------------------------------- */
 
-static const char *const sets[] = { "plain", "avx2", "avx512" };
+static const char *const sets[] = { "plain", WIDE "avx2", "avx512" };
 
 /* Inputs all called x0, x1 …; one output. */
 typedef struct setup {

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
+#include "native_wide.h"
 #include "support.h"
 
 #include <stdarg.h>
@@ -108,7 +109,7 @@ static void say_constant(text *t, const char *name, const char *dtype, const cha
 
 /* ---- one graph, on two lists of backends ------------------------------------------------------ */
 
-static const char *const sets[] = { "plain", "avx2", "avx512", "avx512vnni" };
+static const char *const sets[] = { "plain", WIDE "avx2", "avx512", "avx512vnni" };
 
 typedef struct answers {
     guarded outputs[3];

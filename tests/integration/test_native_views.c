@@ -4,11 +4,12 @@
  * the reference backend without views, with each set of instructions that this processor has.
  *
  * SPDX-License-Identifier: MIT */
+#include "native_wide.h"
 #include "support.h"
 
 #include <stdio.h>
 
-static const char *const sets[] = { "plain", "avx2", "avx512" };
+static const char *const sets[] = { "plain", WIDE "avx2", "avx512" };
 
 /* x: what is read; z and v: what neighbours are made of, of the extents of input and output. */
 typedef struct problem {

@@ -34,7 +34,7 @@ INLINE ivec add_pairs(ivec sum, ivec x, ivec w)
     const ivec product = (ivec)_mm512_madd_epi16((__m512i)x, (__m512i)w);
 #elif defined(__AVX2__)
     const ivec product = (ivec)_mm256_madd_epi16((__m256i)x, (__m256i)w);
-#elif defined(__SSE2__)
+#elif defined(__SSE2__) && LANES == 4
     const ivec product = (ivec)_mm_madd_epi16((__m128i)x, (__m128i)w);
 #else
     const ivec low = ((ivec)((uvec)x << 16) >> 16) * ((ivec)((uvec)w << 16) >> 16);

@@ -83,6 +83,7 @@ typedef struct native_integer_isa {
 } native_integer_isa;
 
 extern const native_integer_isa native_integer_plain;
+extern const native_integer_isa native_integer_wide;
 extern const native_integer_isa native_integer_avx2;
 extern const native_integer_isa native_integer_avx512;
 extern const native_integer_isa native_integer_avx512vnni;

@@ -177,6 +177,7 @@ typedef struct native_isa {
 } native_isa;
 
 extern const native_isa native_isa_plain;
+extern const native_isa native_isa_wide; /* only with -Dnative_wide=true */
 extern const native_isa native_isa_avx2;
 extern const native_isa native_isa_avx512;
 extern const native_isa native_isa_avx512vnni;
