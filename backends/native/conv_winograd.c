@@ -14,7 +14,7 @@
  * SPDX-License-Identifier: MIT */
 #include "native.h"
 
-enum { MOST_SIDE = 6, MOST_POINTS = MOST_SIDE * MOST_SIDE };
+enum { MOST_POINTS = 36 };
 
 typedef struct winograd_state {
     native_window window;
@@ -66,8 +66,15 @@ static tn_status winograd_offer(tn_offer *ctx)
     return status;
 }
 
-/* Multiply-adds for each element of the output and pair of channels, border included; and weights
- * that a small image reads from memory count, too. */
+/* Each weight is multiplied with so many points, border included. Where those are few, reading it from
+ * memory takes longer than that: as long as READ multiply-adds, on a processor that does 20 to 60
+ * billion of them while it reads 10 to 25 GB. */
+static double products(double weights, double points)
+{
+    const double read = 8.0;
+    return weights * (points > read ? points : read);
+}
+
 static double work_of(const native_window *w, int32_t size)
 {
     const double side = size + 2;
@@ -75,7 +82,14 @@ static double work_of(const native_window *w, int32_t size)
                                   native_ceil(w->y[1], size));
     const double pairs = (double)w->channels * (double)w->outputs;
     const double transforms = tiles * side * side * 6.0 * (double)(w->channels + w->outputs);
-    return tiles * side * side * pairs + transforms + 3.0 * side * side * pairs;
+    return products(side * side * pairs, tiles) + transforms;
+}
+
+/* The smaller tile has less than half of the larger one's weights to keep and to read: small images
+ * are faster with it. Threads do not matter, so that plans for any number share one packed form. */
+static int32_t size_for(const native_window *w)
+{
+    return work_of(w, 2) <= 1.1 * work_of(w, 4) ? 2 : 4;
 }
 
 /* Bytes that go through the caches, weighed by how far they come, if all is done in so many batches:
@@ -146,8 +160,9 @@ static tn_status winograd_measure(tn_measure *ctx, void *state)
     if (native_window_read(p, p->inputs[1]->dims + 2, w, reason, sizeof reason) != TN_OK ||
         native_epilogue_read(p, 1, &s->epilogue, reason, sizeof reason) != TN_OK)
         return tn_fail(ctx, TN_DECLINED, "%s", reason);
-    const double direct = 9.0 * (double)native_count(p->outputs[0]) * (double)w->channels;
-    s->size = work_of(w, 4) <= work_of(w, 2) ? 4 : 2;
+    const double direct = products(9.0 * (double)w->channels * (double)w->outputs,
+                                   (double)(w->images * w->y[0] * w->y[1]));
+    s->size = size_for(w);
     s->side = s->size + 2;
     if (work_of(w, s->size) > 0.9 * direct)
         return tn_fail(ctx, TN_DECLINED, "Winograd would save less than a tenth here");
@@ -182,47 +197,47 @@ static tn_status winograd_measure(tn_measure *ctx, void *state)
 
 /* ---- prepare: weights --------------------------------------------------------------------- */
 
-static const double g_4[6][3] = { { 1.0 / 4, 0, 0 },
-                                  { -1.0 / 6, -1.0 / 6, -1.0 / 6 },
-                                  { -1.0 / 6, 1.0 / 6, -1.0 / 6 },
-                                  { 1.0 / 24, 1.0 / 12, 1.0 / 6 },
-                                  { 1.0 / 24, -1.0 / 12, 1.0 / 6 },
-                                  { 0, 0, 1 } };
-static const double g_2[4][3] = { { 1, 0, 0 }, { 0.5, 0.5, 0.5 }, { 0.5, -0.5, 0.5 }, { 0, 0, 1 } };
-
-/* G w Gᵀ of one filter, in double. */
-static void transform_filter(int32_t side, const float *w, double *out)
+/* Some channels of a panel's filters, [m][c][9], as [c][9][columns of the panel]. */
+static void turn_filters(const native_isa *isa, const native_window *w, const float *from,
+                         int64_t filters, int64_t channels, float *to)
 {
-    const double(*g)[3] = side == 6 ? g_4 : g_2;
-    double half[MOST_SIDE][3];
-    for (int32_t i = 0; i < side; i++)
-        for (int32_t j = 0; j < 3; j++)
-            half[i][j] = g[i][0] * (double)w[j] + g[i][1] * (double)w[3 + j] +
-                         g[i][2] * (double)w[6 + j];
-    for (int32_t i = 0; i < side; i++)
-        for (int32_t j = 0; j < side; j++)
-            out[i * side + j] = half[i][0] * g[j][0] + half[i][1] * g[j][1] + half[i][2] * g[j][2];
+    native_turn(from, w->channels * 9, to, isa->columns, channels * 9, filters);
+    for (int64_t row = 0; row < channels * 9 && filters < isa->columns; row++)
+        memset(to + row * isa->columns + filters, 0, (size_t)(isa->columns - filters) * sizeof *to);
+}
+
+static void pack_panel(const winograd_state *s, const native_isa *isa, const float *weights,
+                       int64_t panel, float *out)
+{
+    enum { CHANNELS = 16 }; /* whose filters stay in the first cache */
+    float taps[CHANNELS * 9 * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
+    const native_window *w = &s->window;
+    const int64_t first = panel * isa->columns, left = w->outputs - first;
+    for (int64_t c = 0; c < w->channels; c += CHANNELS) {
+        const int64_t some = w->channels - c < CHANNELS ? w->channels - c : CHANNELS;
+        turn_filters(isa, w, weights + (first * w->channels + c) * 9,
+                     left < isa->columns ? left : isa->columns, some, taps);
+        isa->winograd_weights(s->size, taps, some, out + (first * w->channels + c * isa->columns),
+                              (int64_t)s->matrix_floats);
+    }
 }
 
 static tn_status winograd_prepare(tn_prepare *ctx, void *state)
 {
     const winograd_state *s = state;
     const native_window *w = &s->window;
-    const int64_t width = native_isa_of(ctx->instance)->columns;
+    const native_isa *isa = native_isa_of(ctx->instance);
     const size_t points = (size_t)(s->side * s->side);
+    const size_t panel_floats = (size_t)(s->panels * isa->columns * w->channels);
     const float *weights = ctx->problem->constants[1]->data;
     float *out = ctx->packs[0].data, *bias = out + points * s->matrix_floats;
-    double filter[MOST_POINTS];
     if (!ctx->packs[0].fill)
         return TN_OK;
-    memset(out, 0, points * s->matrix_floats * sizeof *out); /* padding, and no bias in panels */
-    for (int64_t m = 0; m < w->outputs; m++)
-        for (int64_t c = 0; c < w->channels; c++) {
-            const size_t at = (size_t)(m / width * width * w->channels + c * width + m % width);
-            transform_filter(s->side, weights + (m * w->channels + c) * 9, filter);
-            for (size_t k = 0; k < points; k++)
-                out[k * s->matrix_floats + at] = (float)filter[k];
-        }
+    for (int64_t panel = 0; panel < s->panels; panel++)
+        pack_panel(s, isa, weights, panel, out);
+    for (size_t k = 0; k < points; k++) /* no bias in panels */
+        memset(out + k * s->matrix_floats + panel_floats, 0,
+               (s->matrix_floats - panel_floats) * sizeof *out);
     memset(bias, 0, (size_t)w->outputs * sizeof *bias);
     if (ctx->chosen->packs[0].source_count > 1)
         memcpy(bias, ctx->problem->constants[2]->data, (size_t)w->outputs * sizeof *bias);

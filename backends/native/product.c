@@ -6,21 +6,72 @@
  * SPDX-License-Identifier: MIT */
 #include "native.h"
 
-void native_pack(const native_isa *isa, const native_source *s, float *out)
+/* A panel of one tap whose rows, or columns, lie side by side, or neither. */
+static void pack_tap(const native_source *s, const float *from, int64_t columns, int64_t width,
+                     float *out)
 {
-    const int64_t width = isa->columns, padded = native_round_up(s->n, width);
-    float *bias = out + padded * s->taps * s->depth;
-    for (int64_t c = 0; c < s->n; c += width) {
-        const int64_t some = s->n - c < width ? s->n - c : width;
-        for (int64_t row = 0; row < s->taps * s->depth; row++, out += width) {
-            const float *from = s->data + row / s->depth * s->tap + row % s->depth * s->row +
-                                c * s->column;
-            for (int64_t j = 0; j < some; j++)
-                out[j] = from[j * s->column];
-            for (int64_t j = some; j < width; j++)
-                out[j] = 0.0f;
+    if (s->row == 1) {
+        native_turn(from, s->column, out, width, s->depth, columns);
+        return;
+    }
+    for (int64_t k = 0; k < s->depth; k++)
+        for (int64_t j = 0; j < columns; j++)
+            out[k * width + j] = from[k * s->row + j * s->column];
+}
+
+/* A panel of windows, [column][channel][tap]: some channels are turned, then their taps part. */
+static void pack_windows(const native_source *s, const float *from, int64_t columns, int64_t width,
+                         float *out)
+{
+    enum { ROWS = 144 };
+    float some[ROWS * NATIVE_MAX_COLUMNS];
+    const int64_t most = ROWS / s->taps;
+    for (int64_t c = 0; c < s->depth; c += most) {
+        const int64_t count = s->depth - c < most ? s->depth - c : most;
+        native_turn(from + c * s->taps, s->column, some, width, count * s->taps, columns);
+        for (int64_t k = 0; k < count * s->taps; k++)
+            memcpy(out + (k % s->taps * s->depth + c + k / s->taps) * width, some + k * width,
+                   (size_t)columns * sizeof *out);
+    }
+}
+
+/* Rows as they lie, some at a time, so that memory is read in its order. */
+static void pack_rows(const native_source *s, int64_t width, float *out)
+{
+    enum { ROWS = 16 };
+    for (int64_t k = 0; k < s->depth; k += ROWS) {
+        const int64_t last = s->depth - k < ROWS ? s->depth : k + ROWS;
+        for (int64_t c = 0; c < s->n; c += width) {
+            const size_t bytes = (size_t)(s->n - c < width ? s->n - c : width) * sizeof *out;
+            for (int64_t row = k; row < last; row++)
+                memcpy(out + c * s->depth + row * width, s->data + row * s->row + c, bytes);
         }
     }
+}
+
+static void pack_panel(const native_source *s, int64_t c, int64_t width, float *out)
+{
+    const int64_t columns = s->n - c < width ? s->n - c : width;
+    const float *from = s->data + c * s->column;
+    if (s->taps > 1 && s->taps <= 121 && s->tap == 1 && s->row == s->taps)
+        pack_windows(s, from, columns, width, out);
+    else
+        for (int64_t t = 0; t < s->taps; t++)
+            pack_tap(s, from + t * s->tap, columns, width, out + t * s->depth * width);
+}
+
+void native_pack(const native_isa *isa, const native_source *s, float *out)
+{
+    const int64_t width = isa->columns, rows = s->taps * s->depth;
+    const int64_t padded = native_round_up(s->n, width), tail = s->n % width;
+    float *bias = out + padded * rows, *last = out + s->n / width * width * rows;
+    for (int64_t k = 0; tail && k < rows; k++)
+        memset(last + k * width + tail, 0, (size_t)(width - tail) * sizeof *out);
+    if (s->taps == 1 && s->column == 1)
+        pack_rows(s, width, out);
+    else
+        for (int64_t c = 0; c < s->n; c += width)
+            pack_panel(s, c, width, out + c * rows);
     memset(bias, 0, (size_t)padded * sizeof *bias);
     if (s->bias)
         memcpy(bias, s->bias, (size_t)s->n * sizeof *bias);

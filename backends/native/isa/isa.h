@@ -173,6 +173,10 @@ typedef struct native_isa {
     void (*winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
                         int64_t channels);
     void (*winograd_out)(int32_t size, const native_winograd_out *out);
+    /* The weights of one panel: taps[channels][9][columns] → out[(side * side)] at distance `step`,
+     * [channels][columns] each. */
+    void (*winograd_weights)(int32_t size, const float *taps, int64_t channels, float *out,
+                             int64_t step);
     const struct native_integer_isa *integer; /* integer.h */
 } native_isa;
 

@@ -29,5 +29,6 @@ const native_isa JOIN(native_isa_, NATIVE_TABLE) = {
     .rotate = ISA(rotate),
     .winograd_in = ISA(winograd_in),
     .winograd_out = ISA(winograd_out),
+    .winograd_weights = ISA(winograd_weights),
     .integer = &JOIN(native_integer_, NATIVE_TABLE),
 };

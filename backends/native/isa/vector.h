@@ -39,6 +39,7 @@ void ISA(layer_norm)(const float *, const float *, const float *, float, float *
 void ISA(rotate)(bool, const float *, const float *, const float *, float *, int64_t);
 void ISA(winograd_in)(int32_t, const float *const *, float *, int64_t, int64_t);
 void ISA(winograd_out)(int32_t, const native_winograd_out *);
+void ISA(winograd_weights)(int32_t, const float *, int64_t, float *, int64_t);
 
 INLINE vec splat(float x)
 {

@@ -2,7 +2,7 @@
  * (Lavin and Gray, CVPR 2016: interpolation points 0, 1, -1, ∞, and 2, -2 for the larger).
  *
  * In each direction a transform of one dimension is applied to rows, then to columns, on a
- * register of channels at a time. The weights' transform is conv_winograd.c's: it runs once.
+ * register of channels at a time; the weights', which runs once, in double.
  *
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
@@ -149,6 +149,87 @@ INLINE void all_out(const int size, const native_winograd_out *o)
     if (c < o->channels)
         out_tile(size, 1, o, c, o->channels - c);
 }
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+typedef double wide __attribute__((vector_size(LANES * 4)));
+typedef float half __attribute__((vector_size(LANES * 2)));
+enum { HALF = LANES / 2 };
+
+INLINE wide wide_splat(double x)
+{
+    return x - (wide){ 0 };
+}
+
+/* w[0..3) at distance `step` → G w. */
+INLINE void weights_4(const wide *w, int step, wide *out, int out_step)
+{
+    const wide w0 = w[0], w1 = w[step], w2 = w[2 * step];
+    const wide a = (w0 + w2) * wide_splat(-1.0 / 6), b = w1 * wide_splat(-1.0 / 6);
+    const wide c = w0 * wide_splat(1.0 / 24) + w2 * wide_splat(1.0 / 6);
+    const wide d = w1 * wide_splat(1.0 / 12);
+    out[0] = w0 * wide_splat(0.25);
+    out[out_step] = a + b;
+    out[2 * out_step] = a - b;
+    out[3 * out_step] = c + d;
+    out[4 * out_step] = c - d;
+    out[5 * out_step] = w2;
+}
+INLINE void weights_2(const wide *w, int step, wide *out, int out_step)
+{
+    const wide w0 = w[0], w1 = w[step], w2 = w[2 * step];
+    const wide a = (w0 + w2) * wide_splat(0.5), b = w1 * wide_splat(0.5);
+    out[0] = w0;
+    out[out_step] = a + b;
+    out[2 * out_step] = a - b;
+    out[3 * out_step] = w2;
+}
+
+/* Of half a register of filters. */
+INLINE void weights_part(const int size, const float *w, float *out, int64_t step)
+{
+    const int side = size + 2;
+    wide in[9], t[18];
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) {
+        half narrow;
+        memcpy(&narrow, w + k * 2 * LANES, sizeof narrow);
+        in[k] = __builtin_convertvector(narrow, wide);
+    }
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++)
+        size == 4 ? weights_4(in + j, 3, t + j, 3) : weights_2(in + j, 3, t + j, 3);
+#pragma GCC unroll 6
+    for (int i = 0; i < side; i++) {
+        wide row[6];
+        size == 4 ? weights_4(t + 3 * i, 1, row, 1) : weights_2(t + 3 * i, 1, row, 1);
+#pragma GCC unroll 6
+        for (int j = 0; j < side; j++) {
+            const half narrow = __builtin_convertvector(row[j], half);
+            memcpy(out + (i * side + j) * step, &narrow, sizeof narrow);
+        }
+    }
+}
+
+INLINE void all_weights(const int size, const float *taps, int64_t channels, float *out,
+                        int64_t step)
+{
+    for (int64_t c = 0; c < channels; c++)
+        for (int h = 0; h < 4; h++)
+            weights_part(size, taps + c * 9 * 2 * LANES + h * HALF, out + c * 2 * LANES + h * HALF,
+                         step);
+}
+
+void ISA(winograd_weights)(int32_t size, const float *taps, int64_t channels, float *out,
+                           int64_t step)
+{
+    if (size == 4)
+        all_weights(4, taps, channels, out, step);
+    else
+        all_weights(2, taps, channels, out, step);
+}
+
+/* ---- the table's ---------------------------------------------------------------------------- */
 
 void ISA(winograd_in)(int32_t size, const float *const *points, float *out, int64_t step,
                       int64_t channels)
