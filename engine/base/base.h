@@ -53,6 +53,9 @@ tn_status tn_diagnostics_end(const tn_diagnostics *diagnostics, tn_status status
 /* Zeroed; NULL when refused, also for a product that overflows. Count 0 gives a block, too. */
 void *tn_alloc(size_t count, size_t size);
 void *tn_alloc_aligned(size_t bytes, size_t alignment); /* not zeroed; freed by tn_free */
+/* Pages of the system's, zero, which take memory only once they are written. Freed by tn_free_pages. */
+void *tn_alloc_pages(size_t bytes);
+void tn_free_pages(void *block, size_t bytes);
 void *tn_realloc(void *block, size_t count, size_t size);
 void tn_free(void *block);
 char *tn_strdup(const char *text); /* NULL stays NULL */
@@ -173,6 +176,11 @@ uint64_t tn_hash_sampled(const void *bytes, size_t count, uint64_t seed);
 /* Shared memory: a block (zeroed, aligned to 64) or a mapped file. One reference for the caller. */
 tn_status tn_buffer_create(size_t bytes, tn_buffer **out);
 tn_status tn_buffer_create_raw(size_t bytes, tn_buffer **out); /* contents undefined */
+/* Zeroed by the system as it is written: as cheap as no contents. */
+tn_status tn_buffer_create_pages(size_t bytes, tn_buffer **out);
+/* Gives the whole pages of [data, data+bytes) back to the system, where the buffer was made so: they
+ * are zero then. */
+void tn_buffer_drop(tn_buffer *buffer, const void *data, size_t bytes);
 /* Takes a block of tn_alloc_aligned, in which the bytes lie, when it answers TN_OK. */
 tn_status tn_buffer_wrap_block(void *block, void *bytes, size_t size, tn_buffer **out);
 tn_buffer *tn_buffer_ref(tn_buffer *buffer);

@@ -8,6 +8,7 @@
 #include "engine/base/base.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 static _Thread_local uint64_t allocations;
 static _Thread_local uint64_t refuse_in;
@@ -63,6 +64,35 @@ void *tn_alloc_aligned(size_t bytes, size_t alignment)
     if (large)
         ask_for_huge_pages(block, bytes);
     return block;
+}
+
+/* A mapping that begins at a huge page's place where it may hold some: what lies before is given back. */
+void *tn_alloc_pages(size_t bytes)
+{
+    const bool large = bytes >= 2 * (size_t)HUGE_PAGE;
+    size_t room;
+    if (!bytes || !tn_size_add(bytes, large ? HUGE_PAGE : 0, &room) || !granted())
+        return NULL;
+    char *block = mmap(NULL, room, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED)
+        return NULL;
+    if (!large)
+        return block;
+    const size_t before = tn_align((uintptr_t)block, HUGE_PAGE) - (uintptr_t)block;
+    const size_t used = tn_align(before + bytes, (size_t)sysconf(_SC_PAGESIZE));
+    if (before)
+        munmap(block, before);
+    if (used < room)
+        munmap(block + used, room - used);
+    ask_for_huge_pages(block + before, bytes);
+    return block + before;
+}
+
+void tn_free_pages(void *block, size_t bytes)
+{
+    if (block)
+        munmap(block, bytes);
 }
 
 void *tn_realloc(void *block, size_t count, size_t size)

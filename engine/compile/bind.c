@@ -30,7 +30,7 @@ static uint32_t kind_of(const tn_plan *plan, const tn_plan_step *step)
 
 static bool is_capture(const tn_graph *graph, tn_value_id value)
 {
-    const tn_value_view *view = tn_graph_value(graph, value);
+    const tn_value_view *view = tn_graph_look(graph, value);
     return !view->constant || view->is_input;
 }
 
@@ -76,7 +76,7 @@ tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step)
     for (uint32_t k = 0; k < inputs; k++) {
         if (step->input_ids[k] == TN_NONE)
             continue;
-        const tn_value_view *view = tn_graph_value(plan->compile->graph, step->input_ids[k]);
+        const tn_value_view *view = tn_graph_look(plan->compile->graph, step->input_ids[k]);
         types[k] = tn_plan_type(plan, step->input_ids[k]);
         constants[k] = view->is_input ? NULL : view->constant;
         known = known && is_static(types[k]);

@@ -28,7 +28,7 @@ static bool same_type(const tn_type *a, const tn_type *b)
 static tn_plan_step *only_reader(tn_plan *plan, const uint32_t *step_of, tn_value_id value,
                                  uint32_t *input)
 {
-    const tn_value_view *view = tn_graph_value(plan->compile->graph, value);
+    const tn_value_view *view = tn_graph_look(plan->compile->graph, value);
     tn_node_id node;
     if (view->use_count != 1 || view->output_count ||
         tn_graph_use(plan->compile->graph, value, 0, &node, input) != TN_OK)

@@ -86,7 +86,7 @@ static tn_status convert_problem(work *w, tn_value_id value, uint32_t from, uint
     tn_pool *pool = &w->plan->pool;
     tn_node_view *view = tn_pool_alloc(pool, sizeof *view);
     char name[160];
-    snprintf(name, sizeof name, "%s:%u>%u", tn_graph_value(w->plan->compile->graph, value)->name,
+    snprintf(name, sizeof name, "%s:%u>%u", tn_graph_look(w->plan->compile->graph, value)->name,
              from, to);
     *step = (tn_plan_step){ .node = TN_NONE,
                             .kind = TN_STEP_KERNEL,
@@ -265,7 +265,7 @@ static uint32_t wanted_layout(const tn_plan_step *step, uint32_t alternative, ui
 
 static uint32_t readers_of(const tn_plan *plan, tn_value_id value)
 {
-    const tn_value_view *view = tn_graph_value(plan->compile->graph, value);
+    const tn_value_view *view = tn_graph_look(plan->compile->graph, value);
     const uint32_t count = view->use_count + view->output_count;
     return count ? count : 1;
 }
@@ -438,7 +438,7 @@ static tn_status convert_constant(work *w, tn_plan_step *step, uint32_t from, ui
     const tn_compile *compile = w->plan->compile;
     const tn_tensor *plain = w->plan->values[from].constant;
     tn_plan_value *value = &w->plan->values[index];
-    const tn_constant *constant = tn_graph_constant(compile->graph, value->value);
+    tn_constant *constant = tn_graph_constant(compile->graph, value->value);
     struct {
         uint32_t layout;
     } tag = { value->layout };
@@ -508,7 +508,7 @@ static tn_status have(work *w, step_list *list, tn_value_id value, uint32_t layo
     if (from == TN_NONE) { /* a constant, met for the first time */
         TN_TRY(add_value(plan, value, TN_LAYOUT_PLAIN, TN_NONE, &from));
         plan->values[from].place = TN_PLACE_CONSTANT;
-        plan->values[from].constant = tn_graph_value(plan->compile->graph, value)->constant;
+        plan->values[from].constant = tn_graph_look(plan->compile->graph, value)->constant;
         if (layout == TN_LAYOUT_PLAIN) {
             *out = from;
             return TN_OK;
@@ -553,9 +553,12 @@ static tn_status wire_step(work *w, step_list *list, tn_plan_step *step)
         return tn_raise_memory();
     for (uint32_t k = 0; k < step->input_count; k++) {
         step->inputs[k] = TN_NONE;
-        if (step->input_ids[k] != TN_NONE)
-            TN_TRY(have(w, list, step->input_ids[k], wanted_layout(step, step->chosen, k),
-                        &step->inputs[k]));
+        if (step->input_ids[k] == TN_NONE)
+            continue;
+        TN_TRY(have(w, list, step->input_ids[k], wanted_layout(step, step->chosen, k),
+                    &step->inputs[k]));
+        if (!is_packed(&step->alternatives[step->chosen], k))
+            (void)tn_graph_value(plan->compile->graph, step->input_ids[k]); /* runs read it */
     }
     for (uint32_t k = 0; k < step->output_count; k++) {
         step->outputs[k] = TN_NONE;
@@ -578,8 +581,11 @@ static tn_status wire_outputs(work *w, step_list *list)
     plan->outputs = tn_pool_alloc(&plan->pool, (plan->output_count + 1) * sizeof *plan->outputs);
     if (!plan->outputs)
         return tn_raise_memory();
-    for (uint32_t k = 0; k < plan->output_count; k++)
+    for (uint32_t k = 0; k < plan->output_count; k++) {
         TN_TRY(have(w, list, outputs[k], TN_LAYOUT_PLAIN, &plan->outputs[k]));
+        (void)tn_graph_value(plan->compile->graph,
+                             outputs[k]); /* a constant is copied by each run */
+    }
     return TN_OK;
 }
 

@@ -10,7 +10,8 @@ enum { FILLING, READY, FAILED };
 struct tn_pack_block {
     tn_packs *owner;
     struct tn_pack_block *next;
-    tn_buffer *buffer;
+    tn_buffer *buffer; /* its own, or shared with others */
+    char *data;
     void *key; /* sources, build and the kernel's key, as one */
     size_t key_bytes, bytes;
     uint32_t refs, state;
@@ -21,6 +22,8 @@ struct tn_packs {
     pthread_cond_t filled;
     tn_pack_block *first;
     uint64_t bytes;
+    tn_buffer *room; /* where new blocks lie; NULL: each by itself */
+    size_t used;     /* of it */
 };
 
 tn_status tn_packs_create(tn_packs **out)
@@ -39,6 +42,7 @@ void tn_packs_destroy(tn_packs *packs)
     if (!packs)
         return;
     assert(!packs->first); /* plans hold their model */
+    tn_buffer_unref(packs->room);
     pthread_mutex_destroy(&packs->lock);
     pthread_cond_destroy(&packs->filled);
     tn_free(packs);
@@ -83,10 +87,39 @@ static tn_pack_block *find(tn_packs *packs, const void *key, size_t key_bytes)
     return NULL;
 }
 
+void tn_packs_reserve(tn_packs *packs, size_t bytes)
+{
+    enum { WORTH = 256 * 1024 };
+    tn_buffer *room = NULL;
+    if (bytes >= WORTH && tn_buffer_create_pages(bytes, &room) != TN_OK)
+        room = NULL; /* then each block finds its own place, or says that memory is short */
+    pthread_mutex_lock(&packs->lock);
+    tn_buffer_unref(packs->room);
+    packs->room = room;
+    packs->used = 0;
+    pthread_mutex_unlock(&packs->lock);
+}
+
+/* Zeroed memory for a block: a part of the room, or its own. */
+static bool find_place(tn_packs *packs, tn_pack_block *block, size_t bytes)
+{
+    const size_t left = packs->room ? tn_buffer_size(packs->room) - packs->used : 0;
+    if (bytes && bytes <= left) {
+        block->buffer = tn_buffer_ref(packs->room);
+        block->data = (char *)tn_buffer_bytes(packs->room) + packs->used;
+        packs->used += tn_align(bytes, 64) < left ? tn_align(bytes, 64) : left;
+        return true;
+    }
+    if (tn_buffer_create(bytes, &block->buffer) != TN_OK)
+        return false;
+    block->data = tn_buffer_bytes(block->buffer);
+    return true;
+}
+
 static tn_pack_block *block_create(tn_packs *packs, void *key, size_t key_bytes, size_t bytes)
 {
     tn_pack_block *block = tn_alloc(1, sizeof *block);
-    if (!block || tn_buffer_create(bytes, &block->buffer) != TN_OK) {
+    if (!block || !find_place(packs, block, bytes)) {
         tn_free(block);
         return NULL;
     }
@@ -138,7 +171,7 @@ void tn_pack_filled(tn_pack_block *block, bool ok)
 
 void *tn_pack_data(tn_pack_block *block)
 {
-    return tn_buffer_bytes(block->buffer);
+    return block->data;
 }
 
 void tn_pack_unref(tn_pack_block *block)
@@ -159,6 +192,7 @@ void tn_pack_unref(tn_pack_block *block)
     pthread_mutex_unlock(&packs->lock);
     if (!last)
         return;
+    tn_buffer_drop(block->buffer, block->data, block->bytes); /* others may stay beside it */
     tn_buffer_unref(block->buffer);
     tn_free(block->key);
     tn_free(block);

@@ -16,6 +16,7 @@ static void plan_fini(tn_plan *plan)
     tn_free(plan->steps);
     tn_free(plan->values);
     tn_free(plan->blocks);
+    tn_holds_fini(&plan->held);
     tn_shapes_fini(&plan->shapes);
     tn_pool_fini(&plan->pool);
     tn_free(plan);
@@ -34,10 +35,22 @@ tn_status tn_plan_reserve_value(tn_plan *plan)
     return TN_OK;
 }
 
+/* Kernels may read constants until they are prepared. */
+static tn_status hold_constants(tn_plan *plan)
+{
+    for (uint32_t s = 0; s < plan->step_count; s++)
+        for (uint32_t k = 0; k < plan->steps[s].problem.input_count; k++)
+            if (plan->steps[s].problem.constants[k])
+                TN_TRY(tn_holds_add(&plan->held, tn_graph_constant(plan->compile->graph,
+                                                                   plan->steps[s].input_ids[k])));
+    return TN_OK;
+}
+
 static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count, tn_bars *bars,
                       tn_diagnostics *diagnostics)
 {
     TN_TRY(tn_bind(plan, inputs, input_count, diagnostics));
+    TN_TRY(hold_constants(plan));
     TN_TRY(tn_place(plan, bars, diagnostics));
     TN_TRY(tn_fuse(plan, bars));
     TN_TRY(tn_choose_layouts(plan, bars, diagnostics));

@@ -42,6 +42,9 @@ typedef struct tn_packs tn_packs;
 typedef struct tn_pack_block tn_pack_block;
 tn_status tn_packs_create(tn_packs **out);
 void tn_packs_destroy(tn_packs *packs);
+/* Blocks that are made from now on lie side by side in so many bytes, as far as they go, until 0 is
+ * given: large pages serve many, and none is cleared twice. */
+void tn_packs_reserve(tn_packs *packs, size_t bytes);
 uint64_t tn_packs_bytes(tn_packs *packs);
 /* *fill: this caller must fill it and then call tn_pack_filled (ok or not). One reference. */
 tn_status tn_packs_get(tn_packs *packs, const uint64_t *sources, uint32_t source_count,
@@ -197,6 +200,7 @@ typedef struct tn_plan {
     size_t arena_bytes, live_bytes, slot_bytes, pack_bytes, scratch_bytes;
     uint32_t conversions, copies, views;
     bool has_dynamic;
+    tn_holds held;  /* constants that kernels look at while the plan is made */
     uint32_t *dies; /* per step: range into `dead`, dynamic values whose last reader it is */
     uint32_t *dead;
 } tn_plan;

@@ -55,8 +55,8 @@ static char *types_text(maker *m, const uint32_t *values, uint32_t count)
 
 static const char *value_name(const maker *m, uint32_t value)
 {
-    const tn_value_view *view = tn_graph_value(m->plan->compile->graph,
-                                               m->plan->values[value].value);
+    const tn_value_view *view = tn_graph_look(m->plan->compile->graph,
+                                              m->plan->values[value].value);
     return view ? view->name : "";
 }
 

@@ -423,6 +423,7 @@ tn_status tn_change_value_region(tn_graph *graph, tn_value *value, tn_region_id 
 static void set_constant(tn_value *value, tn_constant *constant)
 {
     value->constant = constant;
+    value->is_shown = false;
     value->view.constant = constant ? &constant->tensor : NULL;
 }
 

@@ -3,10 +3,16 @@
  * SPDX-License-Identifier: MIT */
 #include "engine/graph/internal.h"
 
-/* tn_constant and its count; callers see the first member. */
+/* tn_constant and its count; callers see the first member. A copy of what lies at an odd address of
+ * another buffer is known with its source: while nobody holds it, its memory may be given back. */
 typedef struct counted_constant {
     tn_constant constant;
     atomic_uint references;
+    tn_buffer *source; /* NULL: no copy that can be made again */
+    const void *source_data;
+    pthread_mutex_t lock; /* with a source: guards what follows */
+    uint32_t holds;
+    bool dropped;
 } counted_constant;
 
 /* Contents are named process-wide, because what packs and caches know of them outlives graphs. An
@@ -25,6 +31,9 @@ void tn_constant_unref(tn_constant *constant)
     counted_constant *counted = (counted_constant *)(void *)constant;
     if (!constant || atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1)
         return;
+    if (counted->source)
+        pthread_mutex_destroy(&counted->lock);
+    tn_buffer_unref(counted->source);
     tn_buffer_unref(constant->buffer);
     tn_free(counted);
 }
@@ -63,13 +72,21 @@ static void move_bytes(char *to, const char *from, size_t bytes, tn_buffer *sour
     }
 }
 
-static tn_status copy_data(const tn_tensor *tensor, size_t bytes, tn_buffer *source,
-                           tn_buffer **out)
+static tn_status copy_data(counted_constant *to, const tn_tensor *tensor, size_t bytes,
+                           tn_buffer *source)
 {
+    enum { WORTH = 64 * 1024 }; /* giving back */
+    tn_buffer **out = &to->constant.buffer;
     if (tensor->dtype == TN_STRING)
         return copy_texts(tensor->data, bytes / sizeof(tn_text), out);
-    TN_TRY(tn_buffer_create_raw(bytes, out));
+    const bool again = source && bytes >= WORTH;
+    TN_TRY(again ? tn_buffer_create_pages(bytes, out) : tn_buffer_create_raw(bytes, out));
     move_bytes(tn_buffer_bytes(*out), tensor->data, bytes, source);
+    if (!again)
+        return TN_OK;
+    pthread_mutex_init(&to->lock, NULL);
+    to->source = tn_buffer_ref(source);
+    to->source_data = tensor->data;
     return TN_OK;
 }
 
@@ -105,7 +122,7 @@ tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_cons
     if (shared) {
         constant->buffer = tn_buffer_ref(buffer);
     } else { /* also a mapped one that no kernel could read where it lies */
-        tn_status status = copy_data(tensor, bytes, bytes ? buffer : NULL, &constant->buffer);
+        const tn_status status = copy_data(counted, tensor, bytes, bytes ? buffer : NULL);
         if (status != TN_OK) {
             tn_free(counted);
             return status;
@@ -127,10 +144,112 @@ tn_status tn_constant_create(const tn_tensor *tensor, tn_buffer *buffer, tn_cons
     return TN_OK;
 }
 
-void tn_constant_forget(const tn_constant *constant)
+void tn_constant_forget(tn_constant *constant)
 {
-    if (constant->buffer && tn_buffer_is_mapped(constant->buffer))
-        tn_buffer_forget(constant->buffer, constant->tensor.data, constant->tensor.bytes);
+    counted_constant *counted = (counted_constant *)(void *)constant;
+    if (!counted->source) {
+        if (constant->buffer)
+            tn_buffer_forget(constant->buffer, constant->tensor.data, constant->tensor.bytes);
+        return;
+    }
+    pthread_mutex_lock(&counted->lock);
+    if (!counted->holds && !counted->dropped) {
+        tn_buffer_drop(constant->buffer, constant->tensor.data, constant->tensor.bytes);
+        counted->dropped = true;
+    }
+    pthread_mutex_unlock(&counted->lock);
+}
+
+/* ---- copies that may go ------------------------------------------------------------------- */
+
+bool tn_constant_can_go(const tn_constant *constant)
+{
+    return ((const counted_constant *)(const void *)constant)->source != NULL;
+}
+
+void tn_constant_hold(tn_constant *constant)
+{
+    counted_constant *counted = (counted_constant *)(void *)constant;
+    if (!counted->source)
+        return;
+    pthread_mutex_lock(&counted->lock);
+    counted->holds++;
+    if (counted->dropped)
+        move_bytes(tn_buffer_bytes(constant->buffer), counted->source_data, constant->tensor.bytes,
+                   counted->source);
+    counted->dropped = false;
+    pthread_mutex_unlock(&counted->lock);
+}
+
+void tn_constant_let_go(tn_constant *constant)
+{
+    counted_constant *counted = (counted_constant *)(void *)constant;
+    if (!counted->source)
+        return;
+    pthread_mutex_lock(&counted->lock);
+    assert(counted->holds);
+    counted->holds--;
+    pthread_mutex_unlock(&counted->lock);
+}
+
+tn_status tn_holds_add(tn_holds *holds, tn_constant *constant)
+{
+    if (!tn_constant_can_go(constant))
+        return TN_OK;
+    for (uint32_t k = 0; k < holds->count; k++)
+        if (holds->items[k] == constant)
+            return TN_OK;
+    if (!TN_GROW(holds))
+        return tn_raise_memory();
+    tn_constant_hold(constant);
+    holds->items[holds->count++] = tn_constant_ref(constant);
+    return TN_OK;
+}
+
+void tn_holds_fini(tn_holds *holds)
+{
+    for (uint32_t k = 0; k < holds->count; k++) {
+        if (!holds->items[k])
+            continue;
+        tn_constant_let_go(holds->items[k]);
+        tn_constant_unref(holds->items[k]);
+    }
+    tn_free(holds->items);
+    *holds = (tn_holds){ 0 };
+}
+
+void tn_holds_drop(tn_holds *holds, uint32_t k)
+{
+    tn_constant *constant = holds->items[k];
+    holds->items[k] = NULL;
+    if (!constant)
+        return;
+    tn_constant_let_go(constant);
+    tn_constant_forget(constant);
+    tn_constant_unref(constant);
+}
+
+/* ---- what readers of a graph were shown ----------------------------------------------------- */
+
+/* A reader may keep the pointer that the view has: the contents stay until the graph lets go of all.
+ * If memory is too short to remember that, they stay for good. */
+void tn_graph_show(tn_graph *graph, tn_value *value)
+{
+    pthread_mutex_lock(&graph->show_lock);
+    if (!value->is_shown && tn_holds_add(&graph->shown, value->constant) != TN_OK)
+        tn_constant_hold(value->constant);
+    atomic_store_explicit(&value->is_shown, true, memory_order_release);
+    pthread_mutex_unlock(&graph->show_lock);
+}
+
+void tn_graph_let_go(tn_graph *graph)
+{
+    pthread_mutex_lock(&graph->show_lock);
+    for (uint32_t slot = 0; slot < graph->values.count; slot++)
+        if (graph->values.items[slot].object)
+            ((tn_value *)graph->values.items[slot].object)->is_shown = false;
+    tn_holds_fini(&graph->shown);
+    pthread_mutex_unlock(&graph->show_lock);
 }
 
 /* ---- constants of a graph ----------------------------------------------------------------- */

@@ -43,6 +43,8 @@ void tn_graph_destroy(tn_graph *graph)
     tn_source_unref(graph->source);
     tn_texts_unref(graph->texts);
     tn_dims_unref(graph->dims);
+    tn_holds_fini(&graph->shown);
+    pthread_mutex_destroy(&graph->show_lock);
     pthread_mutex_destroy(&graph->walk_lock);
     tn_free(graph);
 }
@@ -57,6 +59,7 @@ static tn_graph *create_empty(tn_dims *dims, tn_texts *texts)
         tn_free(graph);
         return NULL;
     }
+    pthread_mutex_init(&graph->show_lock, NULL);
     graph->dims = tn_dims_ref(dims);
     graph->texts = tn_texts_ref(texts);
     graph->saved = TN_NONE;
@@ -153,7 +156,7 @@ static tn_value *clone_value(const tn_value *from)
     tn_value *value = tn_alloc(1, sizeof *value);
     if (!value)
         return NULL;
-    *value = *from;
+    memcpy(value, from, offsetof(tn_value, is_shown)); /* that is others' to change meanwhile */
     value->mark = 0;
     value->view.type = &value->type;
     value->constant = from->constant ? tn_constant_ref(from->constant) : NULL;

@@ -13,7 +13,12 @@
 #include "engine/tensor/tensor.h"
 #include "tenon/plugin.h"
 
-/* A constant's contents: shared by graphs, clones, sessions. Immutable once made. */
+/* A constant's contents: shared by graphs, clones, sessions. Immutable once made.
+ *
+ * What a file has at an odd address is copied to where it can be read. Such a copy goes when its
+ * packed form has been made (tn_constant_forget), and is made again when somebody asks: it can be read
+ * only while it is held. tn_graph_value() holds what it shows, as long as the graph lives or until
+ * tn_graph_let_go; tn_graph_look() does not, and is for who wants anything but the elements. */
 typedef struct tn_constant {
     tn_tensor tensor; /* dense, plain; dims point into this object */
     tn_buffer *buffer;
@@ -22,8 +27,26 @@ typedef struct tn_constant {
 } tn_constant;
 tn_constant *tn_constant_ref(tn_constant *constant);
 void tn_constant_unref(tn_constant *constant);
-/* Lets the pages of a mapped file go; who reads the constant again gets them from the file. */
-void tn_constant_forget(const tn_constant *constant);
+/* Lets the pages of a mapped file go; who reads the constant again gets them from the file. Likewise
+ * a copy that nobody holds. */
+void tn_constant_forget(tn_constant *constant);
+bool tn_constant_can_go(const tn_constant *constant);
+/* Counted. Nothing to do for what cannot go. */
+void tn_constant_hold(tn_constant *constant);
+void tn_constant_let_go(tn_constant *constant);
+/* Constants that somebody holds, each once, with a reference. Zero-initialise. */
+typedef struct tn_holds {
+    tn_constant **items;
+    uint32_t count, capacity;
+} tn_holds;
+tn_status tn_holds_add(tn_holds *holds, tn_constant *constant);
+void tn_holds_fini(tn_holds *holds);
+/* Item k is not needed any more, and forgotten. */
+void tn_holds_drop(tn_holds *holds, uint32_t k);
+/* Nobody reads any more what tn_graph_value showed of this graph's constants. */
+void tn_graph_let_go(tn_graph *graph);
+/* tn_graph_value, but the constant's elements may not be there. */
+const tn_value_view *tn_graph_look(const tn_graph *graph, tn_value_id value);
 
 extern const tn_graph_api tn_graph_functions;
 

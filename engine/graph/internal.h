@@ -165,7 +165,8 @@ typedef struct tn_value {
     tn_constant *constant;
     tn_elements *elements;
     const char *origin;
-    uint64_t mark; /* of the walk that last met it */
+    uint64_t mark;         /* of the walk that last met it */
+    _Atomic bool is_shown; /* the graph holds the constant, or it need not be held */
 } tn_value;
 
 typedef struct tn_region_output {
@@ -298,9 +299,14 @@ struct tn_graph {
     void *kept; /* tn_graph_keep */
     void (*kept_ref)(void *);
     void (*kept_unref)(void *);
+    tn_holds shown;            /* constants whose contents readers may look at */
+    pthread_mutex_t show_lock; /* of a frozen graph, too */
     pthread_mutex_t walk_lock; /* marks and captures: readers of a frozen graph walk, too */
     uint64_t walk;
 };
+
+/* constant.c: holds the constant that the value's view shows. */
+void tn_graph_show(tn_graph *graph, tn_value *value);
 
 static inline tn_node *tn_find_node(const tn_graph *graph, tn_node_id id)
 {

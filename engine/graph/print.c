@@ -140,6 +140,13 @@ static void add_bodies(const tn_graph *graph, tn_builder *out, const tn_node *no
     }
 }
 
+static void add_constant(tn_builder *out, tn_constant *constant)
+{
+    tn_constant_hold(constant);
+    add_contents(out, &constant->tensor);
+    tn_constant_let_go(constant);
+}
+
 static void add_node(const tn_graph *graph, tn_builder *out, const tn_node *node, uint32_t depth)
 {
     const tn_node_view *view = &node->view;
@@ -197,7 +204,7 @@ static void add_loose_values(const tn_graph *graph, tn_builder *out, tn_region_i
         tn_add(out, value->constant ? "constant " : "value ");
         add_value(graph, out, value);
         if (value->constant)
-            add_contents(out, &value->constant->tensor);
+            add_constant(out, value->constant);
         tn_add(out, "\n");
     }
     tn_free(loose.items);
@@ -213,7 +220,7 @@ static void add_region(const tn_graph *graph, tn_builder *out, tn_region_id id, 
         add_value(graph, out, value);
         if (value->constant) {
             tn_add(out, " =");
-            add_contents(out, &value->constant->tensor);
+            add_constant(out, value->constant);
         }
         tn_add(out, "\n");
     }

@@ -73,9 +73,17 @@ const tn_node_view *tn_graph_node(const tn_graph *graph, tn_node_id id)
     return node ? &node->view : NULL;
 }
 
-const tn_value_view *tn_graph_value(const tn_graph *graph, tn_value_id id)
+const tn_value_view *tn_graph_look(const tn_graph *graph, tn_value_id id)
 {
     const tn_value *value = graph ? tn_find_value(graph, id) : NULL;
+    return value ? &value->view : NULL;
+}
+
+const tn_value_view *tn_graph_value(const tn_graph *graph, tn_value_id id)
+{
+    tn_value *value = graph ? tn_find_value(graph, id) : NULL;
+    if (value && value->constant && !atomic_load_explicit(&value->is_shown, memory_order_acquire))
+        tn_graph_show((tn_graph *)(uintptr_t)graph, value);
     return value ? &value->view : NULL;
 }
 

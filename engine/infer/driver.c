@@ -8,7 +8,7 @@
 
 const tn_type *driver_type(const driver *d, tn_value_id value)
 {
-    return d->shapes ? &d->shapes->types[tn_slot_of(value)] : tn_graph_value(d->graph, value)->type;
+    return d->shapes ? &d->shapes->types[tn_slot_of(value)] : tn_graph_look(d->graph, value)->type;
 }
 
 int64_t driver_elements(const driver *d, tn_value_id value, const tn_dim **out)
@@ -62,7 +62,7 @@ static tn_status set_type(driver *d, tn_value_id value, const tn_type *type)
         d->shapes->types[tn_slot_of(value)] = *type;
         return TN_OK;
     }
-    if (same_type(tn_graph_value(d->graph, value)->type, type))
+    if (same_type(tn_graph_look(d->graph, value)->type, type))
         return TN_OK;
     TN_TRY(note_change(d, value));
     return tn_graph_set_type(d->graph, value, type);
@@ -245,11 +245,11 @@ tn_status driver_call(node_call *call, const tn_type *const *inputs, tn_type *ou
 /* What the file declares fills in what inference leaves open; where both know, inference wins. */
 static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_type *type)
 {
-    const tn_type *declared = tn_graph_value(d->graph, value)->type;
+    const tn_type *declared = tn_graph_look(d->graph, value)->type;
     tn_builder text = { 0 };
     if (declared->dtype && type->dtype && declared->dtype != type->dtype &&
         declared->kind == type->kind) {
-        tn_add(&text, "'%s' is declared %s, but is %s", tn_graph_value(d->graph, value)->name,
+        tn_add(&text, "'%s' is declared %s, but is %s", tn_graph_look(d->graph, value)->name,
                tn_dtype_name(declared->dtype), tn_dtype_name(type->dtype));
         driver_complain(d, node, TN_ERR_TYPE, TN_SEVERITY_ERROR, NULL, NULL, NULL,
                         tn_builder_text(&text));
@@ -269,7 +269,7 @@ static void merge_declared(driver *d, tn_node_id node, tn_value_id value, tn_typ
         differ = differ || (tn_dim_known(declared->dims[axis]) && tn_dim_known(type->dims[axis]) &&
                             declared->dims[axis] != type->dims[axis]);
     if (differ && d->strict) {
-        tn_add(&text, "'%s' is declared ", tn_graph_value(d->graph, value)->name);
+        tn_add(&text, "'%s' is declared ", tn_graph_look(d->graph, value)->name);
         tn_add_type(&text, tn_graph_dims(d->graph), declared);
         tn_add(&text, ", but is ");
         tn_add_type(&text, tn_graph_dims(d->graph), type);
@@ -326,7 +326,7 @@ static tn_status store_output(node_call *call, uint32_t k, tn_type *type)
     if (!d->shapes)
         merge_declared(d, call->node, value, type);
     else if (!type->dtype)
-        type->dtype = tn_graph_value(d->graph, value)->type->dtype;
+        type->dtype = tn_graph_look(d->graph, value)->type->dtype;
     TN_TRY(check_extents(d, call->node, type));
     TN_TRY(set_type(d, value, type));
     return set_elements(d, value, call->elements[k].items, call->elements[k].count);
@@ -488,7 +488,7 @@ static uint32_t maker_of(const sorting *s, const tn_node_view *view, uint32_t k)
 {
     const tn_value_view *value = view->inputs[k] == TN_NONE
                                      ? NULL
-                                     : tn_graph_value(s->graph, view->inputs[k]);
+                                     : tn_graph_look(s->graph, view->inputs[k]);
     const tn_node_id maker = value ? value->producer : TN_NONE;
     const uint32_t place = maker == TN_NONE ? 0 : s->place[tn_slot_of(maker)];
     return place && s->nodes[place - 1] == maker ? place - 1 : TN_NONE;
@@ -576,14 +576,14 @@ static tn_status infer_touched(tn_registry *registry, tn_graph *graph, const tn_
         if (tn_graph_node(graph, nodes[k]))
             status = driver_node(&d, nodes[k]);
     for (uint32_t k = 0; k < changed.count && status == TN_OK && d.status == TN_OK; k++) {
-        const tn_value_view *view = tn_graph_value(graph, changed.items[k]);
+        const tn_value_view *view = tn_graph_look(graph, changed.items[k]);
         for (uint32_t u = 0; view && u < view->use_count && status == TN_OK; u++) {
             tn_node_id node;
             uint32_t input;
             status = tn_graph_use(graph, changed.items[k], u, &node, &input);
             if (status == TN_OK)
                 status = driver_node(&d, node);
-            view = tn_graph_value(graph, changed.items[k]);
+            view = tn_graph_look(graph, changed.items[k]);
         }
         if (view && view->output_count && tn_graph_region_owner(graph, view->region) != TN_NONE &&
             status == TN_OK)
@@ -615,7 +615,7 @@ tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_nod
     tn_free(call.elements);
     for (uint32_t k = 0; k < node->output_count && status == TN_OK; k++)
         if (!outputs[k].dtype && node->outputs[k] != TN_NONE)
-            outputs[k].dtype = tn_graph_value(graph, node->outputs[k])->type->dtype;
+            outputs[k].dtype = tn_graph_look(graph, node->outputs[k])->type->dtype;
     for (uint32_t k = 0; k < node->output_count && status == TN_OK && !call.complained; k++)
         status = check_extents(&d, id, &outputs[k]);
     return status != TN_OK ? status : d.status;

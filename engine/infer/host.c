@@ -248,7 +248,7 @@ static tn_status infer_region(tn_call *call, const char *attribute, const tn_typ
                              "body '%s' has %u outputs, expected %u", attribute, count,
                              output_count);
     for (uint32_t k = 0; k < count; k++) {
-        outputs[k] = fits ? *driver_type(c->d, ids[k]) : *tn_graph_value(c->d->graph, ids[k])->type;
+        outputs[k] = fits ? *driver_type(c->d, ids[k]) : *tn_graph_look(c->d->graph, ids[k])->type;
         outputs[k].flags = 0;
         if (!fits || (c->d->poisoned && c->d->poisoned[tn_slot_of(ids[k])]))
             outputs[k].rank = -1;

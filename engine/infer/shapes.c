@@ -18,7 +18,7 @@ tn_status tn_shapes_init(tn_shapes *shapes, const tn_graph *graph)
     for (uint32_t slot = 0; slot < count; slot++) {
         const tn_value_id value = tn_graph_value_at(graph, slot);
         shapes->types[slot] = value == TN_NONE ? tn_type_unknown()
-                                               : *tn_graph_value(graph, value)->type;
+                                               : *tn_graph_look(graph, value)->type;
         shapes->element_counts[slot] = -1;
     }
     return TN_OK;

@@ -22,7 +22,7 @@ static tn_status list_values(const tn_step_call *call, tn_body_site *site)
     for (; site->count < site->own_count; site->count++)
         values[site->count] = own[site->count];
     for (uint32_t k = 0; k < captured; k++) {
-        const tn_value_view *view = tn_graph_value(call->graph, captures[k]);
+        const tn_value_view *view = tn_graph_look(call->graph, captures[k]);
         if (view->constant && !view->is_input)
             continue;
         site->cells[site->count] = around->value_of[tn_slot_of(captures[k])];
@@ -108,7 +108,7 @@ static tn_type type_of(const tn_step_call *call, const tn_body_site *site, uint3
     tn_type type;
     if (!site->inputs[k]->kind)
         return tn_type_of_tensor(site->inputs[k]);
-    type = *tn_graph_value(call->graph, site->values[k])->type;
+    type = *tn_graph_look(call->graph, site->values[k])->type;
     type.kind = site->inputs[k]->kind;
     return type;
 }

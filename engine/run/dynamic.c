@@ -45,7 +45,7 @@ static tn_status infer(alone *w)
             continue;
         w->in_types[k] = tn_type_of_tensor(w->inputs[k]);
         if (w->inputs[k]->kind) /* what the elements are, the graph knows better than a list */
-            w->in_types[k] = *tn_graph_value(w->graph, w->view->inputs[k])->type;
+            w->in_types[k] = *tn_graph_look(w->graph, w->view->inputs[k])->type;
         types[k] = &w->in_types[k];
     }
     for (uint32_t k = 0; k < outputs; k++)
@@ -135,7 +135,7 @@ static tn_status note_captures(const alone *w, tn_shapes *shapes)
 static tn_status infer_anew(const alone *w, uint32_t k, tn_type *out)
 {
     tn_shapes shapes;
-    *out = *tn_graph_value(w->graph, w->view->outputs[k])->type;
+    *out = *tn_graph_look(w->graph, w->view->outputs[k])->type;
     if (!w->activation)
         return TN_OK;
     TN_TRY(tn_shapes_init(&shapes, w->graph));

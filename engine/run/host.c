@@ -54,7 +54,7 @@ static tn_status output_alloc(tn_call *call, uint32_t k, int32_t rank, const int
         return FAIL(call, TN_ERR_SHAPE, "rank %d is outside [0, %d]", rank, TN_MAX_RANK);
     uint32_t dtype = c->ctx.outputs[k]->dtype;
     if (dtype == TN_UNDEFINED)
-        dtype = tn_graph_value(c->graph, c->ctx.node->outputs[k])->type->dtype;
+        dtype = tn_graph_look(c->graph, c->ctx.node->outputs[k])->type->dtype;
     const tn_type type = tn_type_of(dtype, rank, dims);
     TN_TRY(pass_on(call, tn_object_create(&type, &object)));
     give(c, k, object);
@@ -227,7 +227,7 @@ static tn_status seq_begin(tn_call *call, uint32_t k, uint32_t from)
     tn_step_call *c = room(call);
     tn_object *list;
     TN_TRY(check_output(call, k));
-    const tn_type *type = tn_graph_value(c->graph, c->ctx.node->outputs[k])->type;
+    const tn_type *type = tn_graph_look(c->graph, c->ctx.node->outputs[k])->type;
     if (from == UINT32_MAX) {
         TN_TRY(pass_on(call,
                        tn_object_list(type->kind ? type->kind : TN_SEQUENCE, type->dtype, &list)));
@@ -292,7 +292,7 @@ static tn_status opt_set(tn_call *call, uint32_t k, const tn_tensor *element)
     tn_step_call *c = room(call);
     tn_object *optional, *item;
     TN_TRY(check_output(call, k));
-    const tn_type *type = tn_graph_value(c->graph, c->ctx.node->outputs[k])->type;
+    const tn_type *type = tn_graph_look(c->graph, c->ctx.node->outputs[k])->type;
     const uint32_t kind = (type->kind & 15u) == TN_OPTIONAL
                               ? type->kind
                               : TN_OPTIONAL | (element ? element->kind << 4 : 0);

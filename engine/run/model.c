@@ -129,7 +129,7 @@ static uint64_t constant_bytes(const tn_graph *graph)
     uint64_t bytes = 0;
     for (tn_value_id v = tn_graph_next_value(graph, TN_NONE); v != TN_NONE;
          v = tn_graph_next_value(graph, v)) {
-        const tn_tensor *constant = tn_graph_value(graph, v)->constant;
+        const tn_tensor *constant = tn_graph_look(graph, v)->constant;
         bytes += constant ? constant->bytes : 0;
     }
     return bytes;
@@ -195,6 +195,7 @@ static tn_status load(tn_runtime *runtime, const char *path, tn_buffer *buffer,
     tn_diagnostics_begin(diagnostics);
     TN_TRY(tn_diagnostics_end(diagnostics,
                               read_graph(runtime, path, buffer, options, diagnostics, &graph)));
+    tn_graph_let_go(graph); /* of what was shown to the reader */
     const tn_status status = model_create(runtime, graph, out);
     if (status != TN_OK)
         tn_graph_destroy(graph);
@@ -252,9 +253,9 @@ static void type_outputs(tn_registry *registry, tn_graph *graph)
         status = tn_infer_graph(registry, copy, NULL);
     const uint32_t count = tn_graph_region_outputs(graph, TN_TOP_REGION, &outputs);
     for (uint32_t k = 0; status == TN_OK && k < count; k++) {
-        const tn_type *known = tn_graph_value(graph, outputs[k])->type;
+        const tn_type *known = tn_graph_look(graph, outputs[k])->type;
         tn_graph_region_outputs(copy, TN_TOP_REGION, &inferred);
-        tn_type found = *tn_graph_value(copy, inferred[k])->type;
+        tn_type found = *tn_graph_look(copy, inferred[k])->type;
         found.flags = 0;
         /* A tensor's output has a shape in most formats; a sequence need not say its elements'. */
         if (!known->dtype || (known->rank < 0 && !known->kind))

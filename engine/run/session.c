@@ -134,7 +134,7 @@ static tn_status read_overrides(tn_session *s, const char *placement, tn_diagnos
 
 static bool is_output(const tn_graph *graph, tn_value_id value)
 {
-    return tn_graph_value(graph, value)->output_count > 0;
+    return tn_graph_look(graph, value)->output_count > 0;
 }
 
 /* Values that the caller wants to see are outputs from now on: nothing hides or removes them. */
@@ -274,13 +274,14 @@ static void print_traces(const tn_graph *graph, tn_builder *out)
 }
 
 /* Looking for twins has read every weight; what is read again comes from the file again, and what is
- * packed then goes at once (tn_kernel_prepare). */
+ * packed then goes at once (tn_kernel_prepare). Copies stay until they are packed. */
 static void forget_constants(const tn_session *s)
 {
+    tn_graph_let_go(s->graph); /* the passes are done with what they were shown */
     for (uint32_t slot = 0; slot < tn_graph_value_slots(s->graph); slot++) {
         const tn_value_id value = tn_graph_value_at(s->graph, slot);
-        const tn_constant *constant = value == TN_NONE ? NULL : tn_graph_constant(s->graph, value);
-        if (constant)
+        tn_constant *constant = value == TN_NONE ? NULL : tn_graph_constant(s->graph, value);
+        if (constant && !tn_constant_can_go(constant))
             tn_constant_forget(constant);
     }
 }
@@ -319,7 +320,7 @@ static tn_status freeze(tn_session *s)
 
 static tn_status make_port(tn_session *s, tn_value_id value, const char *name, tn_port *port)
 {
-    const tn_value_view *view = tn_graph_value(s->graph, value);
+    const tn_value_view *view = tn_graph_look(s->graph, value);
     tn_builder text = { 0 };
     *port = (tn_port){ .size = sizeof *port,
                        .has_default = view->is_input && view->constant,
@@ -344,7 +345,7 @@ static tn_status make_ports(tn_session *s)
     if (!s->inputs || !s->outputs)
         return tn_raise_memory();
     for (uint32_t k = 0; k < s->input_count; k++)
-        TN_TRY(make_port(s, inputs[k], tn_graph_value(s->graph, inputs[k])->name, &s->inputs[k]));
+        TN_TRY(make_port(s, inputs[k], tn_graph_look(s->graph, inputs[k])->name, &s->inputs[k]));
     for (uint32_t k = 0; k < s->output_count; k++)
         TN_TRY(make_port(s, outputs[k], tn_graph_output_name(s->graph, TN_TOP_REGION, k),
                          &s->outputs[k]));
@@ -576,7 +577,7 @@ static uint64_t weight_bytes(const tn_graph *graph)
     uint64_t bytes = 0;
     for (uint32_t slot = 0; slot < tn_graph_value_slots(graph); slot++) {
         const tn_value_id value = tn_graph_value_at(graph, slot);
-        const tn_value_view *view = value == TN_NONE ? NULL : tn_graph_value(graph, value);
+        const tn_value_view *view = value == TN_NONE ? NULL : tn_graph_look(graph, value);
         bytes += view && view->constant ? view->constant->bytes : 0;
     }
     return bytes;

@@ -119,3 +119,135 @@ Test(memory, a_folded_constant_is_not_copied, .disabled = SANITIZED)
     tn_session_destroy(session);
     close_fixture(&f);
 }
+
+/* ---- weights at odd addresses ----------------------------------------------------------------- */
+
+/* A product that native packs; a table that the reference reads in each run and that is an output, too;
+ * a convolution whose packed form depends on how many pictures there are. */
+#define ODD                                                                                        \
+    "{\"tenon\": 1, \"opset\": 21,"                                                                \
+    " \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [\"N\", 64, 7, 7]}],"      \
+    " \"outputs\": [\"y\", \"t\", \"table\"],"                                                     \
+    " \"constants\": {\"k\": {\"dtype\": \"float32\", \"shape\": [64, 64, 3, 3],"                  \
+    "   \"random\": {\"distribution\": \"normal\", \"mean\": 0.0, \"std\": 0.02, \"seed\": 1}},"   \
+    "  \"w\": {\"dtype\": \"float32\", \"shape\": [3136, 64],"                                     \
+    "   \"random\": {\"distribution\": \"normal\", \"mean\": 0.0, \"std\": 0.02, \"seed\": 2}},"   \
+    "  \"rows\": {\"dtype\": \"int64\", \"shape\": [3], \"data\": [7, 0, 511]},"                   \
+    "  \"table\": {\"dtype\": \"float32\", \"shape\": [512, 64],"                                  \
+    "   \"random\": {\"distribution\": \"normal\", \"mean\": 0.0, \"std\": 1.0, \"seed\": 3}}},"   \
+    " \"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"k\"], \"outputs\": [\"c\"],"            \
+    "   \"attributes\": {\"pads\": [1, 1, 1, 1]}},"                                                \
+    "  {\"op\": \"Flatten\", \"inputs\": [\"c\"], \"outputs\": [\"f\"]},"                          \
+    "  {\"op\": \"MatMul\", \"inputs\": [\"f\", \"w\"], \"outputs\": [\"y\"]},"                    \
+    "  {\"op\": \"Gather\", \"inputs\": [\"table\", \"rows\"], \"outputs\": [\"t\"]}]}"
+
+/* The same model with all its bytes so far further on: a producer's name in front, which the file's
+ * own then replaces. */
+static void shift_file(const char *from, const char *to, uint8_t bytes)
+{
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    cr_assert(in && out && bytes >= 2);
+    fputc(0x12, out);
+    fputc(bytes - 2, out);
+    for (int k = 2; k < bytes; k++)
+        fputc('x', out);
+    for (int c; (c = fgetc(in)) != EOF;)
+        fputc(c, out);
+    fclose(in);
+    fclose(out);
+}
+
+typedef struct answers {
+    float y[2 * 64], t[3 * 64], table[512 * 64];
+} answers;
+
+static void run_odd(tn_session *session, int64_t pictures, answers *out)
+{
+    static float x[2 * 3136];
+    const int64_t dims[4] = { pictures, 64, 7, 7 };
+    float *const to[] = { out->y, out->t, out->table };
+    tn_context *context;
+    OK(tn_context_create(session, &context));
+    fill(x, sizeof x / sizeof *x, 3);
+    const tn_tensor in = floats(x, 4, dims);
+    OK(tn_context_set_input(context, "x", &in));
+    OK(tn_context_run(context, NULL));
+    for (size_t k = 0; k < 3; k++) {
+        const tn_tensor *got = tn_context_output(context, k);
+        memcpy(to[k], got->data, got->bytes);
+    }
+    tn_context_destroy(context);
+}
+
+static void run_all(const char *path, const char *backends, answers out[4])
+{
+    fixture f = open_file(path);
+    tn_session *session = make_session(&f, backends, NULL, 1, 0);
+    run_odd(session, 1, &out[0]);
+    run_odd(session, 2, &out[1]); /* other packs of the same weights, which are gone by now */
+    tn_session *second = make_session(&f, backends, NULL, 1, 0);
+    tn_session_destroy(session);
+    run_odd(second, 2, &out[2]);
+    OK(tn_model_save(f.model, "again.onnx", NULL));
+    tn_session_destroy(second);
+    close_fixture(&f);
+    f = open_file("again.onnx");
+    session = make_session(&f, backends, NULL, 1, 0);
+    run_odd(session, 2, &out[3]);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+Test(memory, weights_at_odd_addresses_give_the_same_answers)
+{
+    static const char *const lists[] = { "native,reference", "reference" };
+    static answers even[4], odd[4];
+    char folder[] = "/tmp/tenon-memory-XXXXXX", command[64];
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    fixture f = open_text(ODD);
+    OK(tn_model_save(f.model, "even.onnx", NULL));
+    close_fixture(&f);
+    for (size_t k = 0; k < 2; k++)
+        for (uint8_t shift = 3; shift <= 5; shift++) {
+            memset(even, 0, sizeof even);
+            memset(odd, 0, sizeof odd);
+            shift_file("even.onnx", "odd.onnx", shift);
+            run_all("even.onnx", lists[k], even);
+            run_all("odd.onnx", lists[k], odd);
+            cr_expect_arr_eq(odd, even, sizeof even, "%s, %d bytes on", lists[k], shift);
+        }
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+/* What a process has in memory now, in kB. */
+static long now_kb(void)
+{
+    char line[256];
+    long kb = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    cr_assert(status);
+    while (fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld kB", &kb) == 1)
+            break;
+    fclose(status);
+    return kb;
+}
+
+Test(memory, a_copy_of_weights_goes_once_it_is_packed, .disabled = SANITIZED)
+{
+    char folder[] = "/tmp/tenon-memory-XXXXXX", command[64];
+    long kb;
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    save("memory.onnx");
+    shift_file("memory.onnx", "odd-memory.onnx", 3);
+    fixture f = open_file("odd-memory.onnx");
+    const long before = now_kb();
+    run(&f, "native,reference", &kb); /* its session and packs are gone when it returns */
+    const long packed = now_kb();
+    cr_expect_lt(packed, before - WEIGHT_KB / 2, "%ld kB before, %ld after", before, packed);
+    run(&f, "reference", &kb);
+    close_fixture(&f);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}

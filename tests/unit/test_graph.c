@@ -548,6 +548,116 @@ Test(constants, are_copied_or_share_their_buffer)
     tn_buffer_unref(buffer);
 }
 
+/* ---- copies of what lies at odd addresses --------------------------------------------------- */
+
+enum { MANY = 40000 };
+static const int64_t many[] = { MANY };
+
+/* A buffer with MANY floats from its second byte on. */
+static tn_buffer *odd_floats(tn_tensor *tensor)
+{
+    tn_buffer *buffer;
+    OK(tn_buffer_create(MANY * sizeof(float) + 1, &buffer));
+    char *at = (char *)tn_buffer_bytes(buffer) + 1;
+    for (int k = 0; k < MANY; k++) {
+        const float x = (float)k + 0.5f;
+        memcpy(at + (size_t)k * sizeof x, &x, sizeof x);
+    }
+    *tensor = (tn_tensor){ .size = sizeof *tensor,
+                           .dtype = TN_FLOAT32,
+                           .rank = 1,
+                           .dims = many,
+                           .data = at,
+                           .bytes = MANY * sizeof(float) };
+    return buffer;
+}
+
+static bool is_there(const tn_tensor *tensor)
+{
+    const float *x = tensor->data;
+    for (int k = 0; k < MANY; k++)
+        if (x[k] < (float)k + 0.5f || x[k] > (float)k + 0.5f)
+            return false;
+    return true;
+}
+
+Test(constants, at_odd_addresses_are_copied_and_go_while_nobody_holds_them)
+{
+    tn_tensor tensor;
+    tn_constant *constant;
+    tn_buffer *buffer = odd_floats(&tensor);
+    OK(tn_constant_create(&tensor, buffer, &constant));
+    tn_buffer_unref(buffer);
+    const void *data = constant->tensor.data;
+    cr_assert(tn_constant_can_go(constant));
+    cr_assert_eq((uintptr_t)data % sizeof(float), 0);
+    cr_assert(is_there(&constant->tensor));
+    tn_constant_hold(constant);
+    tn_constant_hold(constant);
+    tn_constant_let_go(constant);
+    tn_constant_forget(constant); /* one holds it still */
+    cr_assert(is_there(&constant->tensor));
+    tn_constant_let_go(constant);
+    cr_assert(is_there(&constant->tensor), "it goes when it is forgotten, not before");
+    tn_constant_forget(constant);
+    cr_assert_eq(((const float *)constant->tensor.data)[MANY - 1], 0.0f,
+                 "the memory is given back");
+    tn_constant_forget(constant);
+    tn_constant_hold(constant);
+    cr_assert_eq(constant->tensor.data, data);
+    cr_assert(is_there(&constant->tensor), "it comes again from where it was read");
+    tn_constant_let_go(constant);
+    tn_constant_unref(constant);
+}
+
+Test(constants, that_may_go_stay_while_a_graph_shows_them)
+{
+    tn_tensor tensor;
+    tn_value_id id;
+    tn_graph *clone;
+    tn_buffer *buffer = odd_floats(&tensor);
+    tn_constant_desc desc = float_constant("w", &tensor);
+    desc.buffer = buffer;
+    OK(tn_graph_add_constant(graph, &desc, &id));
+    tn_buffer_unref(buffer);
+    tn_constant *constant = tn_graph_constant(graph, id);
+    const tn_tensor *shown = tn_graph_value(graph, id)->constant;
+    tn_constant_forget(constant);
+    cr_assert(is_there(shown), "a reader may have kept the pointer");
+    OK(tn_graph_clone(graph, &clone));
+    tn_graph_let_go(graph);
+    tn_constant_forget(constant);
+    cr_assert_eq(((const float *)shown->data)[1], 0.0f);
+    cr_assert_eq(tn_graph_look(clone, id)->constant, shown);
+    cr_assert_eq(((const float *)shown->data)[1], 0.0f, "a look does not bring it back");
+    cr_assert(is_there(tn_graph_value(clone, id)->constant));
+    tn_constant_forget(constant);
+    cr_assert(is_there(tn_graph_value(graph, id)->constant), "either graph keeps it");
+    tn_graph_destroy(clone);
+    tn_constant_forget(constant);
+    cr_assert(is_there(shown));
+}
+
+Test(constants, held_by_a_plan_go_one_by_one)
+{
+    tn_tensor tensor;
+    tn_constant *constant;
+    tn_holds holds = { 0 };
+    tn_buffer *buffer = odd_floats(&tensor);
+    OK(tn_constant_create(&tensor, buffer, &constant));
+    tn_buffer_unref(buffer);
+    OK(tn_holds_add(&holds, constant));
+    OK(tn_holds_add(&holds, constant));
+    cr_assert_eq(holds.count, 1);
+    tn_constant_forget(constant);
+    cr_assert(is_there(&constant->tensor));
+    tn_holds_drop(&holds, 0);
+    cr_assert_eq(((const float *)constant->tensor.data)[1], 0.0f);
+    tn_holds_drop(&holds, 0); /* nothing is left to drop */
+    tn_holds_fini(&holds);
+    tn_constant_unref(constant);
+}
+
 Test(constants, of_strings_are_copied_with_their_bytes)
 {
     char first[] = "abc";
