@@ -263,17 +263,19 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+enum { LAST_BYTES = 2048 * 1024 }; /* what a block's rows may have of the last cache */
+
 /* Whether threads take panels instead of rows: rows are too few, or so few that reading all weights
  * for each part of them would take longer than reading them for each part of the weights. */
 static bool goes_by_panels(const native_isa *isa, const native_cut *cut, const native_extents *e,
                            uint32_t threads)
 {
-    enum { CACHE_BYTES = 256 * 1024 };
     const int64_t tiles = native_ceil(e->m, isa->rows), enough = 4 * (int64_t)threads;
+    const int64_t bytes = e->m * e->row_floats * 4;
     if (tiles < enough && cut->all_panels > tiles)
         return true;
-    return cut->all_panels >= enough && e->m * e->row_floats * 4 <= CACHE_BYTES &&
-           cut->all_panels * isa->columns * e->depth * 4 > CACHE_BYTES;
+    return cut->all_panels >= enough && bytes <= LAST_BYTES &&
+           cut->all_panels * isa->columns * e->depth * 4 > 2 * bytes;
 }
 
 /* Items are small, so that threads end together: of as many multiply-adds as make drawing one cheap.
@@ -300,11 +302,11 @@ static void share(const native_isa *isa, native_cut *cut, const native_extents *
 
 native_cut native_cut_of(const native_isa *isa, const native_extents *e, uint32_t threads)
 {
-    enum { ROW_BYTES = 256 * 1024 };
     native_cut cut = { .m = e->m, .all_panels = native_ceil(e->n, isa->columns) };
-    int64_t rows = ROW_BYTES / (e->row_floats * 4);
+    int64_t rows = LAST_BYTES / (e->row_floats * 4);
     rows = rows > MOST_ROWS ? MOST_ROWS : rows < 4 * isa->rows ? 4 * isa->rows : rows;
-    /* As many blocks, but alike: a last one of few rows would read all weights for little. */
+    /* Rows that come from the last cache for each panel again cost less than weights that come from
+     * the memory for each block again. As many blocks, but alike: a last one of few rows would read all weights for little. */
     cut.rows = native_round_up(native_ceil(e->m, native_ceil(e->m, rows)), isa->rows);
     cut.unit = cut.rows;
     cut.units = native_ceil(e->m, cut.rows);

@@ -368,6 +368,49 @@ Test(native_product, matmul_packed_and_computed_and_batched)
     check_matmul(9, 33, 17, "MatMul", false, false, 5);
 }
 
+/* Long sums: ragged and narrow last panels, several blocks of rows, few rows. */
+Test(native_product, matmul_of_long_sums)
+{
+    static const int sizes[][3] = {
+        { 13, 1601, 37 }, { 30, 800, 48 }, { 251, 433, 24 }, { 6, 900, 33 }
+    };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        check_matmul(sizes[k][0], sizes[k][1], sizes[k][2], "MatMul", false, true, 1);
+        check_matmul(sizes[k][0], sizes[k][1], sizes[k][2], "MatMul", false, false, 2);
+    }
+}
+
+/* What follows a product: a row first, a whole tensor first, or later, where it may
+ * lie in the same place. */
+Test(native_product, steps_that_follow)
+{
+    static const char *const nodes[] = {
+        "{\"op\": \"Add\", \"inputs\": [\"p\", \"t\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Add\", \"inputs\": [\"t\", \"p\"], \"outputs\": [\"q\"]}, "
+        "{\"op\": \"Relu\", \"inputs\": [\"q\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Add\", \"inputs\": [\"p\", \"row\"], \"outputs\": [\"q\"]}, "
+        "{\"op\": \"Gelu\", \"inputs\": [\"q\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Tanh\", \"inputs\": [\"p\"], \"outputs\": [\"q\"]}, "
+        "{\"op\": \"Mul\", \"inputs\": [\"q\", \"t\"], \"outputs\": [\"y\"]}",
+        "{\"op\": \"Add\", \"inputs\": [\"p\", \"t\"], \"outputs\": [\"q\"]}, "
+        "{\"op\": \"Add\", \"inputs\": [\"q\", \"t\"], \"outputs\": [\"y\"]}",
+    };
+    for (size_t k = 0; k < sizeof nodes / sizeof *nodes; k++) {
+        char json[2048];
+        snprintf(json, sizeof json,
+                 "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"a\", \"dtype\": "
+                 "\"float32\", \"shape\": [33, 900]}, {\"name\": \"x\", \"dtype\": \"float32\", "
+                 "\"shape\": [33, 85]}], \"outputs\": [\"y\"], \"constants\": {\"b\": {\"dtype\": "
+                 "\"float32\", \"shape\": [900, 85], \"random\": {\"distribution\": \"uniform\", "
+                 "\"low\": -1}}, \"row\": {\"dtype\": \"float32\", \"shape\": [85], \"random\": "
+                 "{\"distribution\": \"uniform\", \"low\": -1}}}, \"nodes\": [{\"op\": \"Neg\", "
+                 "\"inputs\": [\"x\"], \"outputs\": [\"t\"]}, {\"op\": \"MatMul\", \"inputs\": "
+                 "[\"a\", \"b\"], \"outputs\": [\"p\"]}, %s]}",
+                 nodes[k]);
+        check_all(json, 900, "MatMul");
+    }
+}
+
 /* ---- everything else --------------------------------------------------------------------------------- */
 
 /* One operator of x [2, 19, 5, 6] or another shape, with these attributes. */
