@@ -42,12 +42,10 @@ static tn_status gru_prepare(tn_prepare *ctx, void *state)
 static void make_gate(const recurrent_job *job, const recurrent_units *u, int64_t gate, float *out)
 {
     const int64_t width = job->isa->columns;
-    recurrent_state_part(job, u, gate, job->last, out);
-    for (int64_t r = 0; r < u->rows; r++) {
-        job->isa->combine(NATIVE_ADD, out + r * width, recurrent_input_part(job, u, r, gate), 1,
-                          out + r * width, u->n);
-        job->isa->apply(NATIVE_SIGMOID, 0, 0, out + r * width, out + r * width, u->n);
-    }
+    recurrent_gate(job, u, gate, job->last);
+    for (int64_t r = 0; r < u->rows; r++)
+        job->isa->apply(NATIVE_SIGMOID, 0, 0, recurrent_input_part(job, u, r, gate),
+                        out + r * width, u->n);
 }
 
 /* h' = c + z (h - c) of sample r, c in place. */
@@ -107,9 +105,9 @@ static void candidate_units(const recurrent_job *job, const recurrent_units *u)
 static tn_status gru_step(recurrent_job *job)
 {
     if (job->s->separate)
-        return recurrent_round(job, linear_units);
-    TN_TRY(recurrent_round(job, reset_units));
-    return recurrent_round(job, candidate_units);
+        return recurrent_round(job, linear_units, NULL);
+    TN_TRY(recurrent_round(job, reset_units, NULL));
+    return recurrent_round(job, candidate_units, NULL);
 }
 
 static tn_status gru_run(tn_run *ctx, const void *state, void *slot)

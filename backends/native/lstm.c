@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "recurrent.h"
 
-enum { I, O, F, C, GATES };
+enum { I, O, F, C, GATES }; /* those before C end with a sigmoid */
 enum { IN_COUNT = RECURRENT_C + 1 };
 
 static tn_status lstm_offer(tn_offer *ctx)
@@ -26,35 +26,35 @@ static tn_status lstm_prepare(tn_prepare *ctx, void *state)
     return recurrent_prepare(ctx, state);
 }
 
-/* The four gates, then the cell and the state. */
-static void make_units(const recurrent_job *job, const recurrent_units *u)
+static void make_gates(const recurrent_job *job, const recurrent_units *u)
+{
+    for (int64_t g = 0; g < GATES; g++)
+        recurrent_gate(job, u, g, job->last);
+}
+
+/* The cell and the state, when all gates are there: long runs. */
+static void make_cells(const recurrent_job *job, int64_t begin, int64_t end)
 {
     const native_isa *isa = job->isa;
-    const int64_t width = isa->columns, hidden = job->s->hidden;
-    float gate[GATES][NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
-    for (int64_t g = 0; g < GATES; g++) {
-        recurrent_state_part(job, u, g, job->last, gate[g]);
-        for (int64_t r = 0; r < u->rows; r++)
-            isa->combine(NATIVE_ADD, gate[g] + r * width, recurrent_input_part(job, u, r, g), 1,
-                         gate[g] + r * width, u->n);
-        isa->apply(g == C ? NATIVE_TANH : NATIVE_SIGMOID, 0, 0, gate[g], gate[g],
-                   (u->rows - 1) * width + u->n);
-    }
-    for (int64_t r = 0; r < u->rows; r++) {
-        float *i = gate[I] + r * width, *o = gate[O] + r * width, *f = gate[F] + r * width;
-        const int64_t at = (u->row + r) * hidden + u->column;
+    const int64_t hidden = job->s->hidden, n = end - begin;
+    for (int64_t sample = 0; sample < job->s->batch; sample++) {
+        const int64_t at = sample * hidden + begin;
+        float *gate = job->from + sample * GATES * hidden + begin;
+        float *i = gate, *o = gate + O * hidden, *f = gate + F * hidden, *g = gate + C * hidden;
         float *c = job->kept[0] + at;
-        isa->combine(NATIVE_MUL, i, gate[C] + r * width, 1, i, u->n);
-        isa->combine(NATIVE_MUL, f, c, 1, f, u->n);
-        isa->combine(NATIVE_ADD, f, i, 1, c, u->n);
-        isa->apply(NATIVE_TANH, 0, 0, c, i, u->n);
-        isa->combine(NATIVE_MUL, o, i, 1, job->next + at, u->n);
+        isa->apply_rows(NATIVE_SIGMOID, 0, 0, gate, hidden, C, n);
+        isa->apply(NATIVE_TANH, 0, 0, g, g, n);
+        isa->combine(NATIVE_MUL, i, g, 1, i, n);
+        isa->combine(NATIVE_MUL, f, c, 1, f, n);
+        isa->combine(NATIVE_ADD, f, i, 1, c, n);
+        isa->apply(NATIVE_TANH, 0, 0, c, i, n);
+        isa->combine(NATIVE_MUL, o, i, 1, job->next + at, n);
     }
 }
 
 static tn_status lstm_step(recurrent_job *job)
 {
-    return recurrent_round(job, make_units);
+    return recurrent_round(job, make_gates, make_cells);
 }
 
 static void load_cell(recurrent_job *job, int64_t direction)

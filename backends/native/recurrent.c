@@ -182,8 +182,9 @@ static tn_status input_chunk(void *user, int64_t begin, int64_t end, uint32_t th
     return TN_OK;
 }
 
-void recurrent_state_part(const recurrent_job *job, const recurrent_units *u, int64_t gate,
-                          const float *state, float *out)
+/* out: rows `ld` apart; add: likewise, it may be out; NULL: nothing is added. */
+static void product_of(const recurrent_job *job, const recurrent_units *u, int64_t gate,
+                       const float *state, const float *add, float *out, int64_t ld)
 {
     static const float zeros[NATIVE_MAX_COLUMNS] __attribute__((aligned(64))) = { 0 };
     const recurrent_sizes *s = job->s;
@@ -198,12 +199,43 @@ void recurrent_state_part(const recurrent_job *job, const recurrent_units *u, in
                      ? job->r + (s->panels * s->gates * s->hidden + u->panel) * width
                      : zeros,
         .out = out,
-        .ld = width,
+        .ld = ld,
         .taps = 1,
         .depth = s->hidden,
-        .row_count = u->rows
+        .row_count = u->rows,
+        .add = add,
+        .add_ld = ld
     };
     job->isa->tile(&tile);
+}
+
+void recurrent_state_part(const recurrent_job *job, const recurrent_units *u, int64_t gate,
+                          const float *state, float *out)
+{
+    product_of(job, u, gate, state, NULL, out, job->isa->columns);
+}
+
+void recurrent_gate(const recurrent_job *job, const recurrent_units *u, int64_t gate,
+                    const float *state)
+{
+    const int64_t width = job->isa->columns, step = job->s->gates * job->s->hidden;
+    float *sum = recurrent_input_part(job, u, 0, gate);
+    float part[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
+    const native_rows add = { .x = sum,
+                              .operand = part,
+                              .y = sum,
+                              .x_step = step,
+                              .operand_step = width,
+                              .y_step = step,
+                              .rows = u->rows,
+                              .count = u->n,
+                              .along = true };
+    if (u->n == width) {
+        product_of(job, u, gate, state, sum, sum, step);
+        return;
+    }
+    product_of(job, u, gate, state, NULL, part, width);
+    job->isa->combine_rows(NATIVE_ADD, &add);
 }
 
 static void make_panel(const recurrent_job *job, int64_t panel)
@@ -213,30 +245,35 @@ static void make_panel(const recurrent_job *job, int64_t panel)
     recurrent_units u = { .panel = panel, .column = panel * isa->columns };
     u.n = s->hidden - u.column < isa->columns ? s->hidden - u.column : isa->columns;
     for (; u.row < s->batch; u.row += u.rows) {
-        u.rows = (int32_t)(s->batch - u.row < isa->rows ? s->batch - u.row : isa->rows);
+        u.rows = (int32_t)native_tile_rows(isa, s->batch - u.row);
         job->make(job, &u);
     }
 }
 
-/* Items are equal shares of the panels. */
+/* Items are equal shares of the panels. Weights that do not fit the cache are read to and fro: each
+ * step begins with those that the step before ended with. */
 static tn_status unit_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const recurrent_job *job = user;
     const int64_t panels = job->s->panels;
+    const int64_t first = begin * panels / job->shares, last = end * panels / job->shares;
     (void)thread;
-    for (int64_t panel = begin * panels / job->shares; panel < end * panels / job->shares; panel++)
-        make_panel(job, panel);
+    for (int64_t k = first; k < last; k++)
+        make_panel(job, job->fro ? first + last - 1 - k : k);
+    const int64_t hidden = job->s->hidden, column = last * job->isa->columns;
+    if (job->finish)
+        job->finish(job, first * job->isa->columns, column < hidden ? column : hidden);
     return TN_OK;
 }
 
 /* One share for each thread: so it keeps the same panels in its cache from step to step. */
-tn_status recurrent_round(recurrent_job *job,
-                          void (*make)(const recurrent_job *job, const recurrent_units *units))
+tn_status recurrent_round(recurrent_job *job, recurrent_make_fn *make, recurrent_finish_fn *finish)
 {
     enum { WORTH = 24 * 1024 }; /* multiply-adds of a round that are worth a second thread */
     const recurrent_sizes *s = job->s;
     const int64_t threads = job->ctx->threads;
     job->make = make;
+    job->finish = finish;
     job->shares = threads < s->panels ? threads : s->panels;
     if (s->batch * s->gates * s->hidden * s->hidden < WORTH)
         job->shares = 1;
@@ -288,6 +325,7 @@ static tn_status run_direction(recurrent_job *job, const recurrent_steps *steps,
     for (int64_t step = 0; step < s->steps; step++) {
         const int64_t t = backwards ? s->steps - 1 - step : step;
         job->from = job->gates + t * s->batch * s->gates * s->hidden;
+        job->fro = step % 2;
         job->last = states[step % 2];
         job->next = states[(step + 1) % 2];
         TN_TRY(steps->step(job));

@@ -40,22 +40,29 @@ typedef struct recurrent_units {
     int32_t rows;
 } recurrent_units;
 
+typedef struct recurrent_job recurrent_job;
+typedef void recurrent_make_fn(const recurrent_job *job, const recurrent_units *units);
+/* Hidden units [begin, end) of all samples. */
+typedef void recurrent_finish_fn(const recurrent_job *job, int64_t begin, int64_t end);
+
 /* A direction under way. */
-typedef struct recurrent_job {
+struct recurrent_job {
     const recurrent_sizes *s;
     tn_run *ctx;
     const native_isa *isa;
     const float *w, *r; /* packed, of this direction */
     float *gates;       /* the input's part, of all steps */
-    const float *from;  /* of this step */
+    float *from;        /* of this step */
     const float *last;  /* h of the step before, [B, H] */
     float *next;        /* h of this step */
     float *kept[2];     /* the kernel's own */
     const float **table;
     native_cut cut;
     int64_t shares; /* of a round */
-    void (*make)(const struct recurrent_job *job, const recurrent_units *units);
-} recurrent_job;
+    bool fro;       /* this step goes backwards over the panels */
+    recurrent_make_fn *make;
+    recurrent_finish_fn *finish;
+};
 
 /* TN_OK, TN_NEEDS_SHAPES or TN_DECLINED. `inputs`: how many it can read, lengths not among them;
  * `flag`: an attribute that must be 0, or NULL. */
@@ -72,19 +79,21 @@ typedef struct recurrent_steps {
 } recurrent_steps;
 tn_status recurrent_run(tn_run *ctx, const recurrent_sizes *s, const recurrent_steps *steps);
 
-/* `make` for all units, on all threads. */
-tn_status recurrent_round(recurrent_job *job,
-                          void (*make)(const recurrent_job *job, const recurrent_units *units));
+/* `make` for all units, on all threads; then each thread `finish` (NULL: nothing) for its own. */
+tn_status recurrent_round(recurrent_job *job, recurrent_make_fn *make, recurrent_finish_fn *finish);
 /* One gate's product with rows of `state`, [B, H], into `out` (rows isa->columns apart). */
 void recurrent_state_part(const recurrent_job *job, const recurrent_units *u, int64_t gate,
                           const float *state, float *out);
 /* The input's part of a gate of the units' sample r. */
-static inline const float *recurrent_input_part(const recurrent_job *job, const recurrent_units *u,
-                                                int64_t r, int64_t gate)
+static inline float *recurrent_input_part(const recurrent_job *job, const recurrent_units *u,
+                                          int64_t r, int64_t gate)
 {
     const recurrent_sizes *s = job->s;
     return job->from + ((u->row + r) * s->gates + gate) * s->hidden + u->column;
 }
+/* The same product, added to the input's part where that is. */
+void recurrent_gate(const recurrent_job *job, const recurrent_units *u, int64_t gate,
+                    const float *state);
 /* An initial state, zeros where there is none; a last state, where it is wanted. */
 void recurrent_load(const recurrent_job *job, uint32_t input, int64_t direction, float *to);
 void recurrent_give(const recurrent_job *job, uint32_t output, int64_t direction,
