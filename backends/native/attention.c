@@ -19,6 +19,7 @@ typedef struct head_rows {
 typedef struct attention_state {
     head_rows q, k, v, y;
     int64_t batches, block; /* queries of a block */
+    int64_t score_step;     /* from a query's scores to the next ones: whole panels of keys */
     int64_t mask_steps[3];  /* sample, head, query */
     bool causal, bool_mask;
     float scale;
@@ -124,7 +125,8 @@ static tn_status attention_measure(tn_measure *ctx, void *state)
     s->block = TILES * isa->rows;
     s->key_floats = align(native_panel_floats(isa, s->q.width, s->k.rows));
     s->value_floats = align(native_panel_floats(isa, s->k.rows, s->v.width));
-    s->score_floats = align((size_t)(s->block * s->k.rows));
+    s->score_step = native_round_up(s->k.rows, isa->columns);
+    s->score_floats = (size_t)(s->block * s->score_step);
     s->thread_bytes = (s->key_floats + s->value_floats + s->score_floats) * sizeof(float) +
                       (size_t)native_round_up(s->block * (int64_t)sizeof(float *), 64);
     a->scratch_bytes = s->thread_bytes * p->threads;
@@ -238,12 +240,12 @@ static void run_block(const attention_job *job, const workspace *w, int64_t batc
                      head * s->q.head + first * s->q.row;
     const native_product score = { .isa = job->isa,
                                    .m = rows,
-                                   .n = s->k.rows,
+                                   .n = s->score_step,
                                    .taps = 1,
                                    .depth = s->q.width,
                                    .panels = w->keys,
                                    .out = w->scores,
-                                   .ld = s->k.rows };
+                                   .ld = s->score_step };
     const native_product mix = { .isa = job->isa,
                                  .m = rows,
                                  .n = s->v.width,
@@ -257,8 +259,8 @@ static void run_block(const attention_job *job, const workspace *w, int64_t batc
         w->table[r] = q + r * s->q.row;
     native_product_run(&score, w->table, 0, rows, 0, native_ceil(score.n, job->isa->columns));
     for (int64_t r = 0; r < rows; r++) {
-        w->table[r] = w->scores + r * s->k.rows;
-        weigh(job, batch, head, first + r, w->scores + r * s->k.rows);
+        w->table[r] = w->scores + r * s->score_step;
+        weigh(job, batch, head, first + r, w->scores + r * s->score_step);
     }
     native_product_run(&mix, w->table, 0, rows, 0, native_ceil(mix.n, job->isa->columns));
 }

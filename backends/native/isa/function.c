@@ -314,14 +314,19 @@ float ISA(reduce)(bool maximum, const float *x, int64_t count)
 
 float ISA(deviation)(const float *x, float mean, int64_t count)
 {
-    vec sum[2] = { splat(0.0f), splat(0.0f) };
+    vec sum[4] = { splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f) };
     int64_t i = 0;
-    for (; i + 2 * LANES <= count; i += 2 * LANES)
-        for (int k = 0; k < 2; k++) {
+    for (; i + 4 * LANES <= count; i += 4 * LANES)
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
             const vec d = load(x + i + k * LANES) - splat(mean);
             sum[k] += d * d;
         }
-    float total = sum_of(sum[0] + sum[1]);
+    for (; i + LANES <= count; i += LANES) {
+        const vec d = load(x + i) - splat(mean);
+        sum[0] += d * d;
+    }
+    float total = sum_of((sum[0] + sum[1]) + (sum[2] + sum[3]));
     for (; i < count; i++)
         total += (x[i] - mean) * (x[i] - mean);
     return total;
@@ -355,24 +360,11 @@ void ISA(softmax)(const float *x, float *y, int64_t count)
 void ISA(layer_norm)(const float *x, const float *scale, const float *bias, float epsilon, float *y,
                      int64_t count)
 {
+    const float mean = reduce(false, x, count) / (float)count;
+    const float variance = ISA(deviation)(x, mean, count) / (float)count;
+    const float factor = 1.0f / sqrtf(variance + epsilon);
     int64_t i = 0;
-    vec sum = splat(0.0f);
-    for (; i + LANES <= count; i += LANES)
-        sum += load(x + i);
-    float total = sum_of(sum);
-    for (; i < count; i++)
-        total += x[i];
-    const float mean = total / (float)count;
-    sum = splat(0.0f);
-    for (i = 0; i + LANES <= count; i += LANES) {
-        const vec d = load(x + i) - splat(mean);
-        sum += d * d;
-    }
-    total = sum_of(sum);
-    for (; i < count; i++)
-        total += (x[i] - mean) * (x[i] - mean);
-    const float factor = 1.0f / sqrtf(total / (float)count + epsilon);
-    for (i = 0; i + LANES <= count; i += LANES) {
+    for (; i + LANES <= count; i += LANES) {
         vec v = (load(x + i) - splat(mean)) * splat(factor) * load(scale + i);
         store(y + i, bias ? v + load(bias + i) : v);
     }
