@@ -47,7 +47,7 @@ uint32_t motion_find(const motion_map *map, uint32_t key);
 int motion_put(motion_map *map, uint32_t key, uint32_t item);
 void motion_map_fini(motion_map *map);
 
-/* ---- turned values (turn.c) ---------------------------------------------------------------- */
+/* ---- turned values (permutations.c, turn.c, turn_apply.c) ------------------------------------------ */
 
 /* How a value v follows from another one: v = Transpose(other, perm = axes). Axis a of v is axis
  * axes[a] of the other. */

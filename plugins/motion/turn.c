@@ -2,116 +2,15 @@
  *
  * A turned value is one whose axes stand in another order. Elementwise operators do not care (ONNX:
  * Broadcasting in ONNX), if all their operands are turned alike; others name axes, by an attribute or
- * by a constant vector, and these are renamed. In: a node and how its data are turned. Out: how its
- * outputs follow; then the node, edited.
+ * by a constant vector, and these are renamed (turn_apply.c). In: a node and how its data are turned. Out:
+ * how its outputs follow.
  *
  * SPDX-License-Identifier: MIT */
-#include "motion.h"
-
-#include <stdlib.h>
-
-/* ---- permutations --------------------------------------------------------------------------- */
-
-int turn_equal(const turn *a, const turn *b)
-{
-    return a->rank == b->rank && memcmp(a->axes, b->axes, (size_t)a->rank) == 0;
-}
-
-int turn_is_identity(const turn *t)
-{
-    for (int32_t a = 0; a < t->rank; a++)
-        if (t->axes[a] != a)
-            return 0;
-    return 1;
-}
-
-turn turn_inverse(const turn *t)
-{
-    turn out = { .rank = t->rank };
-    for (int32_t a = 0; a < t->rank; a++)
-        out.axes[t->axes[a]] = (uint8_t)a;
-    return out;
-}
-
-turn turn_then(const turn *first, const turn *second)
-{
-    turn out = { .rank = first->rank };
-    for (int32_t a = 0; a < first->rank; a++)
-        out.axes[a] = first->axes[second->axes[a]];
-    return out;
-}
-
-int turn_read(tn_rewrite *ctx, const tn_node_view *view, turn *out)
-{
-    const int64_t *perm;
-    const size_t count = tn_attr_ints(view, "perm", &perm);
-    const int32_t rank = motion_input(view, 0) == TN_NONE ? -1
-                                                          : motion_type(ctx, view->inputs[0])->rank;
-    *out = (turn){ .rank = rank };
-    if (rank < 0 || rank > TN_MAX_RANK || (count && count != (size_t)rank))
-        return 0;
-    for (int32_t a = 0; a < TN_MAX_RANK; a++) /* to the end: gcc 12 misreads a bound of rank */
-        out->axes[a] = (uint8_t)(a >= rank ? 0 : count ? perm[a] : rank - 1 - a);
-    return 1;
-}
-
-/* How a value follows when the axes of `gone` (a bit each, of the plain value) are taken out. */
-static turn without(const turn *t, uint32_t gone)
-{
-    turn out = { 0 };
-    uint32_t turned_gone = 0;
-    for (int32_t a = 0; a < t->rank; a++)
-        turned_gone |= (gone >> a & 1) << t->axes[a];
-    for (int32_t a = 0; a < t->rank; a++)
-        if (!(gone >> a & 1)) {
-            uint8_t before = 0;
-            for (uint8_t b = 0; b < t->axes[a]; b++)
-                before = (uint8_t)(before + !(turned_gone >> b & 1));
-            out.axes[out.rank++] = before;
-        }
-    return out;
-}
-
-/* The other way round: axes that `added` names stand where they are, the others are turned. */
-static turn with(const turn *t, uint32_t added, int32_t rank)
-{
-    uint8_t place[TN_MAX_RANK];
-    int32_t old = 0;
-    turn out = { .rank = rank };
-    for (int32_t a = 0; a < rank; a++)
-        if (!(added >> a & 1))
-            place[old++] = (uint8_t)a;
-    old = 0;
-    for (int32_t a = 0; a < rank; a++)
-        out.axes[a] = added >> a & 1 ? (uint8_t)a : place[t->axes[old++]];
-    return out;
-}
+#include "turn.h"
 
 /* ---- the operators -------------------------------------------------------------------------- */
 
-typedef enum kind {
-    ELEMENTS, /* all inputs are broadcast together */
-    FIRST,    /* elementwise in input 0; others are numbers, or as the schema wants them */
-    GRAINS,   /* (De)QuantizeLinear: scales for each place on an axis */
-    AXIS,     /* attribute axis */
-    JOIN,     /* the same, and all inputs are data */
-    ROWS,     /* works on the last axis, whatever stands before it */
-    PICK,     /* ArgMax, ArgMin: attribute axis, which keepdims leaves or not */
-    REDUCE,   /* axes are input 1 */
-    SQUEEZE,
-    UNSQUEEZE,
-    SLICE,
-    PAD,
-    RESIZE,
-    SPREAD, /* Expand, Tile: a number for each axis is input 1 */
-    GATHER
-} kind;
-
-static const struct rule {
-    const char *op;
-    kind kind;
-    uint32_t since; /* below: another form */
-} rules[] = {
+static const turn_rule rules[] = {
     { "Abs", FIRST, 1 },
     { "Acos", FIRST, 1 },
     { "Acosh", FIRST, 1 },
@@ -215,7 +114,7 @@ static const struct rule {
     { "Xor", ELEMENTS, 7 },
 };
 
-static const struct rule *rule_of(const tn_node_view *view)
+const turn_rule *turn_rule_of(const tn_node_view *view)
 {
     size_t low = 0, high = sizeof rules / sizeof *rules;
     while (low < high && !*view->domain) {
@@ -231,7 +130,7 @@ static const struct rule *rule_of(const tn_node_view *view)
 
 turn_care turn_cares(const tn_node_view *view)
 {
-    const struct rule *rule = rule_of(view);
+    const turn_rule *rule = turn_rule_of(view);
     if (!rule || rule->kind == GRAINS || motion_is(view, "CastLike"))
         return TURN_CARES;
     if (rule->kind == ROWS)
@@ -262,7 +161,7 @@ static int can_turn(const tn_tensor *t)
 
 turn_role turn_role_of(tn_rewrite *ctx, const tn_node_view *view, uint32_t k)
 {
-    const struct rule *rule = rule_of(view);
+    const turn_rule *rule = turn_rule_of(view);
     const tn_value_id value = motion_input(view, k);
     const tn_tensor *constant = motion_constant(ctx, value);
     if (value == TN_NONE || !rule)
@@ -370,7 +269,7 @@ static int admit_pick(const question *q)
     if (axis < 0)
         return 0;
     if (!tn_attr_int(q->view, "keepdims", 1)) {
-        *q->out = without(q->in, 1u << axis);
+        *q->out = turn_without(q->in, 1u << axis);
         *q->alike = 0;
     }
     return 1;
@@ -388,7 +287,7 @@ static int admit_reduce(const question *q)
         return 0;
     }
     if (!tn_attr_int(q->view, "keepdims", 1)) {
-        *q->out = without(q->in, axes);
+        *q->out = turn_without(q->in, axes);
         *q->alike = 0;
     }
     return 1;
@@ -402,7 +301,7 @@ static int admit_squeeze(const question *q)
     if (y->rank < 0 || motion_input(q->view, 1) == TN_NONE ||
         !axes_of(q->ctx, q->view, 1, adds ? y->rank : q->in->rank, &axes))
         return refuse(q, "its axes are not constant");
-    *q->out = adds ? with(q->in, axes, y->rank) : without(q->in, axes);
+    *q->out = adds ? turn_with(q->in, axes, y->rank) : turn_without(q->in, axes);
     *q->alike = 0;
     return q->out->rank == y->rank;
 }
@@ -443,7 +342,7 @@ static int admit_spread(const question *q)
 }
 
 /* Which input says how large it becomes; 0: another kind of Resize. */
-static uint32_t resize_vector(const tn_node_view *view)
+uint32_t turn_resize_vector(const tn_node_view *view)
 {
     if (strcmp(tn_attr_string(view, "coordinate_transformation_mode", "half_pixel"),
                "tf_crop_and_resize") == 0 ||
@@ -455,7 +354,7 @@ static uint32_t resize_vector(const tn_node_view *view)
 static int admit_resize(const question *q)
 {
     const int64_t *axes;
-    const uint32_t k = resize_vector(q->view);
+    const uint32_t k = turn_resize_vector(q->view);
     if (!k || tn_attr_ints(q->view, "axes", &axes))
         return k != 0;
     const tn_tensor *t = motion_constant(q->ctx, q->view->inputs[k]);
@@ -472,7 +371,7 @@ static int admit_gather(const question *q)
     if (axis < 0 || rank < 0 || rank > 1)
         return refuse(q, "its indices have more than one axis");
     if (rank == 0) {
-        *q->out = without(q->in, 1u << axis);
+        *q->out = turn_without(q->in, 1u << axis);
         *q->alike = 0;
     }
     return 1;
@@ -494,7 +393,7 @@ int turn_admit(tn_rewrite *ctx, const tn_node_view *view, const turn *in, turn *
         [UNSQUEEZE] = admit_squeeze, [SLICE] = admit_slice,   [PAD] = admit_pad,
         [RESIZE] = admit_resize,     [SPREAD] = admit_spread, [GATHER] = admit_gather,
     };
-    const struct rule *rule = rule_of(view);
+    const turn_rule *rule = turn_rule_of(view);
     const question q = { ctx, view, in, out, alike, why };
     *out = *in;
     *alike = 1;
@@ -503,155 +402,4 @@ int turn_admit(tn_rewrite *ctx, const tn_node_view *view, const turn *in, turn *
         (rule->kind != ELEMENTS && motion_type(ctx, view->inputs[0])->rank != in->rank))
         return 0;
     return tests[rule->kind](&q);
-}
-
-/* ---- doing it ------------------------------------------------------------------------------- */
-
-/* Element by element of what is turned. */
-static void copy_turned(const tn_tensor *from, const turn *t, const int64_t *dims, uint8_t *to)
-{
-    const size_t element = tn_dtype_bits(from->dtype) / 8;
-    int64_t steps[TN_MAX_RANK], strides[1][TN_MAX_RANK] = { { 0 } }, index[TN_MAX_RANK] = { 0 };
-    int64_t at = 0, own[TN_MAX_RANK];
-    for (int32_t a = 0; a < t->rank; a++)
-        own[a] = dims[t->axes[a]];
-    tn_row_major(t->rank, own, steps);
-    for (int32_t a = 0; a < t->rank; a++)
-        strides[0][t->axes[a]] = steps[a];
-    do {
-        memcpy(to, (const uint8_t *)from->data + (size_t)at * element, element);
-        to += element;
-    } while (tn_next(t->rank, dims, index, 1, (const int64_t(*)[TN_MAX_RANK])strides, &at));
-}
-
-/* Input k, a constant, turned as the data are; of fewer axes, which are raised. */
-static tn_status turn_constant(tn_rewrite *ctx, tn_node_id node, uint32_t k, const turn *t)
-{
-    const tn_node_view *view = ctx->api->node(ctx->graph, node);
-    const tn_tensor *from = motion_constant(ctx, view->inputs[k]);
-    int64_t dims[TN_MAX_RANK];
-    tn_tensor made = *from;
-    tn_value_id value;
-    const tn_constant_desc desc = {
-        .size = sizeof desc, .region = view->region, .tensor = &made, .value = TN_NONE
-    };
-    for (int32_t a = 0; a < t->rank; a++) {
-        const int32_t own = a - (t->rank - from->rank);
-        dims[t->axes[a]] = own < 0 ? 1 : from->dims[own];
-    }
-    uint8_t *data = malloc(from->bytes + 1);
-    if (!data)
-        return tn_fail(ctx, TN_ERR_MEMORY, "no memory for a turned constant");
-    if (tn_extent(dims, 0, t->rank))
-        copy_turned(from, t, dims, data);
-    made.rank = t->rank;
-    made.dims = dims;
-    made.data = data;
-    const tn_status status = ctx->api->add_constant(ctx->graph, &desc, &value);
-    free(data);
-    TN_TRY(status);
-    return ctx->api->set_input(ctx->graph, node, k, value);
-}
-
-static tn_status turn_constants(tn_rewrite *ctx, tn_node_id node, const turn *t)
-{
-    for (uint32_t k = 0; k < ctx->api->node(ctx->graph, node)->input_count; k++)
-        if (turn_role_of(ctx, ctx->api->node(ctx->graph, node), k) == TURN_CONSTANT)
-            TN_TRY(turn_constant(ctx, node, k, t));
-    return TN_OK;
-}
-
-static tn_status turn_axis(tn_rewrite *ctx, tn_node_id node, const turn *t, int64_t fallback)
-{
-    const int32_t axis = tn_axis(tn_attr_int(ctx->api->node(ctx->graph, node), "axis", fallback),
-                                 t->rank);
-    return motion_set_int(ctx, node, "axis", t->axes[axis]);
-}
-
-/* The axes that input k names, renamed; none there: the first `count`. */
-static tn_status turn_axes(tn_rewrite *ctx, tn_node_id node, uint32_t k, const turn *t,
-                           int32_t count)
-{
-    const tn_node_view *view = ctx->api->node(ctx->graph, node);
-    const tn_region_id region = view->region;
-    int64_t axes[2 * TN_MAX_RANK];
-    tn_value_id value;
-    const int absent = motion_input(view, k) == TN_NONE;
-    if (!absent)
-        count = motion_integers(ctx, view->inputs[k], axes);
-    for (int32_t i = 0; i < count; i++)
-        axes[i] = t->axes[absent ? i : tn_axis(axes[i], t->rank)];
-    TN_TRY(motion_add_integers(ctx, region, axes, count, &value));
-    return ctx->api->set_input(ctx->graph, node, k, value);
-}
-
-/* Input k, which has a number of any type for each axis, `parts` times. */
-static tn_status turn_vector(tn_rewrite *ctx, tn_node_id node, uint32_t k, const turn *t, int parts)
-{
-    const tn_node_view *view = ctx->api->node(ctx->graph, node);
-    const tn_tensor *from = motion_constant(ctx, view->inputs[k]);
-    const size_t element = tn_dtype_bits(from->dtype) / 8;
-    uint8_t data[2 * TN_MAX_RANK * 8];
-    tn_tensor made = *from;
-    tn_value_id value;
-    const tn_constant_desc desc = {
-        .size = sizeof desc, .region = view->region, .tensor = &made, .value = TN_NONE
-    };
-    for (int part = 0; part < parts; part++)
-        for (int32_t a = 0; a < t->rank; a++)
-            memcpy(data + (size_t)(part * t->rank + t->axes[a]) * element,
-                   (const uint8_t *)from->data + (size_t)(part * t->rank + a) * element, element);
-    made.data = data;
-    TN_TRY(ctx->api->add_constant(ctx->graph, &desc, &value));
-    return ctx->api->set_input(ctx->graph, node, k, value);
-}
-
-static tn_status turn_resize(tn_rewrite *ctx, tn_node_id node, const turn *t)
-{
-    const tn_node_view *view = ctx->api->node(ctx->graph, node);
-    const int64_t *given;
-    int64_t axes[TN_MAX_RANK];
-    const size_t count = tn_attr_ints(view, "axes", &given);
-    if (!count)
-        return turn_vector(ctx, node, resize_vector(view), t, 1);
-    for (size_t i = 0; i < count; i++)
-        axes[i] = t->axes[tn_axis(given[i], t->rank)];
-    return ctx->api->set_attribute(ctx->graph, node,
-                                   &(tn_attribute){ .size = sizeof(tn_attribute),
-                                                    .type = TN_ATTR_INTS,
-                                                    .name = "axes",
-                                                    .count = count,
-                                                    .ints = axes });
-}
-
-static tn_status turn_slice(tn_rewrite *ctx, tn_node_id node, const turn *t)
-{
-    int64_t starts[2 * TN_MAX_RANK];
-    const int32_t count = motion_integers(ctx, motion_input(ctx->api->node(ctx->graph, node), 1),
-                                          starts);
-    return turn_axes(ctx, node, 3, t, count);
-}
-
-tn_status turn_apply(tn_rewrite *ctx, tn_node_id node, const turn *t)
-{
-    const tn_node_view *view = ctx->api->node(ctx->graph, node);
-    const struct rule *rule = rule_of(view);
-    switch (rule->kind) {
-    case ELEMENTS: return turn_constants(ctx, node, t);
-    case JOIN: TN_TRY(turn_constants(ctx, node, t)); return turn_axis(ctx, node, t, 0);
-    case AXIS: return turn_axis(ctx, node, t, motion_is(view, "Split") ? 0 : -1);
-    case GRAINS:
-        return motion_type(ctx, view->inputs[1])->rank ? turn_axis(ctx, node, t, 1) : TN_OK;
-    case PICK:
-    case GATHER: return turn_axis(ctx, node, t, 0);
-    case REDUCE: return motion_input(view, 1) == TN_NONE ? TN_OK : turn_axes(ctx, node, 1, t, 0);
-    case SQUEEZE: return turn_axes(ctx, node, 1, t, 0);
-    case SLICE: return turn_slice(ctx, node, t);
-    case PAD:
-        return motion_input(view, 3) != TN_NONE ? turn_axes(ctx, node, 3, t, 0)
-                                                : turn_vector(ctx, node, 1, t, 2);
-    case SPREAD: return turn_vector(ctx, node, 1, t, 1);
-    case RESIZE: return turn_resize(ctx, node, t);
-    default: return TN_OK; /* FIRST, ROWS, UNSQUEEZE */
-    }
 }
