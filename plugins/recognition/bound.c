@@ -98,11 +98,14 @@ static int rows_leave_one(const tn_tensor *mask)
     return 1;
 }
 
-int pattern_leaves_one(pattern *p, tn_value_id mask)
+int pattern_leaves_one(pattern *p, const tn_value_id *masks, uint32_t count)
 {
-    const tn_value_view *view = pattern_value(p, mask);
-    if (view->constant && !view->is_input && !view->constant->kind &&
+    const tn_value_view *view = count ? pattern_value(p, masks[0]) : NULL;
+    double sum = 0.0;
+    if (count == 1 && view->constant && !view->is_input && !view->constant->kind &&
         tn_count(view->constant) <= MOST_ELEMENTS)
         return rows_leave_one(view->constant);
-    return isfinite(bound_of(p, mask, 0));
+    for (uint32_t k = 0; k < count; k++)
+        sum += bound_of(p, masks[k], 0);
+    return !count || sum <= largest_of(view->type->dtype);
 }

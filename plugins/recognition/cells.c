@@ -3,7 +3,8 @@
  *
  * MatMul and Gemm, biases apart or in Gemm's C; a product for all gates that is cut by Split or Slice,
  * before or after products are added, or one for each gate; input and state apart, or side by side in
- * one Concat.
+ * one Concat; all steps of the input multiplied at once, and a step taken out behind that. A bias may be
+ * one number.
  *
  * SPDX-License-Identifier: MIT */
 #include "cells.h"
@@ -60,7 +61,8 @@ int cell_is_zero(const pattern *p, tn_value_id value)
 static int add_product(pattern *p, product one, linear *l)
 {
     const tn_type *type = type_of(p, one.of);
-    if (l->product_count == 2 || type->rank != 2 || type->dims[1] != one.rows)
+    if (l->product_count == 2 || type->rank != (one.all_steps ? 3 : 2) ||
+        last_extent(type) != one.rows)
         return 0;
     l->products[l->product_count++] = one;
     return 1;
@@ -130,6 +132,12 @@ static int read_gemm(pattern *p, tn_node_id node, int64_t column, linear *l, int
            read_sum(p, view->inputs[2], column, l, depth);
 }
 
+static int is_number(const pattern *p, tn_value_id value)
+{
+    const tn_tensor *t = pattern_constant(p, value);
+    return t && tn_count(t) == 1;
+}
+
 static int add_bias(const pattern *p, tn_value_id value, int64_t column, linear *l)
 {
     if (l->bias_count == MOST_BIASES || type_of(p, value)->rank > 2)
@@ -139,7 +147,7 @@ static int add_bias(const pattern *p, tn_value_id value, int64_t column, linear 
     return 1;
 }
 
-/* Both operands must have all columns: nothing is repeated along them. */
+/* Both operands must have all columns, or be one number: else something is repeated along them. */
 static int read_addition(pattern *p, tn_node_id node, int64_t column, linear *l, int depth)
 {
     const tn_node_view *view = pattern_node(p, node);
@@ -147,7 +155,7 @@ static int read_addition(pattern *p, tn_node_id node, int64_t column, linear *l,
     if (!tn_dim_known(width) || !pattern_take(p, node))
         return 0;
     for (uint32_t k = 0; k < 2; k++)
-        if (last_extent(type_of(p, view->inputs[k])) != width ||
+        if ((last_extent(type_of(p, view->inputs[k])) != width && !is_number(p, view->inputs[k])) ||
             !read_sum(p, view->inputs[k], column, l, depth))
             return 0;
     return 1;
@@ -164,6 +172,50 @@ static int read_gated(pattern *p, tn_node_id node, int64_t column, linear *l)
             return 1;
         }
     return 0;
+}
+
+/* The product of all steps of the input with a matrix, and biases; what is left unread of its nodes goes
+ * when the chain is known. */
+static int read_all_steps(pattern *p, const piece *c, int64_t column, linear *l)
+{
+    tn_value_id value = c->of;
+    tn_node_id node;
+    product whole;
+    if (!c->dropped || c->axis > 1 || type_of(p, value)->rank != 3)
+        return 0;
+    while ((node = pattern_maker(p, value, "Add")) != TN_NONE) {
+        const tn_node_view *view = pattern_node(p, node);
+        const uint32_t k = pattern_constant(p, view->inputs[0]) ? 0 : 1;
+        const tn_tensor *bias = pattern_constant(p, view->inputs[k]);
+        if (!bias || bias->rank != 1 || bias->dims[0] != last_extent(type_of(p, value)) ||
+            !add_bias(p, view->inputs[k], column, l))
+            return 0;
+        value = view->inputs[1 - k];
+    }
+    node = pattern_maker(p, value, "MatMul");
+    if (node == TN_NONE || !read_matrix(p, pattern_node(p, node), 0, column, &whole))
+        return 0;
+    whole.all_steps = 1;
+    whole.sums = c->of;
+    whole.axis = c->axis;
+    whole.step = c->begin;
+    return add_product(p, whole, l);
+}
+
+/* The same where a step is a piece of one, which loses its axis then. */
+static int read_step(pattern *p, tn_value_id value, int64_t column, linear *l)
+{
+    piece c;
+    const tn_node_id squeeze = pattern_reshaper(p, value);
+    if (pattern_piece(p, value, &c))
+        return pattern_take(p, c.node) && read_all_steps(p, &c, column, l);
+    if (squeeze == TN_NONE || !pattern_piece(p, pattern_node(p, squeeze)->inputs[0], &c) ||
+        c.dropped || c.count != 1 ||
+        !pattern_has_axis(type_of(p, pattern_node(p, squeeze)->inputs[0]), type_of(p, value),
+                          c.axis, 1))
+        return 0;
+    c.dropped = 1;
+    return pattern_take(p, squeeze) && pattern_take(p, c.node) && read_all_steps(p, &c, column, l);
 }
 
 static int read_sum(pattern *p, tn_value_id value, int64_t column, linear *l, int depth)
@@ -186,8 +238,10 @@ static int read_sum(pattern *p, tn_value_id value, int64_t column, linear *l, in
                add_product(p, whole, l);
     if ((node = pattern_maker(p, value, "Mul")) != TN_NONE)
         return read_gated(p, node, column, l);
-    return pattern_piece(p, value, &c) && !c.dropped && c.step == 1 && c.axis == 1 &&
-           pattern_take(p, c.node) && read_sum(p, c.of, column + c.begin, l, depth + 1);
+    if (pattern_piece(p, value, &c) && !c.dropped && c.step == 1 && c.axis == 1 &&
+        type_of(p, c.of)->rank == 2)
+        return pattern_take(p, c.node) && read_sum(p, c.of, column + c.begin, l, depth + 1);
+    return read_step(p, value, column, l);
 }
 
 int cell_linear(pattern *p, tn_value_id value, linear *out)

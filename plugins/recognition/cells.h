@@ -13,7 +13,11 @@ enum { MOST_GATES = 4, MOST_BIASES = 6, MOST_STEPS = 256, CELL_NODES = 40 };
 typedef struct product {
     tn_value_id of, matrix;
     int64_t row, rows, column;
-    int turned; /* the matrix is transposed */
+    int turned;    /* the matrix is transposed */
+    int all_steps; /* `of` is the sequence, multiplied before a step was taken out of `sums`: */
+    tn_value_id sums;
+    int32_t axis; /* of steps in it */
+    int64_t step;
 } product;
 
 /* A sum of at most two products and of constants; and of another such sum that a gate is multiplied
@@ -33,6 +37,7 @@ typedef struct linear {
 typedef struct cell {
     tn_value_id h, last_h;
     tn_value_id c, last_c; /* LSTM only */
+    int keeps;             /* GRU: the first gate is what is kept of the new, not of the old */
     linear gates[MOST_GATES];
 } cell;
 

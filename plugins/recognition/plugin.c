@@ -12,6 +12,7 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(recognize_channel_shuffle_register(registrar));
     TN_TRY(recognize_depth_to_space_register(registrar));
     TN_TRY(drop_requantize_register(registrar));
+    TN_TRY(push_dequantize_register(registrar));
     TN_TRY(recognize_gelu_register(registrar));
     TN_TRY(recognize_group_normalization_register(registrar));
     TN_TRY(recognize_gru_register(registrar));
@@ -22,7 +23,9 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(recognize_mish_register(registrar));
     TN_TRY(recognize_qlinear_register(registrar));
     TN_TRY(recognize_rotary_embedding_register(registrar));
+    TN_TRY(recognize_sigmoid_register(registrar));
     TN_TRY(recognize_softplus_register(registrar));
+    TN_TRY(recognize_space_to_depth_register(registrar));
     TN_TRY(recognize_split_register(registrar));
     return recognize_normalization_register(registrar);
 }

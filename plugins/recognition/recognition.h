@@ -63,13 +63,21 @@ int pattern_polynomial(pattern *p, tn_value_id value, tn_value_id x, double c[4]
 /* What is left of a value when sums with constants and products with constants are taken off. */
 tn_value_id pattern_leaf(pattern *p, tn_value_id value);
 
+/* What the root cuts off, a Clip, Min or Max (clip.c). */
+typedef struct clipped {
+    tn_value_id of;
+    double low, high;
+} clipped;
+int pattern_clip(pattern *p, clipped *out);
+
 /* A value, or its difference to its mean, by the root of the mean square, over the last axes from `axis`
- * on (moments.c): from the root Sqrt, y is followed to the quotient. */
+ * on (moments.c): from the root, a Sqrt or Pow, y is followed to the quotient, or to what else is one. */
 typedef struct moments {
-    tn_value_id x;
+    tn_value_id x, mean;
     int64_t axis;
     double epsilon;
-    int centred;
+    int centred, inverse;    /* inverse: the root is Pow with -1/2 */
+    tn_value_id scale, bias; /* in it already; TN_NONE: none */
 } moments;
 int pattern_moments(pattern *p, int centred, moments *out);
 
@@ -106,9 +114,9 @@ const tn_tensor *pattern_constant(const pattern *p, tn_value_id value);
 /* A number as the float that an attribute keeps, if that loses nothing that the type has. */
 int pattern_float(pattern *p, uint32_t dtype, const char *what, double value);
 
-/* Whether no row along the last axis of a mask, which is added to scores, is all minus infinity
+/* Whether no row along the last axis of masks, which are added to scores, is all minus infinity
  * (bound.c); 0: not known. */
-int pattern_leaves_one(pattern *p, tn_value_id mask);
+int pattern_leaves_one(pattern *p, const tn_value_id *masks, uint32_t count);
 
 /* No quotient or product of an 8-bit number with one of these overflows or loses digits (quantized.c). */
 int quantized_scales_are_plain(const tn_tensor *scales);
@@ -140,6 +148,7 @@ tn_status pattern_add_outputs(pattern *p, const char *op, const tn_value_id *inp
 tn_status pattern_finish(pattern *p, tn_value_id new_y, tn_value_id heir);
 
 tn_status drop_requantize_register(tn_registrar *registrar);
+tn_status push_dequantize_register(tn_registrar *registrar);
 tn_status recognize_attention_register(tn_registrar *registrar);
 tn_status recognize_channel_shuffle_register(tn_registrar *registrar);
 tn_status recognize_depth_to_space_register(tn_registrar *registrar);
@@ -154,7 +163,9 @@ tn_status recognize_mish_register(tn_registrar *registrar);
 tn_status recognize_normalization_register(tn_registrar *registrar);
 tn_status recognize_qlinear_register(tn_registrar *registrar);
 tn_status recognize_rotary_embedding_register(tn_registrar *registrar);
+tn_status recognize_sigmoid_register(tn_registrar *registrar);
 tn_status recognize_softplus_register(tn_registrar *registrar);
+tn_status recognize_space_to_depth_register(tn_registrar *registrar);
 tn_status recognize_split_register(tn_registrar *registrar);
 tn_status recognize_swish_register(tn_registrar *registrar);
 

@@ -8,19 +8,21 @@
  * them together again, the node works on [batch, rows, heads * width] and all Transposes go. Without
  * a batch in front ([rows, heads, width], as a sequence-first model with one sample has it) likewise.
  * Keys and values that are repeated for a group of query heads (Unsqueeze, Expand, Reshape) are taken
- * as they are before.
+ * as they are before. K may have been turned with samples and heads as one axis (Reshape, Transpose,
+ * Reshape). Several masks are added up, and chosen from, before the node.
  *
  * Two passes. recognize_attention rounds: sums and products of the scale in another order. It wants
  * to know that no mask hides all keys of a query, since Softmax makes NaN of that and Attention 0:
  * there is no mask; or its numbers are bounded by how it is made; or it is constant.
  * recognize_masked_attention, approximate, takes any mask, and scores replaced by Where, too, where a
- * NaN in a hidden place was dropped and spreads in Attention, which adds.
+ * NaN in a hidden place was dropped and spreads in Attention, which adds. And NaN behind Softmax that are
+ * made 0, as PyTorch's exporter does for masks that hide all of a row.
  *
  * SPDX-License-Identifier: MIT */
 #include "recognition.h"
 
 enum { Q, K, V, SIDES };
-enum { MOST_PASSED = 20 };
+enum { MOST_PASSED = 24, MOST_MASKS = 3 };
 
 /* Q, K or V with its heads in front of its rows: axis k of it is axis perm[k] of `source`. */
 typedef struct side {
@@ -34,10 +36,14 @@ typedef struct attention {
     int32_t rank; /* 3 or 4 */
     side sides[SIDES];
     double scale;
-    tn_value_id mask; /* added, or bool */
-    int negated;      /* the mask says what is hidden */
-    int packed;       /* heads side by side */
-    int joined;       /* and y, too, has them so */
+    tn_value_id masks[MOST_MASKS]; /* added */
+    uint32_t mask_count;
+    tn_value_id chosen,
+        fill;    /* a bool mask, and the number that stands where it hides; TN_NONE: none */
+    int negated; /* it says what is hidden */
+    int guarded; /* NaN behind Softmax become 0 */
+    int packed;  /* heads side by side */
+    int joined;  /* and y, too, has them so */
     uint32_t passed_count;
     tn_node_id passed[MOST_PASSED]; /* looked through: they go where nothing else reads them */
 } attention;
@@ -73,11 +79,13 @@ static int turn(const tn_node_view *transpose, int32_t rank, side *s)
     return 1;
 }
 
-/* The heads of a value before each was repeated in its place: nodes are noted, from the last on. */
-static int read_group(const pattern *p, tn_value_id value, side *s, tn_node_id nodes[3])
+/* The heads of a value, which has these extents, before each was repeated in its place: nodes are noted,
+ * from the last on. */
+static int read_group(const pattern *p, tn_value_id value, const tn_dim dims[4], side *s,
+                      tn_node_id nodes[3])
 {
     static const char *const ops[] = { "Reshape", "Expand", "Unsqueeze" };
-    const tn_type *types[4] = { pattern_value(p, value)->type };
+    const tn_type *types[4] = { NULL };
     const int32_t heads = s->perm[1];
     for (int k = 0; k < 3; k++) {
         nodes[k] = pattern_maker(p, value, ops[k]);
@@ -87,17 +95,55 @@ static int read_group(const pattern *p, tn_value_id value, side *s, tn_node_id n
         types[k + 1] = pattern_value(p, value)->type;
     }
     const tn_type *spread = types[1], *few = types[3];
-    if (types[0]->rank != 4 || few->rank != 4 || spread->rank != 5 ||
-        !tn_dim_known(few->dims[heads]) || !tn_dim_known(spread->dims[heads + 1]) ||
-        !pattern_has_axis(types[2], few, heads + 1, 1) ||
+    if (few->rank != 4 || spread->rank != 5 || !tn_dim_known(few->dims[heads]) ||
+        !tn_dim_known(spread->dims[heads + 1]) || !pattern_has_axis(types[2], few, heads + 1, 1) ||
         !pattern_has_axis(spread, few, heads + 1, spread->dims[heads + 1]))
         return 0;
     for (int32_t k = 0; k < 4; k++)
-        if (k != heads && types[0]->dims[k] != few->dims[k])
+        if (k != heads && dims[k] != few->dims[k])
             return 0;
     s->source = value;
     s->group *= spread->dims[heads + 1];
     return 1;
+}
+
+/* The last two axes turned while samples and heads were one: Reshape, Transpose, Reshape. Nodes are noted,
+ * from the last on; answers how many, the source is what all of them read. */
+static uint32_t read_turned_flat(const pattern *p, side *s, tn_node_id nodes[5])
+{
+    static const char *const ops[] = { "Reshape", "Transpose", "Reshape" };
+    const side before = *s;
+    const tn_type *y = pattern_value(p, s->source)->type, *flat = NULL;
+    tn_value_id value = s->source;
+    const int64_t *perm;
+    for (int k = 0; k < 3; k++) {
+        nodes[k] = pattern_maker(p, value, ops[k]);
+        if (nodes[k] == TN_NONE)
+            return 0;
+        flat = k == 2 ? pattern_value(p, value)->type : NULL;
+        s->source = value;
+        value = pattern_node(p, nodes[k])->inputs[0];
+    }
+    const tn_dim dims[4] = { y->dims[0], y->dims[1], y->dims[3], y->dims[2] };
+    if (y->rank != 4 || flat->rank != 3 ||
+        tn_attr_ints(pattern_node(p, nodes[1]), "perm", &perm) != 3 || perm[0] != 0 ||
+        perm[1] != 2 || !pattern_same(flat->dims[1], dims[2]) ||
+        !pattern_same(flat->dims[2], dims[3])) {
+        *s = before;
+        return 0;
+    }
+    for (int32_t k = 0; k < 4; k++)
+        s->perm[k] = s->perm[k] < 2 ? s->perm[k] : 5 - s->perm[k];
+    if (read_group(p, s->source, dims, s, nodes + 2))
+        return 5;
+    const tn_type *x = pattern_value(p, value)->type;
+    for (int32_t k = 0; k < 4; k++)
+        if (x->rank != 4 || !pattern_same(x->dims[k], dims[k])) {
+            *s = before;
+            return 0;
+        }
+    s->source = value;
+    return 3;
 }
 
 static int pass(attention *a, tn_node_id node)
@@ -108,22 +154,32 @@ static int pass(attention *a, tn_node_id node)
     return 1;
 }
 
-/* One step up from s->source; 0: there is none. */
-static int climb(pattern *p, attention *a, side *s, double *scale)
+/* One step up from s->source: how many nodes, which are noted; 0: there is none. */
+static uint32_t step_up(pattern *p, const attention *a, side *s, double *scale, tn_node_id nodes[5])
 {
-    tn_node_id nodes[3] = { pattern_maker(p, s->source, "Transpose") };
-    const side before = *s;
+    nodes[0] = pattern_maker(p, s->source, "Transpose");
     if (nodes[0] != TN_NONE) {
         s->source = pattern_node(p, nodes[0])->inputs[0];
-        if (turn(pattern_node(p, nodes[0]), a->rank, s) && pass(a, nodes[0]))
-            return 1;
-    } else if (scale && (nodes[0] = read_factor(p, s->source, &s->source, scale)) != TN_NONE) {
-        if (pass(a, nodes[0]))
-            return 1;
-    } else if (s != &a->sides[Q] && a->rank == 4 && read_group(p, s->source, s, nodes)) {
-        if (pass(a, nodes[0]) && pass(a, nodes[1]) && pass(a, nodes[2]))
-            return 1;
+        return turn(pattern_node(p, nodes[0]), a->rank, s);
     }
+    if (scale && (nodes[0] = read_factor(p, s->source, &s->source, scale)) != TN_NONE)
+        return 1;
+    const tn_type *type = pattern_value(p, s->source)->type;
+    if (s == &a->sides[Q] || a->rank != 4 || type->rank != 4)
+        return 0;
+    return read_group(p, s->source, type->dims, s, nodes) ? 3 : read_turned_flat(p, s, nodes);
+}
+
+static int climb(pattern *p, attention *a, side *s, double *scale)
+{
+    tn_node_id nodes[5];
+    const side before = *s;
+    const uint32_t count = step_up(p, a, s, scale, nodes);
+    uint32_t k = 0;
+    while (k < count && pass(a, nodes[k]))
+        k++;
+    if (count && k == count)
+        return 1;
     *s = before;
     return 0;
 }
@@ -160,6 +216,28 @@ static tn_node_id read_scores(pattern *p, tn_value_id value, double *scale)
     return TN_NONE;
 }
 
+/* The product behind sums with masks and factors; all are taken. */
+static tn_node_id read_masked(pattern *p, attention *a, tn_value_id value, int depth)
+{
+    const uint32_t count = p->count, masks = a->mask_count;
+    const tn_node_id sum = pattern_maker(p, value, "Add");
+    if (sum == TN_NONE || depth == MOST_MASKS)
+        return sum == TN_NONE ? read_scores(p, value, &a->scale) : TN_NONE;
+    for (int deep = 0; deep < 2; deep++) /* a mask may be a sum, too: scores first */
+        for (uint32_t k = 0; k < 2; k++) {
+            const tn_value_id inner = pattern_node(p, sum)->inputs[k];
+            const tn_node_id product = deep ? read_masked(p, a, inner, depth + 1)
+                                            : read_scores(p, inner, &a->scale);
+            if (product != TN_NONE && a->mask_count < MOST_MASKS && pattern_take(p, sum)) {
+                a->masks[a->mask_count++] = pattern_node(p, sum)->inputs[1 - k];
+                return product;
+            }
+            p->count = count;
+            a->mask_count = masks;
+        }
+    return TN_NONE;
+}
+
 /* Where(mask, scores, far below) or the other way round. */
 static tn_node_id read_chosen(pattern *p, attention *a, tn_node_id choice)
 {
@@ -168,9 +246,10 @@ static tn_node_id read_chosen(pattern *p, attention *a, tn_node_id choice)
         double fill;
         if (!pattern_scalar(p, view->inputs[k], &fill) || fill > -1e4)
             continue;
-        a->mask = view->inputs[0];
+        a->chosen = view->inputs[0];
+        a->fill = view->inputs[k];
         a->negated = k == 1;
-        return pattern_take(p, choice) ? read_scores(p, view->inputs[3 - k], &a->scale) : TN_NONE;
+        return pattern_take(p, choice) ? read_masked(p, a, view->inputs[3 - k], 0) : TN_NONE;
     }
     return TN_NONE;
 }
@@ -179,19 +258,8 @@ static tn_node_id read_chosen(pattern *p, attention *a, tn_node_id choice)
 static tn_node_id find_scores(pattern *p, attention *a)
 {
     const tn_value_id value = pattern_node(p, p->root)->inputs[0];
-    const tn_node_id choice = pattern_maker(p, value, "Where"),
-                     sum = pattern_maker(p, value, "Add");
-    if (choice != TN_NONE)
-        return read_chosen(p, a, choice);
-    if (sum == TN_NONE)
-        return read_scores(p, value, &a->scale);
-    for (uint32_t k = 0; k < 2; k++) {
-        const tn_node_id product = read_scores(p, pattern_node(p, sum)->inputs[k], &a->scale);
-        a->mask = pattern_node(p, sum)->inputs[1 - k];
-        if (product != TN_NONE && pattern_take(p, sum))
-            return product;
-    }
-    return TN_NONE;
+    const tn_node_id choice = pattern_maker(p, value, "Where");
+    return choice != TN_NONE ? read_chosen(p, a, choice) : read_masked(p, a, value, 0);
 }
 
 /* ---- extents ------------------------------------------------------------------------------ */
@@ -230,30 +298,47 @@ static int sides_fit(pattern *p, const attention *a)
     return 1;
 }
 
-static int mask_fits(pattern *p, const attention *a)
+/* *keys: whether it has one number for each key. */
+static int mask_fits(pattern *p, const attention *a, tn_value_id value, int *keys)
 {
     const tn_type *scores = pattern_value(p, pattern_node(p, p->root)->inputs[0])->type,
-                  *mask = pattern_value(p, a->mask)->type;
+                  *mask = pattern_value(p, value)->type;
     const int32_t first = scores->rank - mask->rank;
-    if (scores->rank != a->rank || mask->rank < 1 || first < 0 ||
-        !pattern_same(mask->dims[mask->rank - 1], scores->dims[a->rank - 1]))
+    if (scores->rank != a->rank || mask->rank < 0 || first < 0)
         return pattern_refuse(p, "the mask is not known to have every key");
     for (int32_t k = 0; k < mask->rank - 1; k++)
         if (mask->dims[k] != 1 && !pattern_same(mask->dims[k], scores->dims[first + k]))
             return pattern_refuse(p, "the mask's axis %d does not fit", (int)k);
     if (a->rank == 3 && !a->packed && mask->rank == 3 && mask->dims[0] != 1)
         return pattern_refuse(p, "the mask differs by sample, and there is no axis of heads");
-    return 1;
+    const int all = mask->rank > 0 &&
+                    pattern_same(mask->dims[mask->rank - 1], scores->dims[a->rank - 1]);
+    *keys = *keys || all;
+    return all || mask->rank == 0 || mask->dims[mask->rank - 1] == 1 ||
+           pattern_refuse(p, "the mask is not known to have every key");
 }
 
-static int mask_is_known(pattern *p, const attention *a)
+static int masks_fit(pattern *p, const attention *a)
 {
-    if (a->any_mask || a->mask == TN_NONE)
+    int keys = !a->mask_count && a->chosen == TN_NONE;
+    for (uint32_t k = 0; k < a->mask_count; k++)
+        if (!mask_fits(p, a, a->masks[k], &keys))
+            return 0;
+    if (a->chosen != TN_NONE && !mask_fits(p, a, a->chosen, &keys))
+        return 0;
+    return keys || pattern_refuse(p, "the mask is not known to have every key");
+}
+
+static int masks_are_known(pattern *p, const attention *a)
+{
+    if (a->any_mask)
         return 1;
-    if (pattern_value(p, a->mask)->type->dtype == TN_BOOL)
+    if (a->guarded)
+        return pattern_refuse(p, "a NaN behind Softmax becomes 0 (recognize_masked_attention)");
+    if (a->chosen != TN_NONE)
         return pattern_refuse(p, "Where drops a NaN that Attention spreads "
                                  "(recognize_masked_attention)");
-    return pattern_leaves_one(p, a->mask) ||
+    return pattern_leaves_one(p, a->masks, a->mask_count) ||
            pattern_refuse(p, "the mask may hide every key of a query: NaN becomes 0 "
                              "(recognize_masked_attention)");
 }
@@ -314,11 +399,34 @@ static int follow_joining(pattern *p, attention *a)
     return !a->joined || pattern_follow(p, join);
 }
 
+/* Where(IsNaN(y), 0, y), if that is what reads y: its end is y then. */
+static int follow_guard(pattern *p, attention *a)
+{
+    tn_node_id reader, guard = TN_NONE, choice = TN_NONE;
+    uint32_t input;
+    double zero;
+    for (uint32_t k = 0; p->ctx->api->use(p->ctx->graph, p->y, k, &reader, &input) == TN_OK; k++) {
+        guard = pattern_is(p, reader, "IsNaN") ? reader : guard;
+        choice = pattern_is(p, reader, "Where") && input == 2 ? reader : choice;
+    }
+    if (guard == TN_NONE || choice == TN_NONE)
+        return 1;
+    const tn_node_view *view = pattern_node(p, choice);
+    if (pattern_node(p, guard)->region != p->region || view->region != p->region ||
+        view->inputs[0] != pattern_node(p, guard)->outputs[0] ||
+        !pattern_scalar(p, view->inputs[1], &zero) || zero != 0.0)
+        return 0;
+    a->guarded = 1;
+    return pattern_take(p, guard) && pattern_follow(p, choice);
+}
+
 static int find(pattern *p, attention *a)
 {
     const tn_node_view *softmax = pattern_node(p, p->root);
     const tn_type *type = pattern_value(p, softmax->inputs[0])->type;
     const int64_t axis = tn_attr_int(softmax, "axis", -1);
+    if (!follow_guard(p, a))
+        return 0;
     const tn_node_id mix = pattern_reader(p, p->y, "MatMul");
     if (mix == TN_NONE || pattern_node(p, mix)->inputs[0] != p->y ||
         pattern_node(p, mix)->inputs[1] == p->y)
@@ -342,7 +450,7 @@ static int find(pattern *p, attention *a)
         return pattern_refuse(p, "the scale is %g", a->scale);
     if (!pattern_closed(p))
         return 0;
-    return a->mask == TN_NONE || (mask_fits(p, a) && mask_is_known(p, a));
+    return masks_fit(p, a) && masks_are_known(p, a);
 }
 
 /* ---- the rewrite -------------------------------------------------------------------------- */
@@ -428,6 +536,23 @@ static tn_status finish(pattern *p, const attention *a, tn_value_id y)
     return pattern_finish(p, apart, y);
 }
 
+/* One mask of all: their sum, chosen from. */
+static tn_status add_mask(pattern *p, const attention *a, tn_value_id *out)
+{
+    *out = a->mask_count ? a->masks[0] : a->chosen;
+    for (uint32_t k = 1; k < a->mask_count; k++) {
+        const tn_value_id parts[2] = { *out, a->masks[k] };
+        TN_TRY(pattern_add(p, "Add", parts, 2, NULL, 0, out));
+    }
+    if (a->chosen == TN_NONE)
+        return TN_OK;
+    if (!a->mask_count)
+        return a->negated ? pattern_add(p, "Not", &a->chosen, 1, NULL, 0, out) : TN_OK;
+    const tn_value_id choice[3] = { a->chosen, a->negated ? a->fill : *out,
+                                    a->negated ? *out : a->fill };
+    return pattern_add(p, "Where", choice, 3, NULL, 0, out);
+}
+
 static tn_status rewrite(pattern *p, attention *a)
 {
     tn_attribute attributes[3];
@@ -436,10 +561,8 @@ static tn_status rewrite(pattern *p, attention *a)
     for (uint32_t k = 0; k < SIDES; k++)
         TN_TRY(a->packed ? pack(p, a, &a->sides[k], &inputs[k])
                          : bring_heads_forward(p, a, &a->sides[k], &inputs[k]));
-    inputs[3] = a->mask;
-    if (a->negated)
-        TN_TRY(pattern_add(p, "Not", &a->mask, 1, NULL, 0, &inputs[3]));
-    TN_TRY(pattern_add(p, p->wanted, inputs, a->mask == TN_NONE ? 3 : 4, attributes,
+    TN_TRY(add_mask(p, a, &inputs[3]));
+    TN_TRY(pattern_add(p, p->wanted, inputs, inputs[3] == TN_NONE ? 3 : 4, attributes,
                        attribute_count, &y));
     return finish(p, a, y);
 }
@@ -447,7 +570,7 @@ static tn_status rewrite(pattern *p, attention *a)
 static tn_status recognize(tn_rewrite *ctx, tn_node_id node, int any_mask)
 {
     pattern p;
-    attention a = { .any_mask = any_mask, .scale = 1.0, .mask = TN_NONE };
+    attention a = { .any_mask = any_mask, .scale = 1.0, .chosen = TN_NONE, .fill = TN_NONE };
     if (!pattern_begin(&p, ctx, node, "Attention") || !find(&p, &a) ||
         !pattern_float(&p, pattern_value(&p, p.y)->type->dtype, "the scale", a.scale))
         return pattern_miss(&p);

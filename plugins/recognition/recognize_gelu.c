@@ -3,7 +3,7 @@
  *   x/2 (1 + erf(x / sqrt(2)))                               in any order of the factors, with
  *   x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))            Mul or Div by constants, Pow or Mul
  *
- * What is in the function is read as a polynomial of x, so that it does not matter how it is
+ * also as x (1/2 + erf/2) and as x/2 + x/2 erf. What is in the function is read as a polynomial of x, so that it does not matter how it is
  * written. Rounds less: 1 + erf of a negative x loses digits that Gelu keeps. Minus infinity: both
  * are -inf * 0 = NaN.
  *
@@ -43,13 +43,37 @@ static int take_x(pattern *p, const struct form *form, tn_value_id factor, tn_va
     return 1;
 }
 
+/* The same value is multiplied and then added: factor (1 + function). */
+static int find_spread(pattern *p, const struct form *form, tn_value_id *x)
+{
+    double scale = 1.0;
+    const tn_node_id product = pattern_reader(p, p->y, "Mul");
+    const tn_value_id factor = product == TN_NONE ? TN_NONE : pattern_other(p, product, p->y, NULL);
+    const tn_node_id sum = factor == TN_NONE
+                               ? TN_NONE
+                               : pattern_reader(p, pattern_node(p, product)->outputs[0], "Add");
+    if (sum == TN_NONE ||
+        pattern_other(p, sum, pattern_node(p, product)->outputs[0], NULL) != factor ||
+        !take_x(p, form, factor, x, &scale) || !pattern_follow(p, product) ||
+        !pattern_follow(p, sum))
+        return 0;
+    if (!pattern_near(pattern_value(p, *x)->type->dtype, scale, 0.5))
+        pattern_follow_scale(p, &scale);
+    return pattern_near(pattern_value(p, *x)->type->dtype, scale, 0.5);
+}
+
 static int find(pattern *p, const struct form *form, tn_value_id *x)
 {
     double one, scale = 1.0;
+    const tn_value_id function = p->y;
+    pattern_follow_scale(p, &scale);
     const tn_node_id sum = pattern_reader(p, p->y, "Add");
-    if (sum == TN_NONE || !pattern_scalar(p, pattern_other(p, sum, p->y, NULL), &one) || one != 1.0)
-        return 0;
-    if (!pattern_follow(p, sum))
+    if (sum == TN_NONE || !pattern_scalar(p, pattern_other(p, sum, p->y, NULL), &one)) {
+        p->y = function;
+        p->count = 1;
+        return find_spread(p, form, x);
+    }
+    if (one != scale || !pattern_follow(p, sum))
         return 0;
     pattern_follow_scale(p, &scale);
     const tn_node_id product = pattern_reader(p, p->y, "Mul");

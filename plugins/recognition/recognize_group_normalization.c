@@ -2,7 +2,8 @@
  * InstanceNormalization, as one GroupNormalization (ONNX: GroupNormalization, 21; Wu and He,
  * arXiv:1803.08494).
  *
- *   Reshape to [N, groups, …], InstanceNormalization with scales of 1 and biases of 0, Reshape back,
+ *   Reshape to [N, groups, …], InstanceNormalization with scales of 1 and biases of 0, or LayerNormalization
+ *   over all but the first two axes with such, Reshape back,
  *   then Mul and Add of constants of one number for each channel, as far as there are such
  *
  * That is how exporters write it for operator sets without GroupNormalization. Rounds the same sums.
@@ -49,6 +50,18 @@ static int groups_fit(pattern *p, grouped *g, const tn_type *middle)
     return 1;
 }
 
+/* Whether all of a group is normalized at once, and nothing else. */
+static int is_whole(pattern *p, const tn_node_view *norm, const tn_type *middle)
+{
+    if (pattern_is(p, p->root, "LayerNormalization") &&
+        tn_axis(tn_attr_int(norm, "axis", -1), middle->rank) != 2)
+        return 0;
+    const int biased = norm->input_count > 2 && norm->inputs[2] != TN_NONE;
+    return (is_all(pattern_constant(p, norm->inputs[1]), 1.0) &&
+            (!biased || is_all(pattern_constant(p, norm->inputs[2]), 0.0))) ||
+           pattern_refuse(p, "scales of the groups are not 1, or biases not 0");
+}
+
 static int find(pattern *p, grouped *g)
 {
     const tn_node_view *norm = pattern_node(p, p->root);
@@ -58,11 +71,15 @@ static int find(pattern *p, grouped *g)
     if (cut == TN_NONE || join == TN_NONE || pattern_node(p, join)->inputs[0] != p->y)
         return 0;
     g->x = pattern_node(p, cut)->inputs[0];
+    if (pattern_is(p, p->root, "LayerNormalization") &&
+        !is_whole(p, norm, pattern_value(p, middle)->type)) {
+        p->why[0] = 0; /* any LayerNormalization */
+        return 0;
+    }
     if (!groups_fit(p, g, pattern_value(p, middle)->type))
         return 0;
-    if (!is_all(pattern_constant(p, norm->inputs[1]), 1.0) ||
-        !is_all(pattern_constant(p, norm->inputs[2]), 0.0))
-        return pattern_refuse(p, "scales of the groups are not 1, or biases not 0");
+    if (!is_whole(p, norm, pattern_value(p, middle)->type))
+        return 0;
     if (!pattern_take(p, cut) || !pattern_follow(p, join))
         return 0;
     if (!same_type(pattern_value(p, g->x)->type, pattern_value(p, p->y)->type))
@@ -96,7 +113,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_group_normalization_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "InstanceNormalization", NULL };
+    static const char *const roots[] = { "InstanceNormalization", "LayerNormalization", NULL };
     return registrar->add_pass(registrar,
                                &(tn_pass_def){ .size = sizeof(tn_pass_def),
                                                .phase = TN_PHASE_RECOGNIZE,

@@ -2,7 +2,7 @@
  * one GRU over the sequence (ONNX: GRU; Cho et al., arXiv:1406.1078).
  *
  *   z, r = Sigmoid(x W + h R + b),  n = Tanh(x W + b + r (h R + b)), or Tanh(x W + (r h) R + b),
- *   h' = (1 - z) n + z h, or n + z (h - n)
+ *   h' = (1 - z) n + z h, or n + z (h - n), or with n and h the other way round
  *
  * with the same constant weights at each step; see cells.c for how the sums may be written, and unroll.c
  * for steps and states. Rounds the same sums.
@@ -23,22 +23,46 @@ static tn_value_id read_rest(pattern *p, tn_value_id value)
     return pattern_node(p, node)->inputs[1];
 }
 
-/* From n on: (1 - z) n, then + z h. */
+/* From n on: (1 - z) n, then + z h; or z n, then + (1 - z) h. */
 static tn_value_id read_blend(pattern *p, tn_value_id n, cell *out)
 {
     uint32_t k = 0, a = 0;
     const tn_node_id mul = cell_reader(p, n, "Mul", &k);
-    const tn_value_id rest = mul == TN_NONE ? TN_NONE : pattern_other(p, mul, n, NULL);
-    const tn_value_id z = rest == TN_NONE ? TN_NONE : read_rest(p, rest);
-    const tn_node_id add = z == TN_NONE ? TN_NONE : cell_reader(p, cell_output(p, mul), "Add", &a);
-    tn_value_id kept[2];
+    const tn_value_id factor = mul == TN_NONE ? TN_NONE : pattern_other(p, mul, n, NULL);
+    const tn_node_id add = factor == TN_NONE ? TN_NONE
+                                             : cell_reader(p, cell_output(p, mul), "Add", &a);
+    tn_value_id kept[2], z = TN_NONE;
     if (add == TN_NONE || !pattern_take(p, mul) || !pattern_take(p, add) ||
-        !cell_operands(p, pattern_other(p, add, cell_output(p, mul), NULL), "Mul", kept) ||
-        (kept[0] != z && kept[1] != z))
+        !cell_operands(p, pattern_other(p, add, cell_output(p, mul), NULL), "Mul", kept))
         return TN_NONE;
-    out->last_h = kept[kept[0] == z];
+    z = read_rest(p, factor);
+    out->keeps = z == TN_NONE;
+    for (uint32_t side = 0; side < 2; side++)
+        if (out->keeps ? read_rest(p, kept[side]) == factor : kept[side] == z) {
+            out->last_h = kept[1 - side];
+            out->h = cell_output(p, add);
+            return out->keeps ? factor : z;
+        }
+    return TN_NONE;
+}
+
+/* From n on: n - h, times z, plus h. */
+static tn_value_id read_step_to(pattern *p, tn_value_id n, cell *out)
+{
+    uint32_t k = 0, m = 0, a = 0;
+    const tn_node_id sub = cell_reader(p, n, "Sub", &k);
+    const tn_node_id mul = sub == TN_NONE ? TN_NONE
+                                          : cell_reader(p, cell_output(p, sub), "Mul", &m);
+    const tn_node_id add = mul == TN_NONE ? TN_NONE
+                                          : cell_reader(p, cell_output(p, mul), "Add", &a);
+    if (add == TN_NONE || pattern_node(p, sub)->inputs[0] != n ||
+        pattern_other(p, add, cell_output(p, mul), NULL) != pattern_node(p, sub)->inputs[1] ||
+        !pattern_take(p, sub) || !pattern_take(p, mul) || !pattern_take(p, add))
+        return TN_NONE;
+    out->last_h = pattern_node(p, sub)->inputs[1];
     out->h = cell_output(p, add);
-    return z;
+    out->keeps = 1;
+    return pattern_other(p, mul, cell_output(p, sub), NULL);
 }
 
 /* From n on: h - n, times z, plus n. */
@@ -97,11 +121,14 @@ static int read_candidate(pattern *p, tn_node_id tanh, cell *out)
 static int read_cell(pattern *p, tn_node_id tanh, cell *out)
 {
     const uint32_t count = p->count;
+    static tn_value_id (*const ways[])(pattern *, tn_value_id, cell *) = { read_blend, read_step,
+                                                                           read_step_to };
     const tn_value_id n = cell_output(p, tanh);
-    tn_value_id z = read_blend(p, n, out);
-    if (z == TN_NONE) {
+    tn_value_id z = TN_NONE;
+    for (uint32_t k = 0; z == TN_NONE && k < 3; k++) {
         p->count = count;
-        z = read_step(p, n, out);
+        out->keeps = 0;
+        z = ways[k](p, n, out);
     }
     out->c = out->last_c = TN_NONE;
     return z != TN_NONE && pattern_take(p, tanh) && cell_gate(p, z, "Sigmoid", &out->gates[Z]) &&
@@ -116,8 +143,13 @@ static tn_node_id tanh_of(const pattern *p, tn_value_id h)
         const tn_value_id part = pattern_node(p, add)->inputs[k];
         tn_node_id tanh = pattern_maker(p, part, "Tanh");
         const tn_node_id mul = pattern_maker(p, part, "Mul");
-        for (uint32_t m = 0; mul != TN_NONE && tanh == TN_NONE && m < 2; m++)
-            tanh = pattern_maker(p, pattern_node(p, mul)->inputs[m], "Tanh");
+        for (uint32_t m = 0; mul != TN_NONE && tanh == TN_NONE && m < 2; m++) {
+            const tn_value_id factor = pattern_node(p, mul)->inputs[m];
+            const tn_node_id sub = pattern_maker(p, factor, "Sub");
+            tanh = pattern_maker(p, factor, "Tanh");
+            if (sub != TN_NONE && tanh == TN_NONE) /* n - h */
+                tanh = pattern_maker(p, pattern_node(p, sub)->inputs[0], "Tanh");
+        }
         if (tanh != TN_NONE)
             return tanh;
     }

@@ -2,24 +2,24 @@
  *
  *   Clip(a x + b, 0, high) / high  is  HardSigmoid(x; a / high, b / high)
  *
- * A Clip to [0, 1] of a bare x stays: it is as short. Rounds less.
+ * Clip also as Min and Max. A Clip to [0, 1] of a bare x stays: it is as short. Rounds less.
  *
  * SPDX-License-Identifier: MIT */
 #include "recognition.h"
 
 static int find(pattern *p, tn_value_id *x, double *alpha, double *beta)
 {
-    const tn_node_view *view = pattern_node(p, p->root);
-    double low, high, scale = 1.0, c[4];
-    if (view->input_count != 3 || !pattern_scalar(p, view->inputs[1], &low) || low != 0.0 ||
-        !pattern_scalar(p, view->inputs[2], &high) || !(high > 0.0))
+    double scale = 1.0, c[4];
+    clipped clip;
+    if (!pattern_clip(p, &clip) || clip.low != 0.0 || !(clip.high > 0.0))
         return 0;
-    *x = pattern_leaf(p, view->inputs[0]);
+    const uint32_t count = p->count;
+    *x = pattern_leaf(p, clip.of);
     const uint32_t dtype = pattern_value(p, *x)->type->dtype;
-    if (!pattern_polynomial(p, view->inputs[0], *x, c) || p->count == 1)
+    if (!pattern_polynomial(p, clip.of, *x, c) || p->count == count)
         return 0;
     pattern_follow_scale(p, &scale);
-    if (!pattern_near(dtype, high * scale, 1.0))
+    if (!pattern_near(dtype, clip.high * scale, 1.0))
         return 0; /* a Clip like others */
     *alpha = c[1] * scale;
     *beta = c[0] * scale;
@@ -46,7 +46,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_hard_sigmoid_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "Clip", NULL };
+    static const char *const roots[] = { "Clip", "Min", "Max", NULL };
     return registrar->add_pass(
         registrar, &(tn_pass_def){ .size = sizeof(tn_pass_def),
                                    .phase = TN_PHASE_RECOGNIZE,

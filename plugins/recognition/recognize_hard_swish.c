@@ -2,7 +2,7 @@
  *
  *   x * Clip(x + 3, 0, 6) / 6        in any order        x * HardSigmoid(x; 1/6, 1/2)
  *
- * Rounds less. Minus infinity: both are -inf * 0 = NaN.
+ * Clip also as Min and Max. Rounds less. Minus infinity: both are -inf * 0 = NaN.
  *
  * SPDX-License-Identifier: MIT */
 #include "recognition.h"
@@ -12,14 +12,7 @@ typedef struct gate {
     double a, b, low, high;
 } gate;
 
-static int read_bounds(pattern *p, gate *g)
-{
-    const tn_node_view *view = pattern_node(p, p->root);
-    return view->input_count == 3 && pattern_scalar(p, view->inputs[1], &g->low) &&
-           pattern_scalar(p, view->inputs[2], &g->high);
-}
-
-static int read_gate(pattern *p, tn_value_id x, gate *g)
+static int read_gate(pattern *p, tn_value_id x, const clipped *clip, gate *g)
 {
     const tn_node_view *view = pattern_node(p, p->root);
     double c[4];
@@ -28,25 +21,25 @@ static int read_gate(pattern *p, tn_value_id x, gate *g)
                      (double)tn_attr_float(view, "beta", 0.5f), 0.0, 1.0 };
         return view->inputs[0] == x;
     }
-    if (!pattern_polynomial(p, view->inputs[0], x, c) || c[2] != 0.0 || c[3] != 0.0)
+    if (!pattern_polynomial(p, clip->of, x, c) || c[2] != 0.0 || c[3] != 0.0)
         return 0;
-    g->a = c[1];
-    g->b = c[0];
+    *g = (gate){ c[1], c[0], clip->low, clip->high };
     return 1;
 }
 
 static int find(pattern *p, tn_value_id *x)
 {
     gate g = { 0 };
+    clipped clip;
     double scale = 1.0;
-    if (pattern_is(p, p->root, "Clip") && !read_bounds(p, &g))
+    if (!pattern_is(p, p->root, "HardSigmoid") && !pattern_clip(p, &clip))
         return 0;
     pattern_follow_scale(p, &scale);
     const tn_node_id product = pattern_reader(p, p->y, "Mul");
     if (product == TN_NONE)
         return 0;
     *x = pattern_other(p, product, p->y, NULL);
-    if (*x == TN_NONE || !read_gate(p, *x, &g) || !pattern_follow(p, product))
+    if (*x == TN_NONE || !read_gate(p, *x, &clip, &g) || !pattern_follow(p, product))
         return 0; /* any gate */
     const uint32_t dtype = pattern_value(p, *x)->type->dtype;
     if (!pattern_near(dtype, g.high * scale, 1.0))
@@ -69,7 +62,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_hard_swish_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "Clip", "HardSigmoid", NULL };
+    static const char *const roots[] = { "Clip", "Min", "Max", "HardSigmoid", NULL };
     return registrar->add_pass(registrar, &(tn_pass_def){ .size = sizeof(tn_pass_def),
                                                           .phase = TN_PHASE_RECOGNIZE,
                                                           .order = 10,

@@ -39,6 +39,8 @@ static int find(pattern *p, instance *n)
         return 0;
     }
     const tn_type *x = pattern_value(p, n->of.x)->type;
+    if (n->of.scale != TN_NONE || n->of.bias != TN_NONE)
+        return 0;
     if (x->rank < 3 || n->of.axis != 2 || !(TN_BIT(x->dtype) & TN_MASK_FLOAT) || is_layer(p, n))
         return 0;
     n->channels = x->dims[1];
@@ -71,7 +73,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_instance_normalization_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "Sqrt", NULL };
+    static const char *const roots[] = { "Sqrt", "Pow", NULL };
     return registrar->add_pass(registrar,
                                &(tn_pass_def){ .size = sizeof(tn_pass_def),
                                                .phase = TN_PHASE_RECOGNIZE,

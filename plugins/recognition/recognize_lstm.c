@@ -37,6 +37,7 @@ static int read_cell(pattern *p, tn_node_id tanh, cell *out)
     tn_value_id products[2];
     uint32_t k = 0;
     out->c = pattern_node(p, tanh)->inputs[0];
+    out->keeps = 0;
     if (!cell_operands(p, out->c, "Add", products) || !pattern_take(p, tanh))
         return 0;
     const tn_value_id bent = cell_output(p, tanh);

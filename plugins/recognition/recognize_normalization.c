@@ -2,7 +2,7 @@
  * and RMSNormalization (ONNX: RMSNormalization, 23) that were written out.
  *
  *   d = x - ReduceMean(x)                                   for RMSNormalization d is x itself
- *   n = d / Sqrt(ReduceMean(d^2) + epsilon)                 or times 1 / Sqrt, Reciprocal
+ *   n = d / Sqrt(ReduceMean(d^2) + epsilon)                 or written otherwise, see moments.c
  *   y = n * scale + bias                                    as far as there are such
  *
  * over the last axes, d^2 as Pow or Mul. Scale and bias are values of exactly the normalized
@@ -50,8 +50,14 @@ static int find(pattern *p, norm *n)
     *n = (norm){ .scale = TN_NONE, .bias = TN_NONE };
     if (!pattern_moments(p, strcmp(p->wanted, "LayerNormalization") == 0, &n->of))
         return 0;
-    n->scale = follow_vector(p, n, "Mul");
-    if (n->of.centred)
+    n->scale = n->of.scale;
+    n->bias = n->of.bias;
+    if ((n->scale != TN_NONE && !is_normalized(p, n, n->scale)) ||
+        (n->bias != TN_NONE && !is_normalized(p, n, n->bias)))
+        return pattern_refuse(p, "scale or bias have not the normalized extents");
+    if (n->scale == TN_NONE && n->bias == TN_NONE)
+        n->scale = follow_vector(p, n, "Mul");
+    if (n->of.centred && n->bias == TN_NONE)
         n->bias = follow_vector(p, n, "Add");
     return pattern_float(p, pattern_value(p, n->of.x)->type->dtype, "epsilon", n->of.epsilon);
 }
@@ -135,7 +141,7 @@ static tn_status match_rms(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_normalization_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "Sqrt", NULL };
+    static const char *const roots[] = { "Sqrt", "Pow", NULL };
     tn_pass_def pass = { .size = sizeof pass,
                          .phase = TN_PHASE_RECOGNIZE,
                          .order = 30,

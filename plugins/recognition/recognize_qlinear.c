@@ -3,6 +3,7 @@
  *
  *   QuantizeLinear(Conv(DequantizeLinear(x), DequantizeLinear(w), bias))        -> QLinearConv
  *   QuantizeLinear(MatMul or Gemm(DequantizeLinear(a), DequantizeLinear(b)))    -> QLinearMatMul
+ *   QuantizeLinear(Gemm(DequantizeLinear(a), DequantizeLinear(b), bias))        -> QLinearConv of one pixel
  *
  * with Relu and Clip in front of the QuantizeLinear where its own range cuts as much: a Relu whose 0
  * is the lowest number of the type. The bias becomes int32 with the scale x_scale * w_scale: what
@@ -433,6 +434,61 @@ static tn_status match_matmul(tn_rewrite *ctx, tn_node_id node)
     return put(&p, &l, b, NULL, 0);
 }
 
+/* ---- a Gemm with a bias ------------------------------------------------------------------- */
+
+static tn_status add_axes(pattern *p, const char *op, tn_value_id x, tn_value_id *out)
+{
+    static const int64_t pixel[] = { 2, 3 };
+    tn_value_id inputs[2] = { x };
+    TN_TRY(pattern_integers(p, pixel, 2, &inputs[1]));
+    return pattern_add(p, op, inputs, 2, NULL, 0, out);
+}
+
+static int is_plain_gemm(pattern *p, linear *l)
+{
+    const tn_node_view *view = pattern_node(p, l->node);
+    l->turned = tn_attr_int(view, "transB", 0) != 0;
+    if (input_at(p, l->node, 2) == TN_NONE)
+        return 0; /* recognize_qlinear_matmul */
+    return (!tn_attr_int(view, "transA", 0) && tn_attr_float(view, "alpha", 1.0f) == 1.0f &&
+            tn_attr_float(view, "beta", 1.0f) == 1.0f) ||
+           pattern_refuse(p, "Gemm turns its first matrix or has a factor");
+}
+
+/* Rows as samples of one pixel, columns as channels. */
+static tn_status match_gemm(tn_rewrite *ctx, tn_node_id node)
+{
+    static const char *const ops[] = { "Gemm", NULL };
+    static const int64_t swapped[] = { 1, 0 };
+    const tn_attribute perm = {
+        .size = sizeof perm, .type = TN_ATTR_INTS, .name = "perm", .count = 2, .ints = swapped
+    };
+    pattern p;
+    linear l;
+    if (!pattern_begin(&p, ctx, node, "QLinearConv") || !find(&p, &l, ops) ||
+        !is_plain_gemm(&p, &l))
+        return pattern_miss(&p);
+    const tn_type *a = pattern_value(&p, l.a.tensor)->type;
+    if (!scales_lie_along(&p, input_at(&p, l.node, 1), &l.b, l.turned ? 0 : 1, 2) ||
+        !is_short(&p, a->rank != 2 || !tn_dim_known(a->dims[1]) ? -1 : a->dims[1]) ||
+        !bias_fits(&p, &l, input_at(&p, l.node, 2)) || !pattern_closed(&p))
+        return pattern_miss(&p);
+    absorb_makers(&p, l.node);
+    TN_TRY(round_bias(&p, &l));
+    TN_TRY(give_zeros(&p, &l));
+    tn_value_id w = l.b.tensor, y;
+    if (!l.turned)
+        TN_TRY(pattern_add(&p, "Transpose", &w, 1, &perm, 1, &w));
+    TN_TRY(add_axes(&p, "Unsqueeze", w, &w));
+    TN_TRY(add_axes(&p, "Unsqueeze", l.a.tensor, &l.a.tensor));
+    const tn_value_id inputs[] = { l.a.tensor, l.a.scale, l.a.zero, w,     l.b.scale,
+                                   l.b.zero,   l.y.scale, l.y.zero, l.bias };
+    TN_TRY(pattern_add(&p, p.wanted, inputs, 9, NULL, 0, &y));
+    tn_value_id flat;
+    TN_TRY(add_axes(&p, "Squeeze", y, &flat));
+    return pattern_finish(&p, flat, y);
+}
+
 tn_status recognize_qlinear_register(tn_registrar *registrar)
 {
     static const char *const roots[] = { "QuantizeLinear", NULL };
@@ -453,5 +509,13 @@ tn_status recognize_qlinear_register(tn_registrar *registrar)
                "QLinearMatMul; its sums are no longer rounded.";
     pass.match = match_matmul;
     pass.makes = "QLinearMatMul";
+    TN_TRY(registrar->add_pass(registrar, &pass));
+    pass.order = 17;
+    pass.name = "recognize_qlinear_gemm";
+    pass.doc =
+        "A Gemm with a bias, of dequantized matrices, that is quantized again as one QLinearConv "
+        "of one pixel; its sums are no longer rounded.";
+    pass.match = match_gemm;
+    pass.makes = "QLinearConv";
     return registrar->add_pass(registrar, &pass);
 }

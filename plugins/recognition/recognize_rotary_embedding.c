@@ -5,7 +5,8 @@
  *   or (first cos - second sin, first sin + second cos) joined,
  *
  * halves by Slice, Split, or an index into pairs; pairs that are neighbours (GPT-J) likewise, put
- * together again by Unsqueeze, Concat and Reshape. Where only the first elements of a head are turned
+ * together again by Unsqueeze, Concat and Reshape, or written into a value by two ScatterND. The sign may be
+ * turned in the sines, where Concat, Gather or GatherElements only changes the halves over. Where only the first elements of a head are turned
  * and a Concat puts the others behind them (GPT-NeoX), the node takes all of them.
  *
  * In the first form cos and sin are as wide as x: both numbers of a pair must be equal, which is seen
@@ -138,11 +139,14 @@ static tn_value_id before_heads(const pattern *p, const rotation *r, tn_value_id
 }
 
 /* Constant angles: the cache is written out, with a copy for each sample unless that is large. */
-static tn_status write_cache(pattern *p, const rotation *r, const tn_tensor *from, int64_t copies,
-                             tn_value_id *out)
+static tn_status write_cache(pattern *p, const rotation *r, const tn_tensor *from, int second,
+                             int64_t copies, tn_value_id *out)
 {
     const int64_t half_width = r->width / 2, step = r->interleaved && r->doubled ? 2 : 1,
-                  width = r->doubled ? r->width : half_width, rows = tn_count(from) / width;
+                  width = r->doubled ? r->width : half_width, rows = tn_count(from) / width,
+                  start = !second          ? 0
+                          : r->interleaved ? 1
+                                           : half_width;
     const size_t element = tn_dtype_bytes(from->dtype, 1);
     const tn_dim positions =
         type_of(p, r->x)->dims[type_of(p, r->x)->rank == 4 && !r->packed ? 2 : 1];
@@ -153,7 +157,9 @@ static tn_status write_cache(pattern *p, const rotation *r, const tn_tensor *fro
         return tn_fail(p->ctx, TN_ERR_MEMORY, "no memory for %zu bytes of angles", bytes);
     for (int64_t row = 0; row < copies * rows; row++)
         for (int64_t k = 0; k < half_width; k++, to += element)
-            memcpy(to, (const char *)from->data + (size_t)(row % rows * width + step * k) * element,
+            memcpy(to,
+                   (const char *)from->data +
+                       (size_t)(row % rows * width + start + step * k) * element,
                    element);
     const tn_tensor tensor = { .size = sizeof tensor,
                                .dtype = from->dtype,
@@ -180,7 +186,7 @@ static tn_status add_cache(pattern *p, const rotation *r, tn_value_id angles, tn
     if (constant) {
         const tn_dim copies = shared && tn_dim_known(x->dims[0]) ? x->dims[0] : 1;
         const int few = copies > 0 && tn_count(constant) < MOST_WRITTEN / copies;
-        TN_TRY(write_cache(p, r, constant, few ? copies : 1, out));
+        TN_TRY(write_cache(p, r, constant, r->second && angles == r->sines, few ? copies : 1, out));
         return shared && !(few && copies > 1) ? add_batch(p, r, *out, out) : TN_OK;
     }
     TN_TRY(add_half(p, r, inner, &halves));
@@ -265,7 +271,7 @@ static tn_status match(tn_rewrite *ctx, tn_node_id node)
 
 tn_status recognize_rotary_embedding_register(tn_registrar *registrar)
 {
-    static const char *const roots[] = { "Neg", "Sub", NULL };
+    static const char *const roots[] = { "Neg", "Sub", "Concat", "Gather", "GatherElements", NULL };
     return registrar->add_pass(
         registrar, &(tn_pass_def){ .size = sizeof(tn_pass_def),
                                    .phase = TN_PHASE_RECOGNIZE,

@@ -12,10 +12,12 @@ enum { ROTARY_PASSED = 16 };
 typedef struct rotation {
     tn_value_id x;
     int interleaved;
-    int doubled;     /* cos and sin are as wide as x */
-    int packed;      /* heads stand behind positions */
-    int64_t width;   /* of what is turned, even */
-    int64_t partial; /* of what is turned where that is not all of x; else 0 */
+    int doubled;      /* cos and sin are as wide as x */
+    int signed_sines; /* the first of each pair has its sign turned in them, not in x */
+    int second;       /* and they are a constant: the second of a pair is the sine */
+    int packed;       /* heads stand behind positions */
+    int64_t width;    /* of what is turned, even */
+    int64_t partial;  /* of what is turned where that is not all of x; else 0 */
     tn_value_id
         joined; /* x with its heads side by side, as it was before they were split off; or TN_NONE */
     tn_value_id cosines, sines;
@@ -39,8 +41,11 @@ static inline void rotary_pass(rotation *r, tn_node_id node)
         r->passed[r->passed_count++] = node;
 }
 
-/* From a Neg or a Sub on: 0: it is none. */
+/* From a Neg, a Sub, or what changes pairs over: 0: it is none. */
 int rotary_find(pattern *p, rotation *r);
+/* y, the first of all pairs, is written into a value of x's shape by a ScatterND, and the others by another
+ * one, so that nothing else is left of it: those, and y is the end (rotary_scatter.c). TN_NONE: it is not. */
+tn_value_id rotary_scattered(pattern *p, const rotation *r);
 
 /* Whether cosines and sines are angles of positions, as wide as they must be. */
 int rotary_angles_fit(pattern *p, rotation *r);

@@ -73,6 +73,11 @@ static int node_is_paired(const pattern *p, const tn_node_view *view, const tn_t
         return last_extent(x) == width &&
                tn_axis(tn_attr_int(view, "axis", 0), x->rank) != x->rank - 1 &&
                is_paired(p, view->inputs[0], width, interleaved, depth);
+    if (strcmp(view->op, "GatherND") == 0) /* rows by their number */
+        return last_extent(x) == width && !tn_attr_int(view, "batch_dims", 0) &&
+               tn_dim_known(last_extent(type_of(p, view->inputs[1]))) &&
+               last_extent(type_of(p, view->inputs[1])) < x->rank &&
+               is_paired(p, view->inputs[0], width, interleaved, depth);
     if (strcmp(view->op, "Slice") == 0)
         return last_extent(x) == width && is_paired(p, view->inputs[0], width, interleaved, depth);
     if (!is_op(view, pairs))
@@ -96,6 +101,40 @@ static int is_paired(const pattern *p, tn_value_id value, int64_t width, int int
         return !view->constant->kind && constant_is_paired(view->constant, width, interleaved);
     return view->producer != TN_NONE && node_is_paired(p, pattern_node(p, view->producer),
                                                        view->type, width, interleaved, depth + 1);
+}
+
+/* Whether the first of each pair is the second with its sign turned; `ones`: and that is 1. */
+static int has_signs(const tn_tensor *t, int64_t width, int interleaved, int ones)
+{
+    const int64_t count = t ? tn_count(t) : 0, distance = interleaved ? 1 : width / 2;
+    if (!t || t->rank < 1 || t->dims[t->rank - 1] != width)
+        return 0;
+    for (int64_t row = 0; row < count; row += width)
+        for (int64_t k = 0; k < width / 2; k++) {
+            const int64_t a = row + (interleaved ? 2 * k : k);
+            const double first = tn_get_double(t->dtype, t->data, a),
+                         second = tn_get_double(t->dtype, t->data, a + distance);
+            if (first != -second || (ones && second != 1.0))
+                return 0;
+        }
+    return 1;
+}
+
+/* The sines behind their signs: a constant, or a product with signs. */
+static int read_signed(pattern *p, rotation *r)
+{
+    const tn_node_id product = pattern_maker(p, r->sines, "Mul");
+    r->second = has_signs(pattern_constant(p, r->sines), r->width, r->interleaved, 0);
+    for (uint32_t k = 0; product != TN_NONE && k < 2; k++) {
+        const tn_value_id *in = pattern_node(p, product)->inputs;
+        if (has_signs(pattern_constant(p, in[k]), r->width, r->interleaved, 1) &&
+            last_extent(type_of(p, in[1 - k])) == r->width) {
+            rotary_pass(r, product);
+            r->sines = in[1 - k];
+            return 1;
+        }
+    }
+    return r->second;
 }
 
 tn_dim rotary_laid(const tn_type *type, int32_t axis, int32_t rank)
@@ -124,7 +163,12 @@ int rotary_angles_fit(pattern *p, rotation *r)
         if (a->rank < 2 || a->rank > x->rank ||
             last_extent(a) != (r->doubled ? r->width : r->width / 2))
             return pattern_refuse(p, "%s are not one for each pair", k ? "sines" : "cosines");
-        if (r->doubled && !is_paired(p, angles[k], r->width, r->interleaved, 0))
+        if (k == 1 && r->signed_sines && !read_signed(p, r))
+            return pattern_refuse(p,
+                                  "sines are not known to have their sign turned for the first of "
+                                  "a pair");
+        if (r->doubled && !(k == 1 && r->second) &&
+            !is_paired(p, k ? r->sines : r->cosines, r->width, r->interleaved, 0))
             return pattern_refuse(p, "%s are not known to be the same for both of a pair",
                                   k ? "sines" : "cosines");
     }
@@ -133,7 +177,7 @@ int rotary_angles_fit(pattern *p, rotation *r)
             return 0;
     r->packed = x->rank == 4 && !follows(p, r, angles[0], 2);
     const int32_t rows = x->rank == 4 && !r->packed ? 2 : 1;
-    if (!follows(p, r, angles[0], rows) || !follows(p, r, angles[1], rows))
+    if (!follows(p, r, angles[0], rows) || !follows(p, r, r->sines, rows))
         return pattern_refuse(p, "angles do not follow the positions, or differ by head");
     if (r->packed && (!tn_dim_known(x->dims[2]) || !tn_dim_known(x->dims[3]) || !x->dims[2]))
         return pattern_refuse(p, "how many heads there are is not known");

@@ -2,7 +2,8 @@
  * sequence in their place.
  *
  * Steps are pieces of one value (Gather, Slice or Split along its first or second axis, in either
- * direction), or any values: these are laid one behind the other. Who read the state after a step reads
+ * direction), or any values: these are laid one behind the other. Where all of them were multiplied at once
+ * and pieces taken of that, they are the pieces of what was multiplied. Who read the state after a step reads
  * that piece of Y; where a Concat collects all of them, it is Y. Constant weights are put in the
  * operator's order of gates, biases added up.
  *
@@ -78,7 +79,7 @@ static int goes_on(chain *c, const cell *last)
     cell next;
     const int found = tanh != TN_NONE && c->kind->read(c->p, tanh, &next) &&
                       (c->kind->states == 2 ? next.last_c == last->c : next.last_h == last->h) &&
-                      same_matrices(c, &next, last);
+                      next.keeps == last->keeps && same_matrices(c, &next, last);
     c->p->count = count;
     c->p->why[0] = 0;
     return found;
@@ -103,7 +104,8 @@ static void walk_back(chain *c)
         const tn_node_id tanh = c->kind->before(c->p, next);
         if (tanh == TN_NONE || !c->kind->read(c->p, tanh, made) ||
             !(c->kind->states == 2 ? made->c == next->last_c : made->h == next->last_h) ||
-            !has_product_of(next, made->h) || !same_matrices(c, next, made)) {
+            !has_product_of(next, made->h) || made->keeps != next->keeps ||
+            !same_matrices(c, next, made)) {
             c->p->count = count;
             break;
         }
@@ -126,6 +128,12 @@ static void swap_products(linear *l)
     l->products[1] = kept;
 }
 
+static int same_step(const product *a, const product *b)
+{
+    return a->of == b->of && a->all_steps == b->all_steps && a->axis == b->axis &&
+           a->step == b->step;
+}
+
 /* The state's product comes second, everywhere. */
 static int put_in_order(chain *c, cell *one)
 {
@@ -136,7 +144,8 @@ static int put_in_order(chain *c, cell *one)
         if (l->product_count == 2 && l->products[0].of == one->last_h)
             swap_products(l);
         if (l->product_count < 1 || (only_input && l->product_count != 1) ||
-            l->products[0].of == one->last_h || l->products[0].of != one->gates[0].products[0].of ||
+            l->products[0].of == one->last_h ||
+            !same_step(&l->products[0], &one->gates[0].products[0]) ||
             !same_matrix(&l->products[0], &last->gates[g].products[0]))
             return 0;
         if (!only_input && l->product_count == 2 &&
@@ -203,8 +212,10 @@ static int shapes_fit(chain *c)
 {
     const cell *first = &c->cells[0];
     for (uint32_t t = 0; t < c->count; t++) {
-        const tn_type *x = type_of(c, c->cells[t].gates[0].products[0].of);
-        if (!pattern_same(x->dims[0], c->batch) || x->dtype != c->dtype)
+        const product *one = &c->cells[t].gates[0].products[0];
+        const tn_type *x = type_of(c, one->of);
+        if (!pattern_same(x->dims[one->all_steps ? 1 - one->axis : 0], c->batch) ||
+            x->dtype != c->dtype)
             return pattern_refuse(c->p, "steps are not known to have as many samples as states");
         if (!is_state(c, c->cells[t].h))
             return pattern_refuse(c->p, "states are not known to have the same shape");
@@ -224,9 +235,9 @@ static double bias_at(const chain *c, const linear *l, int64_t row, int64_t unit
     double sum = 0.0;
     for (uint32_t k = 0; k < l->bias_count; k++) {
         const tn_tensor *t = pattern_constant(c->p, l->biases[k].vector);
-        const int64_t width = t->dims[t->rank - 1], rows = tn_count(t) / width;
-        sum += tn_get_double(t->dtype, t->data,
-                             (rows > 1 ? row : 0) * width + l->biases[k].column + unit);
+        const int64_t width = t->rank ? t->dims[t->rank - 1] : 1, rows = tn_count(t) / width,
+                      place = (rows > 1 ? row : 0) * width + l->biases[k].column + unit;
+        sum += tn_get_double(t->dtype, t->data, tn_count(t) == 1 ? 0 : place);
     }
     return sum;
 }
@@ -250,6 +261,8 @@ static int64_t rows_of(const chain *c, const linear *l)
         const tn_tensor *t = pattern_constant(c->p, l->biases[k].vector);
         const int64_t width = t->rank ? t->dims[t->rank - 1] : 0,
                       own = width ? tn_count(t) / width : 0;
+        if (tn_count(t) == 1 && t->dtype == c->dtype)
+            continue;
         if (own < 1 || t->dtype != c->dtype || l->biases[k].column + c->hidden > width)
             return 0;
         rows = own > rows ? own : rows;
@@ -285,10 +298,15 @@ static int biases_fit(chain *c)
 
 /* ---- where the steps come from ------------------------------------------------------------ */
 
-/* x_t as one index of an axis; the nodes that take it out of there. */
-static int read_step(const chain *c, tn_value_id x, piece *out, tn_node_id *squeeze)
+/* A step as one index of an axis; the nodes that take it out of there, where they are not taken yet. */
+static int read_step(const chain *c, const product *step, piece *out, tn_node_id *squeeze)
 {
+    const tn_value_id x = step->of;
     *squeeze = TN_NONE;
+    if (step->all_steps) {
+        *out = (piece){ .node = TN_NONE, .of = x, .axis = step->axis, .begin = step->step };
+        return 1;
+    }
     if (pattern_piece(c->p, x, out) && out->dropped)
         return out->axis < 2 && type_of(c, out->of)->rank == 3;
     *squeeze = pattern_reshaper(c->p, x);
@@ -307,7 +325,7 @@ static void find_sequence(chain *c)
     int64_t step = 1;
     c->sequence = TN_NONE;
     for (uint32_t t = 0; t < c->count; t++) {
-        if (!read_step(c, c->cells[t].gates[0].products[0].of, &one, &squeeze))
+        if (!read_step(c, &c->cells[t].gates[0].products[0], &one, &squeeze))
             break;
         if (t == 0) {
             c->sequence = one.of;
@@ -483,6 +501,12 @@ static tn_status add_tensor(chain *c, int32_t rank, const int64_t *dims, void *d
     return c->p->ctx->api->add_constant(c->p->ctx->graph, &desc, out);
 }
 
+/* Whether a gate says what is kept of the other: 1 - Sigmoid(a) is Sigmoid(-a). */
+static int is_turned(const chain *c, uint32_t gate)
+{
+    return gate == 0 && c->cells[c->count - 1].keeps;
+}
+
 /* Columns of the gates' matrices as rows, gate by gate: [gates * hidden, rows of a product]. */
 static tn_status add_matrix(chain *c, uint32_t which, int64_t rows, tn_value_id *out)
 {
@@ -492,16 +516,17 @@ static tn_status add_matrix(chain *c, uint32_t which, int64_t rows, tn_value_id 
     if (!data)
         return tn_fail(c->p->ctx, TN_ERR_MEMORY, "no memory for weights");
     for (uint32_t g = 0; g < c->kind->gates; g++) {
-        const int apart = c->linear && which == 1 && g == 2;
+        const int apart = c->linear && which == 1 && g == 2, turned = is_turned(c, g);
         const product *m = &c->cells[c->count - 1].gates[apart ? 3 : g].products[apart ? 0 : which];
         const tn_tensor *from = pattern_constant(c->p, m->matrix);
         for (int64_t unit = m->column; unit < m->column + c->hidden; unit++)
-            for (int64_t k = m->row; k < m->row + rows; k++, to += element)
-                memcpy(to,
-                       (const char *)from->data + (size_t)(m->turned ? unit * from->dims[1] + k
-                                                                     : k * from->dims[1] + unit) *
-                                                      element,
-                       element);
+            for (int64_t k = m->row; k < m->row + rows; k++, to += element) {
+                const int64_t place = m->turned ? unit * from->dims[1] + k
+                                                : k * from->dims[1] + unit;
+                memcpy(to, (const char *)from->data + (size_t)place * element, element);
+                if (turned)
+                    tn_set_float(c->dtype, to, 0, -tn_get_double(c->dtype, to, 0));
+            }
     }
     const tn_status status = add_tensor(c, 3, dims, data, out);
     free(data);
@@ -523,7 +548,7 @@ static tn_status add_biases(chain *c, tn_value_id *out)
     for (uint32_t g = 0; g < sums_of(c); g++)
         for (int64_t unit = 0; unit < c->hidden; unit++)
             tn_set_float(c->dtype, data, (g < gates ? g : 2 * gates - 1) * c->hidden + unit,
-                         bias_at(c, &last->gates[g], 0, unit));
+                         (is_turned(c, g) ? -1.0 : 1.0) * bias_at(c, &last->gates[g], 0, unit));
     const tn_status status = any ? add_tensor(c, 2, dims, data, out) : TN_OK;
     free(data);
     return status;
@@ -653,6 +678,19 @@ static tn_status give_states(chain *c, const tn_value_id outputs[3])
     return replace(c, c->cells[c->count - 1].h, last);
 }
 
+/* What multiplied all steps at once goes where nothing else reads it. */
+static void absorb_sums(chain *c, tn_value_id value)
+{
+    for (int depth = 0; depth <= MOST_BIASES; depth++) {
+        const tn_node_id node = pattern_value(c->p, value)->producer;
+        if (!pattern_is(c->p, node, "Add") && !pattern_is(c->p, node, "MatMul"))
+            return;
+        pattern_absorb(c->p, node);
+        const tn_value_id *in = pattern_node(c->p, node)->inputs;
+        value = in[pattern_constant(c->p, in[0]) ? 1 : 0];
+    }
+}
+
 static tn_status rewrite(chain *c)
 {
     const cell *last = &c->cells[c->count - 1];
@@ -666,11 +704,15 @@ static tn_status rewrite(chain *c)
         TN_TRY(replace(c, last->c, squeezed));
     }
     for (uint32_t t = 0; c->sequence != TN_NONE && t < c->count; t++)
-        if (read_step(c, c->cells[t].gates[0].products[0].of, &one, &squeeze)) {
+        if (read_step(c, &c->cells[t].gates[0].products[0], &one, &squeeze)) {
             if (squeeze != TN_NONE)
                 pattern_absorb(c->p, squeeze);
-            pattern_absorb(c->p, one.node);
+            if (one.node != TN_NONE)
+                pattern_absorb(c->p, one.node);
         }
+    for (uint32_t g = 0; g < c->kind->gates; g++)
+        if (c->cells[0].gates[g].products[0].all_steps)
+            absorb_sums(c, c->cells[0].gates[g].products[0].sums);
     return pattern_finish(c->p, outputs[0], outputs[0]);
 }
 
@@ -698,6 +740,8 @@ static int find(chain *c, tn_node_id tanh)
     if (c->count == 1) /* measured: as fast, or a tenth slower */
         return pattern_refuse(c->p, "a single step is no faster as a node");
     find_sequence(c);
+    if (c->sequence == TN_NONE && c->cells[0].gates[0].products[0].all_steps)
+        return pattern_refuse(c->p, "steps do not follow each other in what was multiplied");
     find_join(c);
     return is_closed(c);
 }

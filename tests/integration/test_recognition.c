@@ -519,6 +519,92 @@ Test(recognize_rms_normalization, is_not_a_difference_to_another_mean)
               "recognize_rms_normalization", "");
 }
 
+/* ---- other ways to write a root ----------------------------------------------------------- */
+
+#define POWER(exponent) SAY("sqrt", "Pow", "'ve', '" exponent "'", "'r'")
+#define UNDER_ROOT                                                                                 \
+    CENTRED ", " SAY("square", "Mul", "'d', 'd'",                                                  \
+                     "'d2'") ", " SAY("variance", "ReduceMean", "'d2', 'axis'",                    \
+                                      "'v'") ", " SAY("add", "Add", "'v', 'epsilon'", "'ve'")
+#define EXPONENTS                                                                                  \
+    SCALAR_OF("up", "0.5") ", " SCALAR_OF("down", "-0.5") ", " SCALAR_OF("other", "0.25")
+
+Test(recognize_layer_normalization, takes_powers_for_roots)
+{
+    rewritten(NET("'n'", LAYER_CONSTANTS ", " EXPONENTS,
+                  UNDER_ROOT ", " POWER("up") ", " SAY("div", "Div", "'d', 'r'", "'n'")),
+              NULL, 1, "= LayerNormalization", "", 2e-6);
+    rewritten(NET("'n'", LAYER_CONSTANTS ", " EXPONENTS,
+                  UNDER_ROOT ", " POWER("down") ", " SAY("div", "Mul", "'r', 'd'", "'n'")),
+              NULL, 1, "= LayerNormalization", "", 2e-6);
+    untouched(NET("'n'", LAYER_CONSTANTS ", " EXPONENTS,
+                  UNDER_ROOT ", " POWER("other") ", " SAY("div", "Div", "'d', 'r'", "'n'")),
+              "recognize_layer_normalization", "");
+    untouched(NET("'n'", LAYER_CONSTANTS ", " EXPONENTS,
+                  UNDER_ROOT ", " POWER("down") ", " SAY("div", "Div", "'d', 'r'", "'n'")),
+              "recognize_layer_normalization", "");
+}
+
+/* What is divided must have the same mean taken off: a mean over another axis makes another sum. */
+Test(recognize_layer_normalization, wants_the_same_mean_twice)
+{
+    static const char *const form = CENTRED
+        ", " SAY("again", "ReduceMean", "'x', '%s'", "'m2'") ", " SAY(
+            "sub2", "Sub", "'x', 'm2'",
+            "'e'") ", " SAY("square", "Mul", "'d', 'd'",
+                            "'d2'") ", " ROOT ", " SAY("div", "Div", "'e', 'r'", "'n'");
+    char nodes[2048], text[4096];
+    const char *const constants = LAYER_CONSTANTS
+        ", " CONSTANT("same", "int64", "[1]", "[2]") ", " CONSTANT("first", "int64", "[1]", "[1]");
+    snprintf(nodes, sizeof nodes, form, "same");
+    snprintf(text, sizeof text, NET("'n'", "%s", "%s"), constants, nodes);
+    rewritten(text, NULL, 1, "= LayerNormalization", "* 9 nodes", 2e-6);
+    snprintf(nodes, sizeof nodes, form, "first");
+    snprintf(text, sizeof text, NET("'n'", "%s", "%s"), constants, nodes);
+    untouched(text, "recognize_layer_normalization", "");
+}
+
+#define SPREAD(by_mean)                                                                                \
+    UNDER_ROOT ", " SAY("sqrt", "Sqrt", "'ve'", "'r'") ", " SAY(                                       \
+        "inverse", "Reciprocal", "'r'",                                                                \
+        "'i'") ", " SAY("scaled", "Mul", "'i', 'scale'",                                               \
+                        "'s'") ", " SAY("straight", "Mul", "'x', 's'",                                 \
+                                        "'xs'") ", " SAY("shift", "Mul", "'" by_mean "', 's'",         \
+                                                         "'ms'") ", " SAY("rest", "Sub",               \
+                                                                          "'bias', 'ms'",              \
+                                                                          "'t'") ", " SAY("sum",       \
+                                                                                          "Add",       \
+                                                                                          "'xs', 't'", \
+                                                                                          "'y'")
+
+Test(recognize_layer_normalization, takes_what_tensorflow_writes)
+{
+    const char *text = NET("'y'", LAYER_CONSTANTS, SPREAD("m"));
+    rewritten(text, NULL, 1, "= LayerNormalization sum/LayerNormalization(x, scale, bias)",
+              "* 12 nodes up to sum are one LayerNormalization\n", 4e-6);
+    same_specials(text, NULL, 4e-6);
+    untouched(NET("'y'", LAYER_CONSTANTS, SPREAD("x")), "recognize_layer_normalization", "");
+}
+
+Test(recognize_sigmoid, is_only_asked_for)
+{
+    const char *text = NET(
+        "'y'", ONE,
+        SAY("neg", "Neg", "'x'", "'n'") ", " SAY("exp", "Exp", "'n'", "'e'") ", " SAY(
+            "sum", "Add", "'e', 'one'", "'s'") ", " SAY("div", "Div", "'x', 's'", "'y'"));
+    rewritten(text, NULL, 4, "= Exp", "  recognize_sigmoid ", 0);
+    rewritten(text, "all", 1, "= Swish", "* 4 nodes up to div are one Sigmoid\n", 1e-6);
+    untouched(NET("'y'", ONE ", " SCALAR_OF("two", "2"),
+                  SAY("neg", "Neg", "'x'", "'n'") ", " SAY("exp", "Exp", "'n'", "'e'") ", " SAY(
+                      "sum", "Add", "'e', 'two'", "'s'") ", " SAY("div", "Div", "'x', 's'", "'y'")),
+              "recognize_sigmoid", "");
+    untouched(
+        NET("'y'", ONE,
+            SAY("exp", "Exp", "'x'", "'e'") ", " SAY("sum", "Add", "'e', 'one'", "'s'") ", " SAY(
+                "div", "Div", "'one', 's'", "'y'")),
+        "recognize_sigmoid", "");
+}
+
 /* ---- channel shuffle ------------------------------------------------------------------------- */
 
 #define SHUFFLE(shape, split, perm, joined)                                                                      \

@@ -320,3 +320,65 @@ Test(recognize_attention, stays_out_of_other_bodies)
               "recognize_attention",
               "- p: no Attention: Softmax's output is read in another body, by mix\n");
 }
+
+/* ---- several masks ------------------------------------------------------------------------- */
+
+Test(recognize_attention, adds_up_masks_that_cannot_hide_all)
+{
+    rewritten(lines(QKV "; seen bool[2,1,1,6]",
+                    HALF "; far float32[] = -1e4; zero float32[] = 0; "
+                         "bias float32[3,5,1] = 1,2,3,4,5,6,7,8,9,-1,-2,-3,-4,-5,-6",
+                    TURN
+                    "Where seen zero far -> m; MatMul q t -> s; Mul s c -> z; Add z bias -> b; "
+                    "Add m b -> w; Softmax w -> p; MatMul p v -> y",
+                    "y"),
+              ONLY, 3, "= Attention y/Attention(q, k, v, y/Add)", "", TIGHT);
+}
+
+/* Two of the lowest numbers make minus infinity, and a row of that NaN. */
+Test(recognize_attention, leaves_masks_that_may_hide_all_together)
+{
+    untouched(lines(QKV "; seen bool[2,1,1,6]; read bool[5,6]",
+                    HALF "; far float32[] = -3.4e38; zero float32[] = 0",
+                    TURN
+                    "Where seen zero far -> m; Where read zero far -> n; MatMul q t -> s; "
+                    "Mul s c -> z; Add z n -> b; Add m b -> w; Softmax w -> p; MatMul p v -> y",
+                    "y"),
+              "recognize_attention",
+              "- p: no Attention: the mask may hide every key of a query: NaN becomes 0 "
+              "(recognize_masked_attention)\n");
+}
+
+#define GUARDED                                                                                    \
+    TURN "MatMul q t -> s; Mul s c -> z; Where seen z far -> w; Softmax w -> p; IsNaN p -> n; "    \
+         "Where n zero p -> g; MatMul g v -> y"
+#define GUARD_CONSTANTS HALF "; far float32[] = -1e30; zero float32[] = 0; one float32[] = 1"
+
+Test(recognize_masked_attention, takes_a_guard_against_nan)
+{
+    rewritten(lines(QKV "; seen bool[2,1,5,6]", GUARD_CONSTANTS, GUARDED, "y"),
+              "none,+recognize_masked_attention", 1, "= Attention y/Attention(q, k, v, seen)", "",
+              TIGHT);
+    untouched(lines(QKV, GUARD_CONSTANTS,
+                    TURN "MatMul q t -> s; Mul s c -> z; Softmax z -> p; IsNaN p -> n; "
+                         "Where n zero p -> g; MatMul g v -> y",
+                    "y"),
+              "recognize_attention",
+              "- p: no Attention: a NaN behind Softmax becomes 0 (recognize_masked_attention)\n");
+    untouched(lines(QKV "; seen bool[2,1,5,6]", GUARD_CONSTANTS,
+                    TURN "MatMul q t -> s; Mul s c -> z; Where seen z far -> w; Softmax w -> p; "
+                         "IsNaN p -> n; Where n one p -> g; MatMul g v -> y",
+                    "y"),
+              "recognize_masked_attention", "");
+}
+
+Test(recognize_masked_attention, chooses_from_a_mask_that_is_added)
+{
+    rewritten(lines(QKV "; seen bool[2,1,5,6]",
+                    GUARD_CONSTANTS "; bias float32[3,1,6] = 1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9",
+                    TURN "MatMul q t -> s; Mul s c -> z; Add z bias -> b; Where seen b far -> w; "
+                         "Softmax w -> p; MatMul p v -> y",
+                    "y"),
+              "none,+recognize_masked_attention", 2, "= Attention y/Attention(q, k, v, y/Where)",
+              "", TIGHT);
+}

@@ -144,3 +144,51 @@ Test(drop_requantize, leaves_the_other_order)
                     "QuantizeLinear f s z -> q; DequantizeLinear q s z -> y", "y"),
               "drop_requantize", "");
 }
+
+/* ---- recognize_space_to_depth ------------------------------------------------------------------ */
+
+#define CUTS                                                                                       \
+    "a int64[2] = 0,0; b int64[2] = 0,1; c int64[2] = 1,0; d int64[2] = 1,1; "                     \
+    "end int64[2] = 9223372036854775807,9223372036854775807; front int64[2] = 2,3; "               \
+    "back int64[2] = 1,2; two int64[2] = 2,2; three int64[2] = 3,3"
+#define PARTS(axes, step)                                                                          \
+    "Slice x a end " axes " " step " -> p; Slice x b end " axes " " step                           \
+    " -> q; Slice x c end " axes " " step " -> r; Slice x d end " axes " " step " -> s; "
+#define BLOCKS_ONLY "none,+recognize_space_to_depth"
+
+Test(recognize_space_to_depth, takes_rows_or_columns_first_and_channels_in_front_or_behind)
+{
+    static const struct {
+        const char *axes, *order, *becomes;
+        uint64_t nodes;
+    } cases[] = { { "front", "p q r s -> y 'axis': 1", "= SpaceToDepth y/SpaceToDepth(x)", 1 },
+                  { "front", "p r q s -> y 'axis': -3", "perm=[0,5,3,1,2,4]", 3 },
+                  { "back", "p q r s -> y 'axis': 3", "perm=[0,1,3,2,4,5]", 3 },
+                  { "back", "p r q s -> y 'axis': -1", "perm=[0,1,3,4,2,5]", 3 } };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char nodes[1000];
+        snprintf(nodes, sizeof nodes,
+                 "Slice x a end %s two -> p; Slice x b end %s two -> q; Slice x c end %s two -> r; "
+                 "Slice x d end %s two -> s; Concat %s",
+                 cases[k].axes, cases[k].axes, cases[k].axes, cases[k].axes, cases[k].order);
+        rewritten(lines("x float32['N',4,6,2]", CUTS, nodes, "y"), BLOCKS_ONLY, cases[k].nodes,
+                  cases[k].becomes, "", 0);
+    }
+}
+
+Test(recognize_space_to_depth, leaves_other_orders_and_steps)
+{
+    static const char *const pass = "recognize_space_to_depth";
+    untouched(lines("x float32[1,4,6,2]", CUTS,
+                    PARTS("front", "two") "Concat q p r s -> y 'axis': 1", "y"),
+              pass, "- y: no SpaceToDepth: the parts are in no order of rows or columns\n");
+    untouched(lines("x float32[1,4,6,6]", CUTS,
+                    PARTS("front", "three") "Concat p q r s -> y 'axis': 1", "y"),
+              pass, "");
+    untouched(lines("x float32[1,4,6,2]", CUTS,
+                    PARTS("front", "two") "Concat p q r s -> y 'axis': 2", "y"),
+              pass, "");
+    untouched(lines("x float32[1,'C',6,2]", CUTS,
+                    PARTS("front", "two") "Concat p q r s -> y 'axis': 1", "y"),
+              pass, "");
+}
