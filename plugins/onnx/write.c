@@ -7,10 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a node makes for one output alone is called like that: no node is there for the name. */
+static const char *only_output(const writer *w, tn_value_id value, const tn_value_view *view)
+{
+    const tn_value_id *outputs;
+    const uint32_t count = view->output_count == 1 && view->producer != TN_NONE
+                               ? w->api->region_outputs(w->graph, view->region, &outputs)
+                               : 0;
+    for (uint32_t k = 0; k < count; k++)
+        if (outputs[k] == value)
+            return w->api->output_name(w->graph, view->region, k);
+    return NULL;
+}
+
 const char *name_of(const writer *w, tn_value_id value)
 {
     const tn_value_view *view = value == TN_NONE ? NULL : w->api->value(w->graph, value);
-    return view ? view->name : "";
+    const char *name = view ? only_output(w, value, view) : "";
+    return name ? name : view->name;
 }
 
 /* ---- constants ---------------------------------------------------------------------------------------- */
@@ -120,7 +134,7 @@ static void write_node(writer *w, uint32_t field, tn_node_id id)
     emit_end(&w->e, mark);
 }
 
-/* An output of the graph is called like the value it shows; another name is an Identity's. */
+/* An output of the graph that is an input, a constant or another output as well is an Identity's. */
 static void write_alias(writer *w, uint32_t field, const char *from, const char *to)
 {
     const emit_mark mark = emit_begin(&w->e, field, false);
@@ -147,14 +161,14 @@ void write_nodes(writer *w, uint32_t field, tn_region_id region)
 
 /* ---- regions -------------------------------------------------------------------------------------------- */
 
-static bool is_output(const writer *w, const tn_value_view *view)
+static bool is_output(const writer *w, tn_value_id value, const tn_value_view *view)
 {
     const tn_value_id *outputs;
     const uint32_t count = view->output_count
                                ? w->api->region_outputs(w->graph, view->region, &outputs)
                                : 0;
     for (uint32_t k = 0; k < count; k++)
-        if (!strcmp(w->api->output_name(w->graph, view->region, k), view->name))
+        if (!strcmp(w->api->output_name(w->graph, view->region, k), name_of(w, value)))
             return true;
     return false;
 }
@@ -172,7 +186,7 @@ static void write_inner_values(writer *w, uint32_t field, tn_region_id region)
             size_t words = 0;
             if (view && w->now->word_count)
                 find_words(w->now->words, w->now->word_count, view->name, &words);
-            if (view && (view->type->dtype || words) && !is_output(w, view))
+            if (view && (view->type->dtype || words) && !is_output(w, node->outputs[k], view))
                 write_value(w, field, view->name, view->type);
         }
     }

@@ -146,6 +146,26 @@ Test(onnx_write, an_output_with_a_name_of_its_own_is_an_identity)
     close_fixture(&f);
 }
 
+Test(onnx_write, what_is_made_for_one_output_is_called_like_it)
+{
+    fixture f = open_text(
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [3]}],"
+        "\"outputs\": [{\"name\": \"first\", \"value\": \"h\"}, {\"name\": \"second\", \"value\": \"x\"}],"
+        "\"nodes\": [{\"op\": \"Abs\", \"inputs\": [\"x\"], \"outputs\": [\"h\"]}, "
+        "{\"op\": \"Neg\", \"inputs\": [\"h\"], \"outputs\": [\"n\"]}]}");
+    tn_model *again;
+    OK(tn_model_save(f.model, path_of("a.onnx"), NULL));
+    OK(tn_model_load(f.runtime, path_of("a.onnx"), NULL, NULL, &again));
+    const tn_graph *g = tn_model_graph(again);
+    const tn_node_id abs = tn_graph_first_node(g, TN_TOP_REGION), neg = tn_graph_next_node(g, abs);
+    cr_assert_str_eq(tn_graph_output_name(g, TN_TOP_REGION, 0), "first");
+    cr_assert_str_eq(tn_graph_value(g, tn_graph_node(g, abs)->outputs[0])->name, "first");
+    cr_assert_eq(tn_graph_node(g, neg)->inputs[0], tn_graph_node(g, abs)->outputs[0]);
+    cr_assert_str_eq(tn_graph_node(g, tn_graph_next_node(g, neg))->op, "Identity");
+    tn_model_destroy(again);
+    close_fixture(&f);
+}
+
 /* Weights of 4096 and 1024 bytes go to the file beside, at whole pages; what is small stays. */
 Test(onnx_write, weights_go_to_a_file_beside_the_model)
 {
