@@ -53,6 +53,11 @@ typedef bool (*tn_offers_fn)(void *user, const tn_operator *op);
 tn_status tn_infer_expand(tn_registry *registry, tn_graph *graph, tn_offers_fn offers, void *user,
                           const tn_limits *limits, tn_diagnostics *diagnostics);
 
+/* Why a node is of an old version although there is a newer one: `text` is the operator's reason, "" where
+ * it is of the newest or gives none. Edits the graph and undoes it. */
+tn_status tn_infer_why_kept(tn_registry *registry, tn_graph *graph, tn_node_id node, char *text,
+                            size_t bytes);
+
 /* Binding: infers one region into `shapes`, in which its inputs (and captured outer values) have
  * been set; nothing is written to the graph; any thread. Errors carry the node. */
 tn_status tn_infer_region_into(tn_registry *registry, const tn_graph *graph, tn_region_id region,

@@ -39,11 +39,12 @@ enum {
     TN_CHECK_PLAIN,   /* [-1, 1); integers 0 and 1 */
     TN_CHECK_SMALL,   /* small whole numbers, zeros and negative zeros; integers 0 to 4 */
     TN_CHECK_SPECIAL, /* NaN, infinities and negative zeros among the plain ones */
-    TN_CHECK_LARGE,   /* magnitudes up to a thousand; for exact passes up to the type's end */
+    TN_CHECK_LARGE,   /* magnitudes up to `most` */
     TN_CHECK_KINDS
 };
-/* Fills memory of a tensor. TN_ERR_TYPE: of no type that random elements can be made for. */
-tn_status tn_check_fill(const tn_tensor *tensor, uint32_t kind, bool exact, uint64_t seed);
+/* Fills memory of a tensor. `most`: of large numbers; 0: up to the type's end. TN_ERR_TYPE: of no type
+ * that random elements can be made for. */
+tn_status tn_check_fill(const tn_tensor *tensor, uint32_t kind, double most, uint64_t seed);
 /* Moves float elements by up to `ulps` units in their last place, up or down. */
 void tn_check_nudge(const tn_tensor *tensor, double ulps, uint64_t seed);
 

@@ -40,22 +40,24 @@ static double special(uint32_t choice, double otherwise)
 
 /* Large numbers near the end of the type would overflow in one order of a sum and not in another,
  * which is no mistake of a pass that reorders sums. */
-static double large(uint32_t dtype, bool exact, uint32_t choice, double value)
+static double large(uint32_t dtype, double most, uint32_t choice, double value)
 {
     static const double ends[] = {
         [TN_FLOAT32] = 1e38, [TN_FLOAT16] = 3e4, [TN_FLOAT64] = 1e307, [TN_BFLOAT16] = 1e38
     };
-    const double end = exact && dtype < TN_COUNT(ends) && ends[dtype] > 0 ? ends[dtype] : 1e3;
+    const double end = most > 0.0                                  ? most
+                       : dtype < TN_COUNT(ends) && ends[dtype] > 0 ? ends[dtype]
+                                                                   : 1e3;
     return choice % 4u == 0 ? value * end : value;
 }
 
-static double float_of(uint32_t dtype, uint32_t kind, bool exact, uint32_t bits, uint32_t choice)
+static double float_of(uint32_t dtype, uint32_t kind, double most, uint32_t bits, uint32_t choice)
 {
     const double value = plain(bits);
     switch (kind) {
     case TN_CHECK_SMALL: return choice % 4u == 0 ? -0.0 : floor(value * 3.0);
     case TN_CHECK_SPECIAL: return special(choice, value);
-    case TN_CHECK_LARGE: return large(dtype, exact, choice, value);
+    case TN_CHECK_LARGE: return large(dtype, most, choice, value);
     default: return value;
     }
 }
@@ -85,7 +87,7 @@ static int64_t part_count(const tn_tensor *tensor)
     return tn_count(tensor) * (is_complex(tensor->dtype) ? 2 : 1);
 }
 
-tn_status tn_check_fill(const tn_tensor *tensor, uint32_t kind, bool exact, uint64_t seed)
+tn_status tn_check_fill(const tn_tensor *tensor, uint32_t kind, double most, uint64_t seed)
 {
     const uint32_t dtype = part_dtype(tensor->dtype);
     const int64_t count = part_count(tensor);
@@ -98,7 +100,7 @@ tn_status tn_check_fill(const tn_tensor *tensor, uint32_t kind, bool exact, uint
     for (int64_t k = 0; k < count; k++) {
         const uint32_t bits = draw(seed, k, 0), choice = draw(seed, k, 1);
         if (tn_dtype_is_float(dtype))
-            tn_set_float(dtype, tensor->data, k, float_of(dtype, kind, exact, bits, choice));
+            tn_set_float(dtype, tensor->data, k, float_of(dtype, kind, most, bits, choice));
         else
             tn_set_int(dtype, tensor->data, k,
                        bits % (kind == TN_CHECK_PLAIN || dtype == TN_BOOL ? 2u : 5u));

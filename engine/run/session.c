@@ -273,6 +273,30 @@ static void print_traces(const tn_graph *graph, tn_builder *out)
     }
 }
 
+/* For people: nodes that stay at an old version, and what their operator says to that. */
+static tn_status print_kept(const tn_session *s, tn_builder *out)
+{
+    tn_graph *copy = NULL;
+    tn_status status = TN_OK;
+    for (uint32_t slot = 0; status == TN_OK && slot < tn_graph_node_slots(s->graph); slot++) {
+        const tn_node_id node = tn_graph_node_at(s->graph, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(s->graph, node);
+        char why[300];
+        if (!op || !op->plugin || !tn_registry_newer(s->compile.registry, op))
+            continue;
+        if (!copy) {
+            TN_TRY(tn_graph_clone(s->graph, &copy));
+            tn_add(out, "old versions:\n");
+        }
+        status = tn_infer_why_kept(s->compile.registry, copy, node, why, sizeof why);
+        tn_add(out, "  %s (%s) stays at version %" PRIu32 "%s%s\n",
+               tn_graph_node(s->graph, node)->name, op->def.name, op->def.since, *why ? ": " : "",
+               why);
+    }
+    tn_graph_destroy(copy);
+    return status;
+}
+
 /* Looking for twins has read every weight; what is read again comes from the file again, and what is
  * packed then goes at once (tn_kernel_prepare). Copies stay until they are packed. */
 static void forget_constants(const tn_session *s)
@@ -615,6 +639,11 @@ tn_status tn_session_print(tn_session *session, const char *stage, tn_print_fn p
     else if (strcmp(stage, "passes") == 0) {
         tn_pass_log_print(&session->log, &text);
         print_traces(session->graph, &text);
+        const tn_status status = print_kept(session, &text);
+        if (status != TN_OK) {
+            tn_builder_fini(&text);
+            return status;
+        }
     } else
         return tn_raise(TN_ERR_NAME, "no stage '%s': there are graph, passes and dump", stage);
     const bool failed = text.failed;
@@ -720,6 +749,28 @@ static tn_status save_for_set(tn_session *s, const char *path, tn_diagnostics *d
     return status;
 }
 
+/* The node that keeps the graph at an old set, and why, for a message. */
+static void name_kept(const tn_session *s, const char *domain, char *text, size_t bytes)
+{
+    tn_graph *copy;
+    char why[200] = "";
+    snprintf(text, bytes, "another has");
+    if (tn_graph_clone(s->graph, &copy) != TN_OK)
+        return;
+    for (uint32_t slot = 0; slot < tn_graph_node_slots(copy); slot++) {
+        const tn_node_id node = tn_graph_node_at(copy, slot);
+        const tn_operator *op = node == TN_NONE ? NULL : tn_operator_of(copy, node);
+        if (!op || !op->plugin || strcmp(op->def.domain, domain) != 0 ||
+            !tn_registry_newer(s->compile.registry, op) ||
+            tn_infer_why_kept(s->compile.registry, copy, node, why, sizeof why) != TN_OK)
+            continue;
+        snprintf(text, bytes, "node '%s' (%s)%s%s%s has", tn_graph_node(copy, node)->name,
+                 op->def.name, *why ? " (" : "", why, *why ? ")" : "");
+        break;
+    }
+    tn_graph_destroy(copy);
+}
+
 /* A file names one set for a domain. A node without a newer form keeps the graph at its old one,
  * under which nodes that were brought up would mean something else. */
 static tn_status refuse_mixed_sets(const tn_session *s)
@@ -732,12 +783,16 @@ static tn_status refuse_mixed_sets(const tn_session *s)
         int64_t set;
         for (uint32_t k = 0; op && op->plugin && (domain = tn_graph_opset(graph, k, &set)); k++)
             if (strcmp(domain, op->def.domain) == 0 &&
-                tn_registry_operator(s->compile.registry, domain, op->def.name, set, NULL) != op)
+                tn_registry_operator(s->compile.registry, domain, op->def.name, set, NULL) != op) {
+                char kept[500];
+                name_kept(s, domain, kept, sizeof kept);
                 return tn_raise(TN_ERR_OPERATOR,
                                 "node '%s' (%s) is of version %" PRIu32
-                                " by now, but another has no form beyond set %" PRId64
+                                " by now, but %s no form beyond set %" PRId64
                                 ": save the model as it was read instead",
-                                tn_graph_node(graph, node)->name, op->def.name, op->def.since, set);
+                                tn_graph_node(graph, node)->name, op->def.name, op->def.since, kept,
+                                set);
+            }
     }
     return TN_OK;
 }

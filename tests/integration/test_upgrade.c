@@ -314,6 +314,13 @@ Test(upgrade, dropout_of_set_6_trains)
     close_fixture(&f);
 }
 
+static void append_log(void *user, const char *part, size_t count)
+{
+    char *to = user;
+    cr_assert_lt(strlen(to) + count, (size_t)1 << 14);
+    strncat(to, part, count);
+}
+
 /* Scan of set 8 has no form of today; Clip of set 6 has, and a file can name but one set. */
 Test(upgrade, a_mixture_of_sets_is_not_saved)
 {
@@ -330,9 +337,17 @@ Test(upgrade, a_mixture_of_sets_is_not_saved)
         "{'min': 0.0}}]}",
         &f, &session));
     cr_assert_eq(tn_session_save(session, "/nowhere/mixed.json", NULL), TN_ERR_OPERATOR);
-    cr_assert_str_eq(tn_error_message(),
-                     "node 'c' (Clip) is of version 13 by now, but another has no form beyond set "
-                     "8: save the model as it was read instead");
+    cr_assert_str_eq(
+        tn_error_message(),
+        "node 'c' (Clip) is of version 13 by now, but node 'scan' (Scan) (Scan of "
+        "version 8 has a batch axis, which later ones have not) has no form beyond set "
+        "8: save the model as it was read instead");
+    char log[1 << 14] = "";
+    OK(tn_session_print(session, "passes", append_log, log));
+    cr_expect(strstr(log,
+                     "old versions:\n  scan (Scan) stays at version 8: Scan of version 8 has a "
+                     "batch axis, which later ones have not\n"),
+              "%s", log);
     tn_session_destroy(session);
     close_fixture(&f);
 }
