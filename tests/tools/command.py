@@ -764,6 +764,74 @@ def verify_looks_into_bodies_and_at_what_they_read():
     expect(tenon("optimize", net("Abs", "Exp"), *words), 0, "nothing to verify")
 
 
+def verify_runs_a_billion_products_on_fast_backends_and_lets_the_reference_decide():
+    """1000 x 1024 x 1000 multiply-adds: what is equal is so at once, what is not is told by the reference."""
+    def net(*behind):
+        constants = {"w": {"dtype": "float32", "shape": [1024, 1000], "random": {"distribution": "normal", "std": 0.05, "seed": 1}},
+                     "b": {"dtype": "float32", "shape": [1000], "random": {"distribution": "normal", "seed": 2}}}
+        return graph(inputs=[("x", "float32", [1000, 1024])], constants=constants, nodes=[
+            {"name": "p", "op": "MatMul", "inputs": ["x", "w"], "outputs": ["p"]},
+            {"name": "n", "op": behind[0], "inputs": ["p", *behind[1:]], "outputs": ["y"]}])
+    expect(tenon("optimize", net("Add", "b"), "o.json", "--verify"), 0, "2 nodes before, 1 after, verified")
+    expect(tenon("optimize", net("Relu"), "o.json", *WRONG, "--passes", "none,+abs_for_relu", "--verify=1"), 5,
+           "pass 'abs_for_relu' changes the answers, first at node 'n': output 'y': element")
+
+
+def vision_transformer(blocks=2, width=8, heads=2, classes=5):
+    """As exporters write one: patches by a Conv, a class token, LayerNormalization, attention and Gelu written out."""
+    nodes, constants = [], {}
+
+    def value(shape, data=None, dtype="float32"):
+        name = f"c{len(constants)}"
+        constants[name] = {"dtype": dtype, "shape": shape} | (
+            {"random": {"distribution": "normal", "std": 0.3, "seed": len(constants)}} if data is None else {"data": data})
+        return name
+
+    def node(op, *inputs, **attributes):
+        nodes.append({"name": f"n{len(nodes)}", "op": op, "inputs": list(inputs), "outputs": [f"v{len(nodes)}"], "attributes": attributes})
+        return nodes[-1]["outputs"][0]
+
+    def linear(x, to, of=width):
+        return node("Add", node("MatMul", x, value([of, to])), value([to]))
+
+    def norm(x):
+        d = node("Sub", x, node("ReduceMean", x, value([1], [-1], "int64")))
+        variance = node("ReduceMean", node("Pow", d, value([], [2])), value([1], [-1], "int64"))
+        d = node("Div", d, node("Sqrt", node("Add", variance, value([], [1e-6]))))
+        return node("Add", node("Mul", d, value([width])), value([width]))
+
+    def gelu(x):
+        e = node("Add", node("Erf", node("Div", x, value([], [1.4142135381698608]))), value([], [1]))
+        return node("Mul", node("Mul", x, e), value([], [0.5]))
+
+    def attention(x):
+        qkv = node("Reshape", linear(x, 3 * width), value([5], [0, -1, 3, heads, width // heads], "int64"))
+        qkv = node("Transpose", qkv, perm=[2, 0, 3, 1, 4])
+        q, k, v = (node("Gather", qkv, value([], [i], "int64"), axis=0) for i in range(3))
+        scores = node("Mul", node("MatMul", q, node("Transpose", k, perm=[0, 1, 3, 2])), value([], [(width // heads) ** -0.5]))
+        mixed = node("Transpose", node("MatMul", node("Softmax", scores, axis=-1), v), perm=[0, 2, 1, 3])
+        return linear(node("Reshape", mixed, value([3], [0, -1, width], "int64")), width)
+
+    patches = node("Conv", "x", value([width, 3, 4, 4]), value([width]), kernel_shape=[4, 4], strides=[4, 4])
+    patches = node("Transpose", node("Reshape", patches, value([3], [0, width, -1], "int64")), perm=[0, 2, 1])
+    token = node("Expand", value([1, 1, width]), node("Concat", node("Shape", "x", end=1), value([2], [1, 1], "int64"), axis=0))
+    x = node("Add", node("Concat", token, patches, axis=1), value([1, 10, width]))
+    for _ in range(blocks):
+        x = node("Add", x, attention(norm(x)))
+        x = node("Add", x, linear(gelu(linear(norm(x), 4 * width)), width, 4 * width))
+    y = linear(node("Gather", norm(x), value([], [0], "int64"), axis=1), classes)
+    return graph("vit.json", [("x", "float32", ["N", 3, 12, 12])], nodes, [y], constants=constants)
+
+
+def verify_looks_at_each_sweep_over_a_vision_transformer():
+    text = expect(tenon("optimize", vision_transformer(), "o.json", "--fused", "--passes", "all,-merge_matmuls", "--verify",
+                        "--explain"), 0, "verified\n").out
+    assert "nothing was verified" not in text
+    left = [n["op"] for n in json.load(open("o.json"))["nodes"]]
+    assert left.count("LayerNormalization") == 5 and left.count("Attention") == 2 and left.count("Gelu") == 2
+    assert not {"Erf", "Softmax", "Sqrt", "ReduceMean"} & set(left)
+
+
 def optimize_writes_for_an_older_set():
     np.save("x.npy", np.random.default_rng(3).standard_normal((2, 1, 28, 28)).astype(np.float32))
     before = saved(FASHION, "-i", "x.npy", "--passes", "none")
@@ -820,7 +888,8 @@ def a_full_disk_is_noticed():
 
 TESTS = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__module__", "") == "__main__"
-         and name not in ("graph", "identity", "saved", "classifier", "field", "floats_proto", "wrapped")]
+         and name not in ("graph", "identity", "saved", "classifier", "field", "floats_proto", "wrapped",
+                          "vision_transformer")]
 
 if __name__ == "__main__":
     sys.exit(0 if run_all(TESTS) else 1)
