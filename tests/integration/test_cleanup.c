@@ -451,8 +451,13 @@ Test(drop_before_shape, goes_up_to_the_first_value_of_the_shape)
     rewritten(NET_OF("['N', 4]", "'y'", "",
                      SAY("a", "Relu", "'x'", "'t'") ", " SAY(
                          "b", "Add", "'t', 't'", "'u'") ", " SAY("c", "Shape", "'u'", "'y'")),
-              NULL, 1, "= Shape c(x)", "* c reads 'x', 2 nodes before, which has the same shape\n",
-              0);
+              NULL, 1, "= Shape c(x)", "* c reads the input 'x', which has the same shape\n", 0);
+    rewritten(
+        NET_OF("['N', 4]", "'y'", CONSTANT("first", "int64", "[1]", "[0]"),
+               SAY("long", "Unsqueeze", "'x', 'first'", "'h'") ", " SAY(
+                   "a", "Relu", "'h'", "'t'") ", " SAY("b", "Neg", "'t'",
+                                                       "'u'") ", " SAY("c", "Shape", "'u'", "'y'")),
+        NULL, 2, "= Shape c(h)", "* c reads 'h', 2 nodes before, which has the same shape\n", 0);
     /* the summand of the other side has it; the one of extent 1 has not */
     rewritten(
         GRAPH("'inputs': [" IN("x", "float32", "['N', 1]") ", " IN("z", "float32", "['N', 4]") //
