@@ -12,18 +12,20 @@
 
 typedef bool (*maker)(net *n);
 static const maker vision[] = {
-    conv,       conv,   conv,     conv_transpose,   batch_norm,    batch_norm,
-    batch_norm, pool,   pad,      instance_norm,    activation,    activation,
-    residual,   concat, gemm,     squeeze_excite,   channels_last, permuted_channels,
-    group_norm, resize, siblings, computed_weights, written_hard,  written_instance
+    conv,       conv,           conv,     conv_transpose,   batch_norm,    batch_norm,
+    batch_norm, pool,           pad,      instance_norm,    activation,    activation,
+    residual,   concat,         gemm,     squeeze_excite,   channels_last, permuted_channels,
+    group_norm, resize,         siblings, computed_weights, written_hard,  written_instance,
+    focus,      quantized_moved
 };
 static const maker sequence[] = { matmul,    gemm,       lstm,   reduce,        cumulate,
                                   embedding, activation, concat, slice,         split,
                                   softmax,   arg_max,    gru,    written_cell,  matrix_product,
                                   einsum,    select_one, loop,   unrolled_lstm, unrolled_gru };
 static const maker transformer[] = {
-    attention, matmul,   matmul,   layer_norm, layer_norm,       written_norm, written_activation,
-    softmax,   residual, residual, rotary,     packed_attention, written_rms,  written_tanh_gelu
+    attention,   matmul,   matmul,   layer_norm, layer_norm,       written_norm, written_activation,
+    softmax,     residual, residual, rotary,     packed_attention, written_rms,  written_tanh_gelu,
+    spread_norm, two_masks
 };
 static const maker common[] = { activation,      clip,          with_constant, with_constant,
                                 with_constant,   transpose,     reshape,       shape_chain,
@@ -32,7 +34,7 @@ static const maker common[] = { activation,      clip,          with_constant, w
                                 duplicate,       duplicate,     folded,        branch,
                                 residual,        with_reduced,  cascade,       slice_twice,
                                 turned,          odd_constant,  quantized,     quantized_weights,
-                                by_a_wider_type, deep_branch,   select_one };
+                                by_a_wider_type, deep_branch,   select_one,    written_gate };
 
 static void add_inputs(net *n, int family)
 {

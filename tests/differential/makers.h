@@ -73,6 +73,13 @@ bool with_reduced(net *n);
 bool cascade(net *n);
 bool written_hard(net *n);
 
+/* forms.c */
+bool focus(net *n);
+bool quantized_moved(net *n);
+bool spread_norm(net *n);
+bool two_masks(net *n);
+bool written_gate(net *n);
+
 /* lures.c */
 bool identity_like(net *n);
 bool duplicate(net *n);

@@ -11,7 +11,8 @@ typedef struct chain {
     int x, steps;
     int64_t batch, width, hidden, gates;
     int w, r, b, d;
-    int odd; /* the step that has weights of its own; -1: none has */
+    int odd;   /* the step that has weights of its own; -1: none has */
+    int whole; /* all steps multiplied at once; -1: each by itself */
 } chain;
 
 static bool begin(net *n, int64_t gates, chain *c)
@@ -32,18 +33,28 @@ static bool begin(net *n, int64_t gates, chain *c)
     c->r = constant(n, ANY, 2, r);
     c->b = constant(n, ANY, 1, &all);
     c->d = constant(n, ANY, 1, &all);
+    c->whole = -1;
+    if (one_in(n, 3)) {
+        const int64_t turned[] = { c->width, all }, y[] = { dims[0], c->batch, all };
+        const int pair[] = { c->x, constant(n, ANY, 2, turned) };
+        net_node *made = add_node(n, "MatMul", 2, pair);
+        made->length = (double)c->width;
+        c->whole = output(n, made, FLOATS, 3, y);
+        c->whole = binary(n, "Add", c->whole, c->b, c->whole);
+    }
     return true;
 }
 
 /* One step of x: by an index, or by a Slice whose axis is taken away. */
-static int step(net *n, const chain *c, int t)
+static int step(net *n, const chain *c, int x, int t)
 {
-    const int64_t one[] = { 1, c->batch, c->width }, none[] = { c->batch, c->width };
+    const int64_t width = n->values[x].dims[2], one[] = { 1, c->batch, width },
+                  none[] = { c->batch, width };
     if (one_in(n, 2)) {
-        const int inputs[] = { c->x, whole_number(n, t) };
+        const int inputs[] = { x, whole_number(n, t) };
         return output(n, add_node(n, "Gather", 2, inputs), FLOATS, 2, none);
     }
-    const int inputs[] = { c->x, integer(n, t), integer(n, t + 1), integer(n, 0) };
+    const int inputs[] = { x, integer(n, t), integer(n, t + 1), integer(n, 0) };
     const int cut = output(n, add_node(n, "Slice", 4, inputs), FLOATS, 3, one);
     return reshaped(n, cut, 2, none);
 }
@@ -70,7 +81,9 @@ static int gemm_of(net *n, const chain *c, int x, int w, int b)
 static int input_part(net *n, const chain *c, int t)
 {
     const int64_t dims[] = { c->gates * c->hidden, c->width };
-    return gemm_of(n, c, step(n, c, t), t == c->odd ? constant(n, ANY, 2, dims) : c->w, c->b);
+    if (c->whole >= 0)
+        return step(n, c, c->whole, t);
+    return gemm_of(n, c, step(n, c, c->x, t), t == c->odd ? constant(n, ANY, 2, dims) : c->w, c->b);
 }
 
 static void cut(net *n, const chain *c, int x, int *parts)
@@ -139,6 +152,7 @@ bool unrolled_gru(net *n)
     int states[3], x[3], r[3];
     if (!begin(n, 3, &c))
         return false;
+    const bool other_way = one_in(n, 3);
     int h = state(n, &c);
     for (int t = 0; t < c.steps; t++) {
         cut(n, &c, input_part(n, &c, t), x);
@@ -147,8 +161,9 @@ bool unrolled_gru(net *n)
                   update = unary(n, "Sigmoid", binary(n, "Add", r[1], x[1], x[0]));
         const int part = binary(n, "Mul", reset, r[2], x[0]),
                   fresh = unary(n, "Tanh", binary(n, "Add", x[2], part, x[0]));
-        const int change = binary(n, "Sub", h, fresh, x[0]);
-        h = states[t] = binary(n, "Add", fresh, binary(n, "Mul", update, change, x[0]), x[0]);
+        const int kept = other_way ? h : fresh,
+                  change = binary(n, "Sub", other_way ? fresh : h, kept, x[0]);
+        h = states[t] = binary(n, "Add", kept, binary(n, "Mul", update, change, x[0]), x[0]);
     }
     collect(n, &c, states);
     keep_inside(n, first);
