@@ -291,15 +291,16 @@ static tn_status transform_in(void *user, int64_t begin, int64_t end, uint32_t t
     return TN_OK;
 }
 
-/* Items are (matrix, panel). */
+/* Items are (matrix, panel); those of one matrix go together. */
 static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const winograd_job *job = user;
     const winograd_state *s = job->s;
     const native_window *w = &s->window;
     (void)thread;
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t matrix = item / s->panels, panel = item % s->panels;
+    while (begin < end) {
+        const int64_t matrix = begin / s->panels, panel = begin % s->panels;
+        const int64_t last = end - begin < s->panels - panel ? panel + end - begin : s->panels;
         const native_product product = {
             .isa = job->isa,
             .m = job->count,
@@ -310,8 +311,8 @@ static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t threa
             .out = job->out + matrix * s->out_step,
             .ld = w->outputs,
         };
-        native_product_run(&product, job->table + matrix * job->count, 0, job->count, panel,
-                           panel + 1);
+        native_product_run(&product, job->table + matrix * job->count, 0, job->count, panel, last);
+        begin += last - panel;
     }
     return TN_OK;
 }

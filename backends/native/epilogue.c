@@ -207,7 +207,7 @@ bool native_end_of(const native_epilogue *e, uint32_t from, native_end *out)
     if (from + 1 < e->count || s->spread != NATIVE_NO_OPERAND)
         return false;
     switch (s->function) {
-    case NATIVE_RELU: *out = (native_end){ NATIVE_END_BOUNDS, 0.0f, INFINITY }; return true;
+    case NATIVE_RELU: *out = (native_end){ NATIVE_END_LOW, 0.0f, INFINITY }; return true;
     case NATIVE_CLIP: *out = (native_end){ NATIVE_END_BOUNDS, s->a, s->b }; return true;
     case NATIVE_HARD_SWISH: out->kind = NATIVE_END_HARD_SWISH; return true;
     case NATIVE_SWISH: *out = (native_end){ NATIVE_END_SWISH, s->a, 0 }; return true;

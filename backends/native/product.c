@@ -86,15 +86,23 @@ static void store_tile(const native_product *p, const float *tile, int64_t row, 
         memcpy(out + r * p->ld, tile + r * p->isa->columns, (size_t)columns * sizeof *out);
 }
 
-/* A panel, and what its tiles have in common. */
+/* Panels side by side, and what their tiles have in common. Only tiles that are stored where they belong
+ * are done several in a call. */
 typedef struct strip {
     native_tile tile;
-    int64_t column, columns;
+    int64_t column, columns, panels;
     const float *add; /* of row 0 and column 0 of the product */
     bool finished;    /* the tile does all steps */
     bool direct;      /* it is stored where it belongs; else beside */
     uint32_t done;    /* direct, not finished: steps that the tile has done */
 } strip;
+
+/* Tiles of `rows` rows below each other, from `row` on. */
+typedef struct run {
+    const float *const *table;
+    int64_t row, rows, tiles;
+    bool ahead; /* panels come from far: they are asked for a little ahead */
+} run;
 
 /* A sum with a whole tensor, and what a register can do after it, are the tile's own business.
  * Other steps follow on the stored rows, unless what they read may lie there. whole: the tile has
@@ -123,47 +131,69 @@ static void share_steps(const native_product *p, bool whole, strip *s)
         tile->add = NULL;
 }
 
-static void begin_strip(const native_product *p, int64_t panel, float *beside, strip *s)
+/* From this panel on as many as are alike, at most `most`. */
+static void begin_strip(const native_product *p, int64_t panel, int64_t most, float *beside,
+                        strip *s)
 {
     const native_isa *isa = p->isa;
-    const int64_t depth = p->taps * p->depth;
-    *s = (strip){ .column = panel * isa->columns };
-    s->columns = p->n - s->column < isa->columns ? p->n - s->column : isa->columns;
-    s->tile = (native_tile){ .panel = p->panels + s->column * depth,
+    const int64_t depth = p->taps * p->depth, column = panel * isa->columns;
+    const int64_t left = p->n - column, columns = left < isa->columns ? left : isa->columns;
+    *s = (strip){ .column = column, .panels = 1 };
+    s->tile = (native_tile){ .panel = p->panels + column * depth,
                              .start = p->panels + native_round_up(p->n, isa->columns) * depth +
-                                      s->column,
-                             .next = p->panels,
+                                      column,
                              .out = beside,
                              .ld = isa->columns,
                              .taps = p->taps,
                              .depth = p->depth,
                              .offsets = p->offsets,
-                             .base = p->base,
                              .step = p->step,
-                             .narrow = s->columns <= isa->lanes };
-    share_steps(p, s->columns == isa->columns || s->columns == isa->lanes, s);
-    s->add = s->tile.add ? s->tile.add + p->first_row * s->tile.add_ld + p->first_column + s->column
+                             .narrow = columns <= isa->lanes };
+    share_steps(p, columns == isa->columns || columns == isa->lanes, s);
+    s->add = s->tile.add ? s->tile.add + p->first_row * s->tile.add_ld + p->first_column + column
                          : NULL;
     if (s->direct)
         s->tile.ld = p->ld;
+    if (s->direct && !s->tile.narrow)
+        s->panels = left / isa->columns < most ? left / isa->columns : most;
+    s->columns = columns + (s->panels - 1) * isa->columns;
 }
 
-static void run_tile(const native_product *p, strip *s, const float *const *rows, int64_t row,
-                     int32_t count, float *beside)
+static void run_beside(const native_product *p, strip *s, const run *r, float *beside)
 {
-    s->tile.rows = rows;
-    s->tile.row_count = count;
-    if (s->direct)
-        s->tile.out = p->out + row * p->ld + s->column;
+    for (int64_t k = 0, row = r->row; k < r->tiles; k++, row += r->rows) {
+        p->isa->tile(&s->tile);
+        if (!s->finished)
+            native_finish_own(p->isa, p->epilogue, p->inputs, beside, p->isa->columns,
+                              p->first_row + row, r->rows, p->first_column + s->column, s->columns);
+        store_tile(p, beside, row, r->rows, s->column, s->columns);
+        if (r->table)
+            s->tile.rows += p->taps * r->rows;
+        else
+            s->tile.base += p->step * r->rows;
+        if (s->add)
+            s->tile.add += r->rows * s->tile.add_ld;
+    }
+}
+
+static void run_strip(const native_product *p, strip *s, const run *r, const float *base,
+                      float *beside)
+{
+    enum { SOON = 64 };
+    s->tile.rows = r->table;
+    s->tile.base = base;
+    s->tile.row_count = (int32_t)r->rows;
+    s->tile.ahead = r->ahead ? SOON * p->isa->columns : 0;
     if (s->add)
-        s->tile.add = s->add + row * s->tile.add_ld;
-    p->isa->tile(&s->tile);
-    if (s->direct)
+        s->tile.add = s->add + r->row * s->tile.add_ld;
+    if (!s->direct) {
+        run_beside(p, s, r, beside);
         return;
-    if (!s->finished)
-        native_finish_own(p->isa, p->epilogue, p->inputs, beside, p->isa->columns,
-                          p->first_row + row, count, p->first_column + s->column, s->columns);
-    store_tile(p, beside, row, count, s->column, s->columns);
+    }
+    s->tile.out = p->out + r->row * p->ld + s->column;
+    s->tile.further_panels = s->panels - 1;
+    s->tile.further_tiles = r->tiles - 1;
+    p->isa->tile(&s->tile);
 }
 
 /* What is left of the steps of strips that lie side by side, on rows that were just stored. */
@@ -179,12 +209,25 @@ static void finish_strips(const native_product *p, const strip *strips, int64_t 
                            p->first_column + strips[0].column, columns);
 }
 
+/* The next tiles that have as many rows each; one alone where rows are finished while they are near,
+ * or where its panels come from far, which is to be said of the first tile only. */
+static run next_run(const native_product *p, const float *const *table, int64_t row, int64_t end,
+                    bool alone, bool ahead)
+{
+    run out = { table, row, native_tile_rows(p->isa, end - row), 1, ahead };
+    row += out.rows;
+    for (; !alone && !ahead && row < end && native_tile_rows(p->isa, end - row) == out.rows;
+         row += out.rows)
+        out.tiles++;
+    return out;
+}
+
 /* Panels that fit the first cache together go over a tile's rows one after the other, so that the
  * output is written as it lies; others stay for all rows. */
 void native_product_run(const native_product *p, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last)
 {
-    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024, NEAR_BYTES = 384 * 1024, SOON = 64 };
+    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024, NEAR_BYTES = 384 * 1024 };
     const native_isa *isa = p->isa;
     float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t panel_bytes = p->taps * p->depth * isa->columns * 4;
@@ -193,24 +236,20 @@ void native_product_run(const native_product *p, const float *const *table, int6
     together = together < 1 ? 1 : together > MOST_STRIPS ? MOST_STRIPS : together;
     strip strips[MOST_STRIPS];
     for (; panel < last; panel += together) {
-        const int64_t count = last - panel < together ? last - panel : together;
+        const int64_t stop = last - panel < together ? last : panel + together;
         const float *const *rows = table;
-        for (int64_t k = 0; k < count; k++)
-            begin_strip(p, panel + k, beside, &strips[k]);
-        for (int64_t row = begin, some; row < end; row += some) {
-            some = native_tile_rows(isa, end - row);
-            for (int64_t k = 0; k < count; k++) {
-                if (!table)
-                    strips[k].tile.base = p->base + (row - begin) * p->step;
-                /* The first tile waits for weights that come from far: it asks a little ahead.
-                 * (Asking for the next panel cost more than it gave, wherever it was tried.) */
-                if (far && row == begin)
-                    strips[k].tile.next = strips[k].tile.panel + SOON * isa->columns;
-                strips[k].tile.next_step = far && row == begin ? isa->columns : 0;
-                run_tile(p, &strips[k], rows, row, (int32_t)some, beside);
-            }
-            finish_strips(p, strips, count, row, some);
-            rows = table ? rows + some * p->taps : NULL;
+        int64_t count = 0;
+        run r;
+        for (int64_t k = panel; k < stop; k += strips[count++].panels)
+            begin_strip(p, k, stop - k, beside, &strips[count]);
+        for (int64_t row = begin; row < end; row += r.rows * r.tiles) {
+            r = next_run(p, rows, row, end, strips[0].direct && !strips[0].finished,
+                         far && row == begin);
+            const float *base = table ? NULL : p->base + (row - begin) * p->step;
+            for (int64_t k = 0; k < count; k++)
+                run_strip(p, &strips[k], &r, base, beside);
+            finish_strips(p, strips, count, row, r.rows * r.tiles);
+            rows = table ? rows + r.rows * r.tiles * p->taps : NULL;
         }
     }
 }

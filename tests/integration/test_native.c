@@ -222,6 +222,22 @@ CONV_TEST(direct_1x1_with_tails_of_rows_and_columns, { 1, 8, 1, 1, 1, 1, 1, 1, 1
           { 1, 11, 5, 5, 40, 1, 1, 1, 1, 0, 1, swish },
           { 1, 160, 9, 9, 80, 1, 1, 1, 1, 0, 1, sum_relu },
           { 1, 8, 5, 5, 16, 1, 1, 1, 1, 1, 1, sum_swish })
+/* Several panels and several tiles in a call of the innermost part, with what is left of both: rows for
+ * one more tile, for two uneven ones, for one or two; columns for a half or a part of a panel; a
+ * depth that is no multiple of the steps at once; panels of which one, some or all go together; and
+ * weights that come from far. */
+CONV_TEST(direct_many_tiles, { 1, 16, 13, 13, 64, 1, 1, 1, 1, 0, 1, relu },
+          { 1, 17, 12, 12, 72, 1, 1, 1, 1, 0, 1, sum_relu },
+          { 2, 8, 7, 7, 76, 1, 1, 1, 1, 0, 1, clip }, { 1, 10, 14, 1, 48, 1, 1, 1, 1, 0, 1, swish },
+          { 1, 70, 5, 9, 176, 1, 1, 1, 1, 0, 1, sum_swish },
+          { 1, 131, 19, 5, 200, 1, 1, 1, 1, 0, 1, sum_relu },
+          { 1, 400, 5, 5, 256, 1, 1, 1, 1, 0, 1, relu },
+          { 1, 400, 4, 5, 250, 1, 1, 1, 1, 0, 1, swish_sum },
+          { 1, 16, 13, 13, 72, 1, 1, 1, 1, 0, 1, swish_sum },
+          { 1, 19, 11, 11, 70, 3, 3, 2, 1, 1, 1, relu },
+          { 1, 3, 23, 23, 72, 3, 3, 2, 1, 0, 1, relu },
+          { 1, 3, 11, 15, 70, 3, 3, 1, 1, 1, 1, clip },
+          { 1, 12, 9, 13, 64, 3, 3, 1, 1, 1, 1, sum_sigmoid })
 /* Done on the stored rows: all panels together, some of them, a half and a part of one, and where an
  * operand may lie under the output not at all. */
 CONV_TEST(direct_with_steps_on_stored_rows, { 1, 16, 9, 7, 96, 1, 1, 1, 1, 0, 1, true_swish },

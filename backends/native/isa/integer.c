@@ -106,30 +106,13 @@ INLINE void rows_of(const native_integer_tile *t, const int rows, const bool nar
     }
 }
 
-#define CASE(n)                                                                                    \
-    case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow, quads); break
+#define TILE(n)                                                                                    \
+    case n: rows_of(t, n, narrow, quads); break;
 
 INLINE void tile_of(const native_integer_tile *t, const bool narrow, const bool quads)
 {
     switch (t->row_count) {
-        CASE(1);
-        CASE(2);
-        CASE(3);
-        CASE(4);
-#if NATIVE_ROWS > 4
-        CASE(5);
-        CASE(6);
-#endif
-#if NATIVE_ROWS > 6
-        CASE(7);
-        CASE(8);
-        CASE(9);
-        CASE(10);
-        CASE(11);
-        CASE(12);
-        CASE(13);
-        CASE(14);
-#endif
+        EACH_NUMBER_OF_ROWS(TILE)
     default: __builtin_unreachable();
     }
 }

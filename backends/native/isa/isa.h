@@ -21,12 +21,18 @@ enum {
 
 /* What is done to values in registers before they are stored. */
 typedef struct native_end {
-    enum { NATIVE_END_NONE, NATIVE_END_BOUNDS, NATIVE_END_HARD_SWISH, NATIVE_END_SWISH } kind;
+    enum {
+        NATIVE_END_NONE,
+        NATIVE_END_LOW, /* not below `low` */
+        NATIVE_END_BOUNDS,
+        NATIVE_END_HARD_SWISH,
+        NATIVE_END_SWISH
+    } kind;
     float low, high; /* bounds; NaN stays NaN. Swish: low is its alpha. */
 } native_end;
 
-/* One tile of a product: out[r][c] = start[c] + sum over taps t, channels k of rows[t * row_count + r][k] *
- * panel[t * depth + k][c], then `add`, then `end`. */
+/* A tile of a product, and others beside and below it: out[r][c] = start[c] + sum over taps t, channels
+ * k of rows[t * row_count + r][k] * panel[t * depth + k][c], then `add`, then `end`. */
 typedef struct native_tile {
     const float *const *rows; /* [taps][row_count]; NULL: row r, channel k of the only tap is at
                                * base[r * step + offsets[k]] */
@@ -39,10 +45,10 @@ typedef struct native_tile {
     int64_t ld;
     int64_t taps, depth;
     int32_t row_count;
-    bool narrow; /* only the first half of the columns is computed, and stored */
-    /* Asked for early, `next_step` floats further with each step of the depth; NULL: nothing. */
-    const float *next;
-    int64_t next_step;
+    bool narrow;            /* only the first half of the columns is computed, and stored */
+    int64_t further_panels; /* beside it: panels, starts and columns follow each other */
+    int64_t further_tiles;  /* below it: rows (or `base`) follow each other */
+    int64_t ahead;    /* floats of a panel that lie between what is asked for and what is used */
     const float *add; /* [row_count][columns], rows `add_ld` apart; NULL: nothing is added */
     int64_t add_ld;
     native_end end; /* no swish: that is done to rows, when they are stored */

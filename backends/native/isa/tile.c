@@ -3,17 +3,25 @@
  * Two registers of columns and as many rows as there are registers for; in each step a value of
  * every row is spread over a register and multiplied with both. One copy of the code for each
  * number of rows, so that all loops over rows are unrolled. Few rows would wait for their own sums:
- * they keep several partial ones.
+ * they keep several partial ones. Tiles that lie side by side or below each other are done in one
+ * call: what lies between two of them is what a processor waits for when sums are short.
  *
  * SPDX-License-Identifier: MIT */
 #include "vector.h"
 
-/* What a tile ends with, stage by stage over all its registers: nothing is asked row by row, and what
- * the tile's description says is read once (a store might change it, as far as the compiler knows). */
-INLINE void add_to(const native_tile *t, const int rows, vec *left, vec *right, const bool narrow)
+/* Where a tile of a call lies. What is the same for all of them is read from a copy of the description
+ * (a store might change the description itself, as far as the compiler knows). */
+typedef struct place {
+    const float *const *rows;
+    const float *base, *panel, *start, *add;
+    float *out;
+} place;
+
+/* ---- what a tile ends with, stage by stage over all its registers --------------------------- */
+
+INLINE void add_to(const float *add, int64_t ld, const int rows, vec *left, vec *right,
+                   const bool narrow)
 {
-    const float *add = t->add;
-    const int64_t ld = t->add_ld;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++, add += ld) {
         left[r] += load(add);
@@ -32,188 +40,180 @@ INLINE void end_of(const native_end end, const int rows, vec *left, vec *right, 
     }
 }
 
-INLINE void put(const native_tile *t, const int rows, vec *left, vec *right, const bool narrow)
+INLINE void put(const native_tile *t, const place *at, const int rows, vec *left, vec *right,
+                const bool narrow)
 {
-    float *out = t->out;
-    const int64_t ld = t->ld;
-    if (t->add)
-        add_to(t, rows, left, right, narrow);
-    if (t->end.kind == NATIVE_END_BOUNDS) {
-        const native_end end = { NATIVE_END_BOUNDS, t->end.low, t->end.high };
-        end_of(end, rows, left, right, narrow);
-    } else if (t->end.kind == NATIVE_END_HARD_SWISH) {
-        const native_end end = { NATIVE_END_HARD_SWISH, 0.0f, 0.0f };
-        end_of(end, rows, left, right, narrow);
+    float *out = at->out;
+    if (at->add)
+        add_to(at->add, t->add_ld, rows, left, right, narrow);
+    switch (t->end.kind) {
+    case NATIVE_END_LOW:
+        end_of((native_end){ NATIVE_END_LOW, t->end.low, 0.0f }, rows, left, right, narrow);
+        break;
+    case NATIVE_END_BOUNDS:
+        end_of((native_end){ NATIVE_END_BOUNDS, t->end.low, t->end.high }, rows, left, right,
+               narrow);
+        break;
+    case NATIVE_END_HARD_SWISH:
+        end_of((native_end){ NATIVE_END_HARD_SWISH, 0.0f, 0.0f }, rows, left, right, narrow);
+        break;
+    default: break;
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++, out += ld) {
+    for (int r = 0; r < rows; r++, out += t->ld) {
         store(out, left[r]);
         if (!narrow)
             store(out + LANES, right[r]);
     }
 }
 
-INLINE void rows_of(const native_tile *t, const int rows, const bool narrow)
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+/* What sums begin with; and the memory is asked for where the tile below will be stored. */
+INLINE void begin(const native_tile *t, const place *at, const int rows, vec *left, vec *right,
+                  const bool narrow)
 {
-    vec a[NATIVE_ROWS], b[NATIVE_ROWS];
-    const float *panel = t->panel, *next = t->next ? t->next : t->panel;
-    const int64_t next_step = t->next_step;
+    const float *below = at->out + rows * t->ld;
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-        __builtin_prefetch(t->out + (rows + r) * t->ld, 1); /* where the next rows will be stored */
-        a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
+    for (int r = 0; r < rows; r++, below += t->ld) {
+        __builtin_prefetch(below, 1);
+        left[r] = load(at->start);
+        right[r] = narrow ? left[r] : load(at->start + LANES);
     }
-    for (int64_t tap = 0; tap < t->taps; tap++) {
+}
+
+/* A step of the depth: what the panel has there, times a value of each row. */
+INLINE void step_of(const float *panel, const float *const *x, int64_t k, const int rows, vec *left,
+                    vec *right, const bool narrow)
+{
+    const vec l = *(const vec *)panel, r = narrow ? l : *(const vec *)(panel + LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        const vec value = spread(x[i] + k);
+        left[i] += value * l;
+        if (!narrow)
+            right[i] += value * r;
+    }
+}
+
+/* Each of these returns where the panel ends, which is where the next one begins. */
+INLINE const float *rows_of(const native_tile *t, const place *at, const int rows,
+                            const bool narrow)
+{
+    vec left[NATIVE_ROWS], right[NATIVE_ROWS];
+    const float *panel = at->panel, *const *table = at->rows;
+    begin(t, at, rows, left, right, narrow);
+    for (int64_t tap = 0; tap < t->taps; tap++, table += rows) {
         const float *x[NATIVE_ROWS];
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++)
-            x[r] = t->rows[tap * rows + r];
-#pragma GCC unroll 2
-        for (int64_t k = 0; k < t->depth; k++) {
-            const vec left = *(const vec *)panel;
-            const vec right = narrow ? left : *(const vec *)(panel + LANES);
-            __builtin_prefetch(next);
-            panel += 2 * LANES;
-            next += next_step;
-#pragma GCC unroll 16
-            for (int r = 0; r < rows; r++) {
-                const vec value = spread(&x[r][k]);
-                a[r] += value * left;
-                if (!narrow)
-                    b[r] += value * right;
-            }
+            x[r] = table[r];
+#pragma GCC unroll 4
+        for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES) {
+            __builtin_prefetch(panel + t->ahead);
+            step_of(panel, x, k, rows, left, right, narrow);
         }
     }
-    put(t, rows, a, b, narrow);
+    put(t, at, rows, left, right, narrow);
+    return panel;
 }
 
 /* Rows that lie anyhow, a fixed step apart. */
-INLINE void spots_of(const native_tile *t, const int rows, const bool narrow)
+INLINE const float *spots_of(const native_tile *t, const place *at, const int rows,
+                             const bool narrow)
 {
-    vec a[NATIVE_ROWS], b[NATIVE_ROWS];
-    const float *panel = t->panel;
-    const int64_t step = t->step;
+    vec left[NATIVE_ROWS], right[NATIVE_ROWS];
+    const float *panel = at->panel, *x[NATIVE_ROWS];
+    begin(t, at, rows, left, right, narrow);
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-        __builtin_prefetch(t->out + r * t->ld, 1);
-        a[r] = load(t->start), b[r] = narrow ? a[r] : load(t->start + LANES);
-    }
-    for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES) {
-        const float *from = t->base + t->offsets[k];
-        const vec left = *(const vec *)panel;
-        const vec right = narrow ? left : *(const vec *)(panel + LANES);
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; r++) {
-            const vec value = spread(from + r * step);
-            a[r] += value * left;
-            if (!narrow)
-                b[r] += value * right;
-        }
-    }
-    put(t, rows, a, b, narrow);
+    for (int r = 0; r < rows; r++)
+        x[r] = at->base + r * t->step;
+    for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES)
+        step_of(panel, x, t->offsets[k], rows, left, right, narrow);
+    put(t, at, rows, left, right, narrow);
+    return panel;
 }
 
-/* One or two rows: four sums each, over steps that are four apart. They wait for memory: the panel is
- * called for AHEAD steps before, in whole lines of the cache. */
-INLINE void few_rows_of(const native_tile *t, const int rows)
+/* So few rows that they would wait for their own sums: four sums each, over steps that are four
+ * apart. They wait for memory, too: the panel is asked for AHEAD steps before. */
+enum { FEW_ROWS = LANES > 4 ? 2 : 1 };
+
+INLINE const float *few_rows_of(const native_tile *t, const place *at, const int rows,
+                                const bool narrow)
 {
     enum { WAYS = 4, AHEAD = 64 };
-    vec a[2][WAYS], b[2][WAYS];
-    const float *panel = t->panel;
+    vec a[FEW_ROWS][WAYS], b[FEW_ROWS][WAYS], left[FEW_ROWS], right[FEW_ROWS];
+    const float *panel = at->panel, *const *table = at->rows;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 16
         for (int w = 0; w < WAYS; w++)
             a[r][w] = b[r][w] = splat(0.0f);
-    for (int64_t tap = 0; tap < t->taps; tap++) {
+    for (int64_t tap = 0; tap < t->taps; tap++, table += rows) {
         int64_t k = 0;
         for (; k + WAYS <= t->depth; k += WAYS) {
 #pragma GCC unroll 16
             for (int w = 0; w < WAYS; w++) {
                 __builtin_prefetch(panel + 2 * LANES * AHEAD);
-                const vec left = *(const vec *)panel, right = *(const vec *)(panel + LANES);
+                const vec l = *(const vec *)panel, r = *(const vec *)(panel + LANES);
                 panel += 2 * LANES;
 #pragma GCC unroll 16
-                for (int r = 0; r < rows; r++) {
-                    const vec value = spread(&t->rows[tap * rows + r][k + w]);
-                    a[r][w] += value * left;
-                    b[r][w] += value * right;
+                for (int i = 0; i < rows; i++) {
+                    const vec value = spread(&table[i][k + w]);
+                    a[i][w] += value * l;
+                    b[i][w] += value * r;
                 }
             }
         }
         for (; k < t->depth; k++, panel += 2 * LANES)
 #pragma GCC unroll 16
-            for (int r = 0; r < rows; r++) {
-                const vec value = spread(&t->rows[tap * rows + r][k]);
-                a[r][0] += value * *(const vec *)panel;
-                b[r][0] += value * *(const vec *)(panel + LANES);
+            for (int i = 0; i < rows; i++) {
+                const vec value = spread(&table[i][k]);
+                a[i][0] += value * *(const vec *)panel;
+                b[i][0] += value * *(const vec *)(panel + LANES);
             }
     }
-    vec left[2], right[2];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-        left[r] = load(t->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3]));
-        right[r] = load(t->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3]));
+        left[r] = load(at->start) + ((a[r][0] + a[r][1]) + (a[r][2] + a[r][3]));
+        right[r] = load(at->start + LANES) + ((b[r][0] + b[r][1]) + (b[r][2] + b[r][3]));
     }
-    t->narrow ? put(t, rows, left, right, true) : put(t, rows, left, right, false);
+    put(t, at, rows, left, right, narrow);
+    return panel;
 }
 
-#define SPOTS(n)                                                                                   \
-    case n: spots_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
+/* ---- tiles ---------------------------------------------------------------------------------- */
 
-INLINE void spots(const native_tile *t, const bool narrow)
+/* All tiles of a call: side by side, then the next ones below. */
+INLINE void tiles_of(const native_tile *from, const int rows, const bool narrow, const bool table)
 {
-    switch (t->row_count) {
-        SPOTS(1);
-        SPOTS(2);
-        SPOTS(3);
-        SPOTS(4);
-#if NATIVE_ROWS > 4
-        SPOTS(5);
-        SPOTS(6);
-#endif
-#if NATIVE_ROWS > 6
-        SPOTS(7);
-        SPOTS(8);
-        SPOTS(9);
-        SPOTS(10);
-        SPOTS(11);
-        SPOTS(12);
-        SPOTS(13);
-        SPOTS(14);
-#endif
-    default: __builtin_unreachable();
+    const native_tile t = *from;
+    const float *const *own = t.rows, *base = t.base, *add = t.add;
+    float *out = t.out;
+    for (int64_t below = 0; below <= t.further_tiles; below++) {
+        place at = { own, base, t.panel, t.start, add, out };
+        for (int64_t beside = 0; beside <= t.further_panels; beside++) {
+            at.panel = !table             ? spots_of(&t, &at, rows, narrow)
+                       : rows <= FEW_ROWS ? few_rows_of(&t, &at, rows, narrow)
+                                          : rows_of(&t, &at, rows, narrow);
+            at.start += 2 * LANES;
+            at.out += 2 * LANES;
+            at.add = at.add ? at.add + 2 * LANES : NULL;
+        }
+        own = table ? own + t.taps * rows : NULL;
+        base = table ? NULL : base + rows * t.step;
+        add = add ? add + rows * t.add_ld : NULL;
+        out += rows * t.ld;
     }
 }
 
-#define CASE(n)                                                                                    \
-    case n: rows_of(t, n <= NATIVE_ROWS ? n : NATIVE_ROWS, narrow); break
+#define TILES(n)                                                                                   \
+    case n: tiles_of(t, n, narrow, table); break;
 
-INLINE void tile_of(const native_tile *t, const bool narrow)
+INLINE void any_tiles(const native_tile *t, const bool narrow, const bool table)
 {
     switch (t->row_count) {
-    case 1: few_rows_of(t, 1); break;
-#if NATIVE_LANES > 4
-    case 2: few_rows_of(t, 2); break;
-#else
-        CASE(2);
-#endif
-        CASE(3);
-        CASE(4);
-#if NATIVE_ROWS > 4
-        CASE(5);
-        CASE(6);
-#endif
-#if NATIVE_ROWS > 6
-        CASE(7);
-        CASE(8);
-        CASE(9);
-        CASE(10);
-        CASE(11);
-        CASE(12);
-        CASE(13);
-        CASE(14);
-#endif
+        EACH_NUMBER_OF_ROWS(TILES)
     default: __builtin_unreachable();
     }
 }
@@ -221,11 +221,11 @@ INLINE void tile_of(const native_tile *t, const bool narrow)
 void ISA(tile)(const native_tile *t)
 {
     if (!t->rows && t->narrow)
-        spots(t, true);
+        any_tiles(t, true, false);
     else if (!t->rows)
-        spots(t, false);
+        any_tiles(t, false, false);
     else if (t->narrow)
-        tile_of(t, true);
+        any_tiles(t, true, true);
     else
-        tile_of(t, false);
+        any_tiles(t, false, true);
 }

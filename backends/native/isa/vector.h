@@ -22,6 +22,16 @@ typedef uint32_t uvec __attribute__((vector_size(LANES * 4))); /* for bits: it m
 #define JOIN(a, b) JOIN2(a, b)
 #define ISA(name) JOIN(name, JOIN(_, NATIVE_ISA)) /* tile → tile_avx2 */
 
+/* X(n) for each number of rows that a tile of a product may have. */
+#if NATIVE_ROWS == 14
+#define EACH_NUMBER_OF_ROWS(X)                                                                     \
+    X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#elif NATIVE_ROWS == 6
+#define EACH_NUMBER_OF_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#elif NATIVE_ROWS == 4
+#define EACH_NUMBER_OF_ROWS(X) X(1) X(2) X(3) X(4)
+#endif
+
 /* What each file here gives to table.c. */
 void ISA(tile)(const native_tile *);
 void ISA(apply)(native_function, float, float, const float *, float *, int64_t);
@@ -172,6 +182,7 @@ INLINE vec hard_swish(vec x)
 INLINE vec ended(const native_end *end, vec x)
 {
     switch (end->kind) {
+    case NATIVE_END_LOW: return vmax(splat(end->low), x);
     case NATIVE_END_BOUNDS: return vmin(splat(end->high), vmax(splat(end->low), x));
     case NATIVE_END_HARD_SWISH: return hard_swish(x);
     default: return x;
