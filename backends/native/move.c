@@ -4,9 +4,12 @@
  * SPDX-License-Identifier: MIT */
 #include "native.h"
 
+enum { SIDE = 4 }; /* elements that are moved at once */
+
 typedef struct move_state {
     uint32_t from, to;                             /* layouts */
     int32_t rank;                                  /* of the input */
+    bool picks;                                    /* Gather: from each row */
     int64_t start[TN_MAX_RANK], step[TN_MAX_RANK]; /* Slice: by axis; Pad: what comes before */
 } move_state;
 
@@ -21,23 +24,32 @@ static tn_status move_offer(tn_offer *ctx)
     return status;
 }
 
-/* Copies go by strides. Pad fills its output from one end to the other, Gather reads runs. */
-static uint32_t from_strided(const tn_node_view *node)
+/* Copies go by strides. Pad fills its output from one end to the other; a Gather knows rows where it
+ * picks from each. */
+static uint32_t from_strided(const tn_problem *p, uint32_t layout)
 {
-    return strcmp(node->op, "Gather") == 0 ? 0 : TN_LAYOUT_STRIDED;
+    int32_t axes[TN_MAX_RANK];
+    const int32_t rank = p->inputs[0]->rank;
+    if (strcmp(p->node->op, "Gather") != 0)
+        return TN_LAYOUT_STRIDED;
+    native_axes_of(rank, layout, axes);
+    return rank > 1 && p->inputs[1]->rank == 1 &&
+                   axes[rank - 1] == tn_axis(tn_attr_int(p->node, "axis", 0), rank)
+               ? TN_LAYOUT_STRIDED
+               : 0;
 }
 
-static uint32_t to_strided(const tn_node_view *node)
+static uint32_t to_strided(const tn_problem *p, uint32_t layout)
 {
-    return strcmp(node->op, "Pad") == 0 ? 0 : from_strided(node);
+    return strcmp(p->node->op, "Pad") == 0 ? 0 : from_strided(p, layout);
 }
 
 static void describe(tn_measure *ctx, uint32_t k, uint32_t from, uint32_t to)
 {
     const tn_problem *p = ctx->problem;
     tn_alternative *a = &ctx->alternatives[k];
-    a->input_layouts[0] = from | from_strided(p->node);
-    a->output_layouts[0] = to | to_strided(p->node);
+    a->input_layouts[0] = from | from_strided(p, from);
+    a->output_layouts[0] = to | to_strided(p, to);
     a->algorithm = "runs";
     a->seconds = native_seconds(native_isa_of(ctx->instance), 0,
                                 8.0 * (double)native_count(p->outputs[0]), p->threads);
@@ -243,28 +255,49 @@ static tn_status pad_run(tn_run *ctx, const void *state, void *slot)
 
 /* ---- Gather ----------------------------------------------------------------------------- */
 
+/* Elements of a row that lie side by side on both sides. */
+typedef struct gather_piece {
+    int64_t from, count;
+    bool loose; /* some more may be written, which the pieces behind it make good */
+} gather_piece;
+
 static tn_status gather_measure(tn_measure *ctx, void *state)
 {
+    const tn_problem *p = ctx->problem;
     (void)state;
     describe(ctx, 0, TN_LAYOUT_PLAIN, TN_LAYOUT_PLAIN);
-    if (ctx->problem->inputs[1]->rank == 1) /* as many axes as before */
+    if (p->inputs[1]->rank == 1) /* as many axes as before */
         describe_both(ctx);
+    for (uint32_t k = 0; k < ctx->alternative_count; k++)
+        if (ctx->alternatives[k].input_layouts[0] & TN_LAYOUT_STRIDED)
+            ctx->alternatives[k].scratch_bytes = (size_t)native_count(p->inputs[1]) *
+                                                 sizeof(gather_piece);
     return TN_OK;
+}
+
+static tn_status gather_prepare(tn_prepare *ctx, void *state)
+{
+    move_state *s = state;
+    s->picks = ctx->chosen->scratch_bytes > 0;
+    return both_prepare(ctx, state);
 }
 
 typedef struct gather_job {
     tn_run *ctx;
     int64_t extent, count, width; /* of the axis, indices, elements of a run */
+    int64_t x_step, y_step;       /* from row to row */
+    const gather_piece *pieces;   /* of a row */
+    int64_t piece_count;
 } gather_job;
 
-/* Single elements, channels last: the indices are looked at once for many rows. */
+/* Single elements, from rows: the indices are looked at once for many of these. */
 static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     enum { ROWS = 4 };
     const gather_job *job = user;
     const int64_t *index = job->ctx->inputs[1]->data;
-    const float *from = (const float *)job->ctx->inputs[0]->data + begin * job->extent;
-    float *to = (float *)job->ctx->outputs[0]->data + begin * job->count;
+    const float *from = (const float *)job->ctx->inputs[0]->data + begin * job->x_step;
+    float *to = (float *)job->ctx->outputs[0]->data + begin * job->y_step;
     (void)thread;
     for (int64_t rows; begin < end; begin += rows) {
         rows = end - begin < ROWS ? 1 : ROWS;
@@ -275,10 +308,10 @@ static tn_status element_chunk(void *user, int64_t begin, int64_t end, uint32_t 
                 continue;
             }
             for (int64_t r = 0; r < ROWS; r++)
-                to[r * job->count + k] = from[r * job->extent + at];
+                to[r * job->y_step + k] = from[r * job->x_step + at];
         }
-        from += rows * job->extent;
-        to += rows * job->count;
+        from += rows * job->x_step;
+        to += rows * job->y_step;
     }
     return TN_OK;
 }
@@ -296,11 +329,12 @@ static void zip(const float *restrict a, const float *restrict b, float *restric
  * are shuffled. */
 static bool takes_turns(const gather_job *job)
 {
-    const int64_t *index = job->ctx->inputs[1]->data, half = job->extent / 2;
+    const tn_tensor *indices = job->ctx->inputs[1];
+    const int64_t half = job->extent / 2;
     if (job->count != job->extent || job->count % 2 != 0)
         return false;
     for (int64_t k = 0; k < half; k++)
-        if (index[2 * k] != k || index[2 * k + 1] != half + k)
+        if (element_of(indices, 2 * k) != k || element_of(indices, 2 * k + 1) != half + k)
             return false;
     return true;
 }
@@ -311,38 +345,103 @@ static tn_status zip_chunk(void *user, int64_t begin, int64_t end, uint32_t thre
     const float *x = job->ctx->inputs[0]->data;
     float *y = job->ctx->outputs[0]->data;
     (void)thread;
-    for (int64_t row = begin * job->count; row < end * job->count; row += job->count)
-        zip(x + row, x + row + job->count / 2, y + row, job->count / 2);
+    for (int64_t row = begin; row < end; row++)
+        zip(x + row * job->x_step, x + row * job->x_step + job->count / 2, y + row * job->y_step,
+            job->count / 2);
     return TN_OK;
 }
 
-/* The run that an index means; NULL: none, and said so. */
-static const float *row_of(const gather_job *job, int64_t outer, int64_t k)
+/* Pieces are short: a call of memcpy would take longer than the move. */
+static void move_piece(const float *from, float *to, const gather_piece *piece)
 {
-    const tn_tensor *indices = job->ctx->inputs[1];
-    const int64_t index = element_of(indices, k), at = index < 0 ? index + job->extent : index;
+    const int64_t whole = piece->loose ? piece->count : piece->count / SIDE * SIDE;
+    int64_t k = 0;
+    for (; k < whole; k += SIDE)
+        memcpy(to + k, from + k, SIDE * sizeof *to);
+    for (; k < piece->count; k++)
+        to[k] = from[k];
+}
+
+static tn_status piece_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
+{
+    const gather_job *job = user;
+    (void)thread;
+    for (int64_t row = begin; row < end; row++) {
+        const float *from = (const float *)job->ctx->inputs[0]->data + row * job->x_step;
+        float *to = (float *)job->ctx->outputs[0]->data + row * job->y_step;
+        for (int64_t k = 0; k < job->piece_count; k++) {
+            move_piece(from + job->pieces[k].from, to, &job->pieces[k]);
+            to += job->pieces[k].count;
+        }
+    }
+    return TN_OK;
+}
+
+/* The element of the axis that index k means; -1: none, and said so. */
+static int64_t element_at(const gather_job *job, int64_t k)
+{
+    const int64_t index = element_of(job->ctx->inputs[1], k);
+    const int64_t at = index < 0 ? index + job->extent : index;
     if (at >= 0 && at < job->extent)
-        return (const float *)job->ctx->inputs[0]->data + (outer * job->extent + at) * job->width;
+        return at;
     tn_fail(job->ctx, TN_ERR_VALUE, "indices[%lld] is %lld, outside [%lld, %lld)", (long long)k,
             (long long)index, (long long)-job->extent, (long long)job->extent);
-    return NULL;
+    return -1;
 }
 
 static tn_status gather_chunk(void *user, int64_t begin, int64_t end, uint32_t thread)
 {
     const gather_job *job = user;
+    const float *x = job->ctx->inputs[0]->data;
     float *to = (float *)job->ctx->outputs[0]->data + begin * job->width;
     (void)thread;
     for (int64_t run = begin; run < end; run++, to += job->width) {
-        const float *from = row_of(job, run / job->count, run % job->count);
-        if (!from)
+        const int64_t at = element_at(job, run % job->count);
+        if (at < 0)
             return TN_ERR_VALUE;
+        const float *from = x + (run / job->count * job->extent + at) * job->width;
         if (job->width == 1)
             *to = *from;
         else
             memcpy(to, from, (size_t)job->width * sizeof *to);
     }
     return TN_OK;
+}
+
+static tn_status find_pieces(gather_job *job, gather_piece *pieces)
+{
+    int64_t next = -1, begin = 0;
+    job->pieces = pieces;
+    for (int64_t k = 0; k < job->count; k++) {
+        const int64_t at = element_at(job, k);
+        if (at < 0)
+            return TN_ERR_VALUE;
+        if (at != next)
+            pieces[job->piece_count++] = (gather_piece){ .from = at };
+        pieces[job->piece_count - 1].count++;
+        next = at + 1;
+    }
+    for (int64_t k = 0; k < job->piece_count; begin += pieces[k++].count) {
+        const int64_t wide = native_round_up(pieces[k].count, SIDE);
+        pieces[k].loose = begin + wide <= job->count && pieces[k].from + wide <= job->extent;
+    }
+    return TN_OK;
+}
+
+/* The same from each row. */
+static tn_status pick(gather_job *job)
+{
+    tn_run *ctx = job->ctx;
+    TN_TRY(find_pieces(job, ctx->scratch));
+    const bool single = 4 * job->piece_count > job->count && ctx->inputs[1]->dtype == TN_INT64;
+    job->x_step = tn_row_step(ctx->inputs[0]);
+    job->y_step = tn_row_step(ctx->outputs[0]);
+    return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job->count,
+                                        1 + 8192 / job->count,
+                                        takes_turns(job) ? zip_chunk
+                                        : single         ? element_chunk
+                                                         : piece_chunk,
+                                        job);
 }
 
 static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
@@ -355,14 +454,8 @@ static tn_status gather_run(tn_run *ctx, const void *state, void *slot)
     (void)slot;
     native_strides_of(x->rank, x->dims, s->from, strides);
     job.width = strides[axis];
-    if (job.width == 1 && ctx->inputs[1]->dtype == TN_INT64) {
-        for (int64_t k = 0; k < job.count; k++)
-            if (!row_of(&job, 0, k))
-                return TN_ERR_VALUE;
-        return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.count,
-                                            1 + 8192 / job.count,
-                                            takes_turns(&job) ? zip_chunk : element_chunk, &job);
-    }
+    if (s->picks)
+        return pick(&job);
     return ctx->call.host->parallel_for(&ctx->call, tn_count(ctx->outputs[0]) / job.width,
                                         1 + 8192 / job.width, gather_chunk, &job);
 }
@@ -375,6 +468,6 @@ const tn_kernel_def native_move_kernels[] = {
     MOVE("Transpose", transpose, .offer = move_offer, .prepare = transpose_prepare),
     MOVE("Slice", slice, .since = 10, .offer = slice_offer, .prepare = both_prepare),
     MOVE("Pad", pad, .since = 11, .offer = pad_offer, .prepare = both_prepare),
-    MOVE("Gather", gather, .offer = move_offer, .prepare = both_prepare),
+    MOVE("Gather", gather, .offer = move_offer, .prepare = gather_prepare),
     { .op = NULL },
 };

@@ -6,6 +6,7 @@
 
 #include "tenon/kernel.h"
 
+tn_status drop_channel_shuffle_register(tn_registrar *registrar);
 tn_status einsum_to_matmul_register(tn_registrar *registrar);
 tn_status gather_to_slice_register(tn_registrar *registrar);
 tn_status matrix_chain_register(tn_registrar *registrar);
@@ -13,6 +14,7 @@ tn_status merge_matmuls_register(tn_registrar *registrar);
 tn_status push_reshapes_register(tn_registrar *registrar);
 tn_status push_transposes_register(tn_registrar *registrar);
 tn_status transpose_to_reshape_register(tn_registrar *registrar);
+tn_status widen_concat_register(tn_registrar *registrar);
 
 /* ---- looking around (shared.c) ------------------------------------------------------------ */
 
@@ -82,6 +84,33 @@ int turn_admit(tn_rewrite *ctx, const tn_node_view *view, const turn *in, turn *
                const char **why);
 /* Makes it do so: attributes, constants and vectors of axes. Its data are set by the caller. */
 tn_status turn_apply(tn_rewrite *ctx, tn_node_id node, const turn *in);
+
+/* ---- channels in another order (channels.c) -------------------------------------------------- */
+
+enum { CHANNELS_EDITS = 64 };
+typedef enum channel_edit {
+    CHANNELS_MADE,   /* a Conv's weights by output channel, and its bias; a Gather's indices */
+    CHANNELS_SUMMED, /* a Conv's weights by input channel */
+    CHANNELS_PICKED  /* what the indices of a Gather count */
+} channel_edit;
+/* The nodes whose constants follow when the channels of a value are put in another order. */
+typedef struct channels {
+    tn_rewrite *ctx;
+    tn_region_id region;
+    int64_t count; /* of channels */
+    uint32_t edit_count;
+    tn_node_id nodes[CHANNELS_EDITS];
+    channel_edit edits[CHANNELS_EDITS];
+    char why[200];
+} channels;
+
+/* Whether all that reads the value can take its channels in any order; 0: why says who cannot. */
+int channels_follow(channels *c, tn_value_id value);
+/* Whether what makes the value, for one reader alone, can make its channels in any order. The node that
+ * does, or passes them on last, is the first edit's. */
+int channels_lead(channels *c, tn_value_id value);
+/* Edits the constants: channel k is now what was channel order[k]. */
+tn_status channels_apply(channels *c, const int32_t *order);
 
 /* ---- the least cut (cut.c) ------------------------------------------------------------------ */
 

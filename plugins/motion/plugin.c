@@ -11,6 +11,8 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
     TN_TRY(push_transposes_register(registrar));
     TN_TRY(transpose_to_reshape_register(registrar));
     TN_TRY(push_reshapes_register(registrar));
+    TN_TRY(drop_channel_shuffle_register(registrar));
+    TN_TRY(widen_concat_register(registrar));
     TN_TRY(matrix_chain_register(registrar));
     return merge_matmuls_register(registrar);
 }
