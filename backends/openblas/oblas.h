@@ -92,6 +92,7 @@ void oblas_gather_columns(const oblas_window *w, size_t width, const void *x, in
 void oblas_scatter_columns(const oblas_window *w, uint32_t dtype, const void *columns,
                            int64_t outputs, void *y);
 
+extern const tn_kernel_def oblas_conv_grouped_kernel;
 extern const tn_kernel_def oblas_conv_kernel;
 extern const tn_kernel_def oblas_conv_transpose_kernel;
 extern const tn_kernel_def oblas_matmul_kernel;

@@ -65,6 +65,8 @@ static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     (void)host;
     TN_TRY(registrar->add_backend(registrar, &backend));
+    /* Of two for one operator, the first that offers gets the node. */
+    TN_TRY(registrar->add_kernel(registrar, &oblas_conv_grouped_kernel));
     TN_TRY(registrar->add_kernel(registrar, &oblas_conv_kernel));
     TN_TRY(registrar->add_kernel(registrar, &oblas_conv_transpose_kernel));
     TN_TRY(registrar->add_kernel(registrar, &oblas_matmul_kernel));
