@@ -110,6 +110,7 @@ static tn_status try_once(onednn_attempts *t, onednn_build_fn build, const void 
     b.variant = &t->state->variants[t->state->count];
     b.alternative = &t->ctx->alternatives[t->state->count];
     b.apart = apart;
+    b.type = dnnl_f32;
     b.rate = 1.0;
     status = onednn_fresh_attributes(&b);
     if (status == TN_OK)
@@ -156,7 +157,7 @@ static double rate_of(const char *name)
 {
     if (is_reference(name))
         return 0.001;
-    if (strstr(name, "gemm"))
+    if (strstr(name, "gemm") || strstr(name, "wino")) /* Winograd's: with its transforms */
         return 0.6;
     return 1.0;
 }
@@ -224,31 +225,47 @@ tn_status onednn_stage_add(onednn_builder *b)
 
 /* ---- weights ---------------------------------------------------------------------------- */
 
-/* The key: extents and strides of the source, then the format it is packed into. */
-static tn_status pack_add(onednn_builder *b, int32_t argument, uint32_t input, int32_t rank,
-                          const int64_t *dims, const int64_t *strides, onednn_md target)
+/* The key: how the source lies and what is done to it, then the format it is packed into. */
+tn_status onednn_pack(onednn_builder *b, int32_t argument, const onednn_packing *plan)
 {
+    const uint32_t stage = b->variant->stage_count - 1;
+    const onednn_md target = dnnl_primitive_desc_query_md(b->variant->stages[stage].desc,
+                                                          dnnl_query_exec_arg_md, argument);
+    const size_t rank = (size_t)plan->rank, head = 2 + 2 * rank;
     onednn_packing *packing = &b->variant->packs[b->variant->pack_count];
-    const size_t head = 2 * (size_t)rank * sizeof(int64_t);
     size_t format;
-    if (b->variant->pack_count == ONEDNN_MAX_PACKS || rank > ONEDNN_MAX_RANK)
+    if (b->variant->pack_count == ONEDNN_MAX_PACKS || plan->rank > ONEDNN_MAX_RANK)
         return onednn_refuse(b, "more than %d constants to pack", ONEDNN_MAX_PACKS);
-    packing->input = input;
-    packing->rank = rank;
-    packing->stage = b->variant->stage_count - 1;
+    *packing = *plan;
+    packing->stage = stage;
     packing->argument = argument;
-    if (strides)
-        memcpy(packing->strides, strides, (size_t)rank * sizeof *strides);
-    else
-        tn_row_major(rank, dims, packing->strides);
-    memcpy(packing->dims, dims, (size_t)rank * sizeof *dims);
-    memcpy(packing->key, packing->dims, head / 2);
-    memcpy(packing->key + rank, packing->strides, head / 2);
-    format = onednn_desc_key(target, packing->key + 2 * rank, sizeof packing->key - head);
+    packing->key[0] = plan->form;
+    packing->key[1] = plan->order;
+    memcpy(packing->key + 2, plan->dims, rank * sizeof *plan->dims);
+    memcpy(packing->key + 2 + rank, plan->strides, rank * sizeof *plan->strides);
+    format = onednn_desc_key(target, packing->key + head,
+                             sizeof packing->key - head * sizeof *packing->key);
     if (!format)
         return onednn_refuse(b, "oneDNN packs these weights into a format without a name");
-    packing->key_bytes = head + format;
+    packing->key_bytes = head * sizeof *packing->key + format;
     return onednn_bind(b, argument, ONEDNN_PACK, b->variant->pack_count++, 0);
+}
+
+static tn_status pack_as_it_lies(onednn_builder *b, int32_t argument, uint32_t input, int32_t rank,
+                                 const int64_t *dims, const int64_t *strides)
+{
+    onednn_packing plan;
+    if (rank > ONEDNN_MAX_RANK)
+        return onednn_refuse(b, "weights of %d axes", (int)rank);
+    memset(&plan, 0, sizeof plan);
+    plan.input = input;
+    plan.rank = rank;
+    memcpy(plan.dims, dims, (size_t)rank * sizeof *dims);
+    if (strides)
+        memcpy(plan.strides, strides, (size_t)rank * sizeof *strides);
+    else
+        tn_row_major(rank, dims, plan.strides);
+    return onednn_pack(b, argument, &plan);
 }
 
 tn_status onednn_stage_with_weights(onednn_builder *b, int32_t argument, uint32_t input,
@@ -266,7 +283,7 @@ tn_status onednn_stage_with_weights(onednn_builder *b, int32_t argument, uint32_
     }
     if (b->problem->constants[input]) {
         TN_TRY(onednn_stage_add(b));
-        return pack_add(b, argument, input, rank, dims, strides, target);
+        return pack_as_it_lies(b, argument, input, rank, dims, strides);
     }
     /* Computed weights: into the format that the primitive wants, in each run. The first one
      * waits outside, `pending` is the next to become a stage. */
@@ -288,6 +305,28 @@ tn_status onednn_stage_with_weights(onednn_builder *b, int32_t argument, uint32_
     TN_TRY(onednn_bind(b, DNNL_ARG_TO, ONEDNN_SCRATCH, 0, offset));
     TN_TRY(onednn_stage_add(b));
     return onednn_bind(b, argument, ONEDNN_SCRATCH, 0, offset);
+}
+
+/* ---- bfloat16 --------------------------------------------------------------------------- */
+
+/* Code for it without the processor's instructions exists, and is slower than float32. */
+bool onednn_narrows(const tn_problem *problem)
+{
+    return problem->math == TN_MATH_BF16 &&
+           (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
+               dnnl_cpu_isa_avx512_core_bf16;
+}
+
+tn_status onednn_narrow(onednn_builder *b, onednn_md from, onednn_md to, size_t *offset)
+{
+    onednn_pd desc = NULL;
+    const dnnl_status_t status = onednn_reorder(b->engine, b->attr, from, to, &desc);
+    TN_TRY(onednn_accept(b, status, desc));
+    TN_TRY(onednn_scratch(b, dnnl_memory_desc_get_size(to), offset));
+    TN_TRY(onednn_stage_add(b));
+    TN_TRY(onednn_bind(b, DNNL_ARG_FROM, ONEDNN_INPUT, 0, 0));
+    TN_TRY(onednn_bind(b, DNNL_ARG_TO, ONEDNN_SCRATCH, 0, *offset));
+    return onednn_fresh_attributes(b);
 }
 
 /* ---- estimates -------------------------------------------------------------------------- */

@@ -25,12 +25,20 @@ static size_t key_close(const key_writer *writer)
     return writer->count <= writer->capacity ? writer->count * sizeof(int64_t) : 0;
 }
 
+static int is_called(const_dnnl_primitive_desc_t desc, const char *name)
+{
+    const char *found = NULL;
+    return dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, (void *)&found) ==
+               dnnl_success &&
+           found && strstr(found, name);
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 /* ---- oneDNN 3.x ------------------------------------------------------------------------- */
 
-dnnl_status_t onednn_desc_strided(onednn_desc *desc, int rank, const int64_t *dims,
-                                  const int64_t *strides)
+dnnl_status_t onednn_desc_strided(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                  const int64_t *dims, const int64_t *strides)
 {
     int64_t row_major[DNNL_MAX_NDIMS], step = 1;
     if (rank < 0 || rank > DNNL_MAX_NDIMS)
@@ -39,14 +47,20 @@ dnnl_status_t onednn_desc_strided(onednn_desc *desc, int rank, const int64_t *di
         row_major[axis] = step;
         step *= dims[axis];
     }
-    return dnnl_memory_desc_create_with_strides(&desc->md, rank, dims, dnnl_f32,
+    return dnnl_memory_desc_create_with_strides(&desc->md, rank, dims, type,
                                                 strides ? strides : row_major);
 }
 
-dnnl_status_t onednn_desc_tagged(onednn_desc *desc, int rank, const int64_t *dims,
-                                 dnnl_format_tag_t tag)
+dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                 const int64_t *dims, dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(&desc->md, rank, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_create_with_tag(&desc->md, rank, dims, type, tag);
+}
+
+dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
+                               const int64_t *offsets)
+{
+    return dnnl_memory_desc_create_submemory(&desc->md, whole, dims, offsets);
 }
 
 void onednn_desc_clear(onednn_desc *desc)
@@ -90,6 +104,12 @@ size_t onednn_desc_key(onednn_md md, void *out, size_t capacity)
     return key_close(&writer);
 }
 
+dnnl_status_t onednn_post_scale(dnnl_primitive_attr_t attr, dnnl_post_ops_t ops, float scale)
+{
+    (void)attr;
+    return dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_linear, scale, 0.0f);
+}
+
 dnnl_status_t onednn_post_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
@@ -123,6 +143,23 @@ dnnl_status_t onednn_convolution(dnnl_engine_t engine, dnnl_primitive_attr_t att
     return dnnl_convolution_forward_primitive_desc_create(
         out, engine, dnnl_forward_inference, dnnl_convolution_direct, src, weights, bias, dst,
         window->strides, window->dilations, window->before, window->after, attr);
+}
+
+dnnl_status_t onednn_winograd(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
+                              onednn_md weights, onednn_md bias, onednn_md dst,
+                              const onednn_window *window, const char *name, onednn_pd *out)
+{
+    onednn_pd found = NULL;
+    dnnl_status_t status = dnnl_convolution_forward_primitive_desc_create(
+        &found, engine, dnnl_forward_inference, dnnl_convolution_winograd, src, weights, bias, dst,
+        window->strides, window->dilations, window->before, window->after, attr);
+    while (status == dnnl_success && !is_called(found, name))
+        status = dnnl_primitive_desc_next_impl(found);
+    if (status == dnnl_success)
+        *out = found;
+    else if (found)
+        dnnl_primitive_desc_destroy(found);
+    return status;
 }
 
 dnnl_status_t onednn_deconvolution(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
@@ -218,20 +255,40 @@ dnnl_status_t onednn_reorder(dnnl_engine_t engine, dnnl_primitive_attr_t attr, o
     return dnnl_reorder_primitive_desc_create(out, src, engine, dst, engine, attr);
 }
 
+dnnl_status_t onednn_recurrent(dnnl_engine_t engine, dnnl_primitive_attr_t attr,
+                               const onednn_recurrence *l, onednn_pd *out)
+{
+    const dnnl_prop_kind_t kind = dnnl_forward_inference;
+    if (l->kind == ONEDNN_LSTM)
+        return dnnl_lstm_forward_primitive_desc_create(out, engine, kind, l->direction, l->x, l->h,
+                                                       l->c, l->w, l->r, NULL, NULL, l->bias, l->y,
+                                                       l->y_h, l->y_c, dnnl_rnn_flags_undef, attr);
+    return (l->kind == ONEDNN_GRU ? dnnl_gru_forward_primitive_desc_create
+                                  : dnnl_lbr_gru_forward_primitive_desc_create)(
+        out, engine, kind, l->direction, l->x, l->h, l->w, l->r, l->bias, l->y, l->y_h,
+        dnnl_rnn_flags_undef, attr);
+}
+
 #else
 
 /* ---- oneDNN 2.x ------------------------------------------------------------------------- */
 
-dnnl_status_t onednn_desc_strided(onednn_desc *desc, int rank, const int64_t *dims,
-                                  const int64_t *strides)
+dnnl_status_t onednn_desc_strided(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                  const int64_t *dims, const int64_t *strides)
 {
-    return dnnl_memory_desc_init_by_strides(&desc->md, rank, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(&desc->md, rank, dims, type, strides);
 }
 
-dnnl_status_t onednn_desc_tagged(onednn_desc *desc, int rank, const int64_t *dims,
-                                 dnnl_format_tag_t tag)
+dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                 const int64_t *dims, dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_init_by_tag(&desc->md, rank, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_init_by_tag(&desc->md, rank, dims, type, tag);
+}
+
+dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
+                               const int64_t *offsets)
+{
+    return dnnl_memory_desc_init_submemory(&desc->md, whole, dims, offsets);
 }
 
 void onednn_desc_clear(onednn_desc *desc)
@@ -281,6 +338,12 @@ size_t onednn_desc_key(onednn_md md, void *out, size_t capacity)
     return key_close(&writer);
 }
 
+dnnl_status_t onednn_post_scale(dnnl_primitive_attr_t attr, dnnl_post_ops_t ops, float scale)
+{
+    (void)ops;
+    return dnnl_primitive_attr_set_output_scales(attr, 1, 0, &scale);
+}
+
 dnnl_status_t onednn_post_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum_v2(ops, 1.0f, dnnl_data_type_undef);
@@ -315,6 +378,31 @@ dnnl_status_t onednn_convolution(dnnl_engine_t engine, dnnl_primitive_attr_t att
         &desc, dnnl_forward_inference, dnnl_convolution_direct, src, weights, bias, dst,
         window->strides, window->dilations, window->before, window->after));
     return dnnl_primitive_desc_create(out, &desc, attr, engine, NULL);
+}
+
+dnnl_status_t onednn_winograd(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
+                              onednn_md weights, onednn_md bias, onednn_md dst,
+                              const onednn_window *window, const char *name, onednn_pd *out)
+{
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_desc_iterator_t it = NULL;
+    dnnl_status_t status;
+    DESCRIBE(dnnl_dilated_convolution_forward_desc_init(
+        &desc, dnnl_forward_inference, dnnl_convolution_winograd, src, weights, bias, dst,
+        window->strides, window->dilations, window->before, window->after));
+    status = dnnl_primitive_desc_iterator_create(&it, &desc, attr, engine, NULL);
+    for (; status == dnnl_success; status = dnnl_primitive_desc_iterator_next(it)) {
+        const onednn_pd found = dnnl_primitive_desc_iterator_fetch(it);
+        if (found && is_called(found, name)) {
+            *out = found;
+            break;
+        }
+        if (found)
+            dnnl_primitive_desc_destroy(found);
+    }
+    if (it)
+        dnnl_primitive_desc_iterator_destroy(it);
+    return status;
 }
 
 dnnl_status_t onednn_deconvolution(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
@@ -420,6 +508,23 @@ dnnl_status_t onednn_reorder(dnnl_engine_t engine, dnnl_primitive_attr_t attr, o
                              onednn_md dst, onednn_pd *out)
 {
     return dnnl_reorder_primitive_desc_create(out, src, engine, dst, engine, attr);
+}
+
+dnnl_status_t onednn_recurrent(dnnl_engine_t engine, dnnl_primitive_attr_t attr,
+                               const onednn_recurrence *l, onednn_pd *out)
+{
+    const dnnl_prop_kind_t kind = dnnl_forward_inference;
+    dnnl_rnn_desc_t desc;
+    if (l->kind == ONEDNN_LSTM)
+        DESCRIBE(dnnl_lstm_forward_desc_init(&desc, kind, l->direction, l->x, l->h, l->c, l->w,
+                                             l->r, l->bias, l->y, l->y_h, l->y_c,
+                                             dnnl_rnn_flags_undef));
+    else
+        DESCRIBE(
+            (l->kind == ONEDNN_GRU ? dnnl_gru_forward_desc_init : dnnl_lbr_gru_forward_desc_init)(
+                &desc, kind, l->direction, l->x, l->h, l->w, l->r, l->bias, l->y, l->y_h,
+                dnnl_rnn_flags_undef));
+    return dnnl_primitive_desc_create(out, &desc, attr, engine, NULL);
 }
 
 #endif

@@ -4,8 +4,7 @@
  * descriptor; 3.x made the former opaque and dropped the latter. The rest of this folder sees
  * only what is declared here, and those functions of dnnl.h that both versions share.
  *
- * In: extents, layouts, attributes. Out: descriptors. Everything is float32: the one type this
- * backend computes in so far.
+ * In: extents, layouts, attributes. Out: descriptors.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef TENON_ONEDNN_COMPAT_H
@@ -40,10 +39,13 @@ static inline onednn_md onednn_md_of(const onednn_desc *desc)
 }
 
 /* strides: NULL for row-major. */
-dnnl_status_t onednn_desc_strided(onednn_desc *desc, int rank, const int64_t *dims,
-                                  const int64_t *strides);
-dnnl_status_t onednn_desc_tagged(onednn_desc *desc, int rank, const int64_t *dims,
-                                 dnnl_format_tag_t tag);
+dnnl_status_t onednn_desc_strided(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                  const int64_t *dims, const int64_t *strides);
+dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int rank,
+                                 const int64_t *dims, dnnl_format_tag_t tag);
+/* The part of `whole` of these extents that begins at `offsets`. */
+dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
+                               const int64_t *offsets);
 void onednn_desc_clear(onednn_desc *desc);
 
 /* Writes bytes that are equal for equal memory formats, extents included; answers how many, 0
@@ -60,7 +62,8 @@ typedef struct onednn_window {
     dnnl_dims_t after;
 } onednn_window;
 
-/* Post-operations. */
+/* Post-operations. scale: the result of a product times a number, before any other. */
+dnnl_status_t onednn_post_scale(dnnl_primitive_attr_t attr, dnnl_post_ops_t ops, float scale);
 dnnl_status_t onednn_post_sum(dnnl_post_ops_t ops);
 dnnl_status_t onednn_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t alg, float alpha,
                                   float beta);
@@ -72,6 +75,11 @@ typedef dnnl_primitive_desc_t onednn_pd;
 dnnl_status_t onednn_convolution(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
                                  onednn_md weights, onednn_md bias, onednn_md dst,
                                  const onednn_window *window, onednn_pd *out);
+/* A convolution by Winograd's algorithm whose code's name has `name` in it; the library never picks
+ * one by itself. */
+dnnl_status_t onednn_winograd(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
+                              onednn_md weights, onednn_md bias, onednn_md dst,
+                              const onednn_window *window, const char *name, onednn_pd *out);
 dnnl_status_t onednn_deconvolution(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
                                    onednn_md weights, onednn_md bias, onednn_md dst,
                                    const onednn_window *window, onednn_pd *out);
@@ -102,5 +110,16 @@ dnnl_status_t onednn_concat(dnnl_engine_t engine, dnnl_primitive_attr_t attr, on
                             int count, int axis, const onednn_desc *sources, onednn_pd *out);
 dnnl_status_t onednn_reorder(dnnl_engine_t engine, dnnl_primitive_attr_t attr, onednn_md src,
                              onednn_md dst, onednn_pd *out);
+
+/* A recurrent layer: x and y [steps, batch, width], states [1, directions, batch, width]. h and c:
+ * NULL for zeros; y_h and y_c: NULL where not wanted; c and y_c: of LSTM only. */
+enum { ONEDNN_LSTM, ONEDNN_GRU, ONEDNN_LINEAR_GRU };
+typedef struct onednn_recurrence {
+    int kind;
+    dnnl_rnn_direction_t direction;
+    onednn_md x, h, c, w, r, bias, y, y_h, y_c;
+} onednn_recurrence;
+dnnl_status_t onednn_recurrent(dnnl_engine_t engine, dnnl_primitive_attr_t attr,
+                               const onednn_recurrence *layer, onednn_pd *out);
 
 #endif

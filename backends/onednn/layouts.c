@@ -40,7 +40,7 @@ static tn_status tag_layout(onednn_builder *b, const tn_type *type, dnnl_format_
     size_t bytes;
     memset(&desc, 0, sizeof desc);
     memset(&blob, 0, sizeof blob);
-    if (onednn_desc_tagged(&desc, type->rank, type->dims, tag) != dnnl_success)
+    if (onednn_desc_tagged(&desc, dnnl_f32, type->rank, type->dims, tag) != dnnl_success)
         return onednn_refuse(b, "oneDNN cannot describe a tensor in blocks of channels");
     bytes = dnnl_memory_desc_get_size(onednn_md_of(&desc));
     onednn_desc_clear(&desc);
@@ -134,8 +134,8 @@ static tn_status describe(onednn_builder *b, int32_t rank, const int64_t *dims,
         return onednn_refuse(b, "oneDNN takes at most %d axes, and %d tensors here; rank is %d",
                              DNNL_MAX_NDIMS, ONEDNN_MAX_DESCS, (int)rank);
     desc = &b->descs[b->desc_count++];
-    status = tag == dnnl_format_tag_undef ? onednn_desc_strided(desc, rank, dims, strides)
-                                          : onednn_desc_tagged(desc, rank, dims, tag);
+    status = tag == dnnl_format_tag_undef ? onednn_desc_strided(desc, b->type, rank, dims, strides)
+                                          : onednn_desc_tagged(desc, b->type, rank, dims, tag);
     if (status != dnnl_success)
         return onednn_refuse(b, "oneDNN has no descriptor for a tensor of rank %d (%s)", (int)rank,
                              dnnl_status2str(status));

@@ -154,7 +154,8 @@ static tn_status add_c(onednn_builder *b, onednn_md y, onednn_md c)
     return onednn_bind(b, DNNL_ARG_DST, ONEDNN_OUTPUT, 0, 0);
 }
 
-static tn_status build_product(onednn_builder *b, const product *shape)
+/* narrow: A and B in bfloat16. */
+static tn_status build_product(onednn_builder *b, const product *shape, bool narrow)
 {
     const tn_problem *p = b->problem;
     /* The library may choose the weights' format where it pays: one matrix for many rows. */
@@ -165,8 +166,9 @@ static tn_status build_product(onednn_builder *b, const product *shape)
                              .sum = true,
                              .whole = true,
                              .scale = 1.0f };
-    onednn_md left, right, c = NULL;
+    onednn_md left, right, given, c = NULL;
     onednn_pd desc = NULL;
+    size_t offset = 0;
     dnnl_status_t status;
     double macs = (double)shape->a[shape->rank - 1];
     int32_t c_kind;
@@ -177,10 +179,19 @@ static tn_status build_product(onednn_builder *b, const product *shape)
     if (c_kind == C_BINARY && p->step_count && !b->apart)
         return onednn_refuse(b, "C of Gemm is no bias: its epilogue runs apart");
     TN_TRY(onednn_describe(b, shape->rank, shape->a, shape->a_strides, &left));
+    if (narrow && !pack)
+        return onednn_refuse(b, "bfloat16 for matrices that are computed");
+    if (narrow) {
+        given = left;
+        b->type = dnnl_bf16;
+        TN_TRY(onednn_describe(b, shape->rank, shape->a, NULL, &left));
+        TN_TRY(onednn_narrow(b, given, left, &offset));
+    }
     if (pack)
         TN_TRY(onednn_describe_any(b, 2, shape->b, &right));
     else
         TN_TRY(onednn_describe(b, shape->rank, shape->b, shape->b_strides, &right));
+    b->type = dnnl_f32;
     TN_TRY(onednn_describe(b, shape->rank, shape->y, NULL, &target.md));
     TN_TRY(onednn_epilogue_begin(b, &target));
     status = onednn_matmul(b->engine, b->attr, left, right, c_kind == C_BIAS ? c : NULL, target.md,
@@ -192,7 +203,7 @@ static tn_status build_product(onednn_builder *b, const product *shape)
         TN_TRY(onednn_stage_add(b));
         TN_TRY(onednn_bind(b, DNNL_ARG_WEIGHTS, ONEDNN_INPUT, 1, 0));
     }
-    TN_TRY(onednn_bind(b, DNNL_ARG_SRC, ONEDNN_INPUT, 0, 0));
+    TN_TRY(onednn_bind(b, DNNL_ARG_SRC, narrow ? ONEDNN_SCRATCH : ONEDNN_INPUT, 0, offset));
     if (c_kind == C_BIAS)
         TN_TRY(onednn_bind(b, DNNL_ARG_BIAS, ONEDNN_INPUT, 2, 0));
     TN_TRY(onednn_bind(b, DNNL_ARG_DST, ONEDNN_OUTPUT, 0, 0));
@@ -201,27 +212,29 @@ static tn_status build_product(onednn_builder *b, const product *shape)
     TN_TRY(onednn_epilogue_end(b, &target));
     for (int32_t axis = 0; axis < shape->rank; axis++)
         macs *= (double)shape->y[axis];
-    onednn_estimate(b, macs,
-                    4.0 * (double)(onednn_count(p->inputs[0]) + onednn_count(p->inputs[1]) +
-                                   onednn_count(p->outputs[0])));
+    onednn_estimate(b, narrow ? macs / 2 : macs,
+                    4.0 * (double)(onednn_count(p->inputs[0]) * (narrow ? 2 : 1) +
+                                   onednn_count(p->inputs[1]) + onednn_count(p->outputs[0])));
     return TN_OK;
 }
 
 static tn_status build(onednn_builder *b, const void *form)
 {
     product shape;
-    (void)form;
     if (strcmp(b->problem->node->op, "Gemm") == 0)
         read_gemm(b->problem, &shape);
     else
         TN_TRY(read_matmul(b, &shape));
-    return build_product(b, &shape);
+    return build_product(b, &shape, *(const bool *)form);
 }
 
 static tn_status matmul_measure(tn_measure *ctx, void *state)
 {
+    static const bool narrow = true, wide = false;
     onednn_attempts attempts = { .ctx = ctx, .state = state };
-    TN_TRY(onednn_try(&attempts, build, NULL));
+    if (onednn_narrows(ctx->problem))
+        TN_TRY(onednn_try(&attempts, build, &narrow));
+    TN_TRY(onednn_try(&attempts, build, &wide));
     return onednn_measured(&attempts);
 }
 

@@ -206,7 +206,7 @@ tn_status onednn_offer(tn_offer *ctx, uint32_t flags)
         return tn_fail(ctx, TN_DECLINED, "an epilogue of %u steps: at most %d here", p->step_count,
                        flags & ONEDNN_STEPS ? ONEDNN_MAX_STEPS : 0);
     for (uint32_t k = 0; k < p->own_count; k++)
-        if (p->inputs[k])
+        if (p->inputs[k] && !(flags & ONEDNN_BOOL_MASK && k == 3 && p->inputs[k]->dtype == TN_BOOL))
             TN_TRY(check_type(ctx, p->inputs[k], "input", k));
     for (uint32_t k = 0; k < p->output_count; k++) {
         if (k && p->outputs[k] && (flags & ONEDNN_ONE_OUTPUT))

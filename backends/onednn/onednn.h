@@ -29,7 +29,7 @@ const char *onednn_intern(onednn_instance *instance, const char *text);
 enum {
     ONEDNN_MAX_STAGES = 8,    /* primitives that run one after the other */
     ONEDNN_MAX_BINDINGS = 40, /* arguments of all of them */
-    ONEDNN_MAX_PACKS = 2,
+    ONEDNN_MAX_PACKS = 3,
     ONEDNN_KEY_BYTES = 512,
     ONEDNN_MAX_RANK = 6 /* of weights: groups, outputs, inputs, three spatial axes */
 };
@@ -51,9 +51,15 @@ typedef struct onednn_stage {
     uint32_t first, count; /* its bindings */
 } onednn_stage;
 
+/* How a constant becomes what the library wants: as it lies; a recurrent layer's gates change places
+ * (dims and strides: of [1, directions, inputs, gates, units]); its two biases are added up. */
+enum { ONEDNN_AS_IT_LIES, ONEDNN_GATES, ONEDNN_BIASES };
+
 /* How a constant lies in the graph, and which argument's format it is packed into. */
 typedef struct onednn_packing {
     uint32_t input;
+    uint32_t form;
+    uint32_t order; /* GATES, BIASES: gate k of the library's is gate (order >> 4 k) & 15 */
     int32_t rank;
     int64_t dims[ONEDNN_MAX_RANK];
     int64_t strides[ONEDNN_MAX_RANK];
@@ -79,9 +85,10 @@ typedef struct onednn_state {
 
 /* ---- offer.c: what can be said before the library is asked ------------------------------ */
 
-enum {                             /* what a kernel takes beside the plain operator */
-       ONEDNN_STEPS = 1u << 0,     /* an epilogue */
-       ONEDNN_ONE_OUTPUT = 1u << 1 /* only its first output */
+enum {                              /* what a kernel takes beside the plain operator */
+       ONEDNN_STEPS = 1u << 0,      /* an epilogue */
+       ONEDNN_ONE_OUTPUT = 1u << 1, /* only its first output */
+       ONEDNN_BOOL_MASK = 1u << 2   /* input 3 may be bool */
 };
 
 /* Types, extents, epilogue. TN_OK, TN_NEEDS_SHAPES or TN_DECLINED with the reason. */
@@ -132,6 +139,7 @@ typedef struct onednn_builder {
     /* What lives only while building. */
     onednn_desc descs[ONEDNN_MAX_DESCS];
     uint32_t desc_count;
+    dnnl_data_type_t type;      /* of the next descriptors */
     dnnl_primitive_attr_t attr; /* of the next primitive */
     onednn_pd pending;          /* accepted, but no stage yet */
     struct {
@@ -191,6 +199,12 @@ tn_status onednn_bind(onednn_builder *builder, int32_t argument, uint32_t kind, 
  * constant, else converted by a stage before. Then makes the pending one a stage and binds it. */
 tn_status onednn_stage_with_weights(onednn_builder *builder, int32_t argument, uint32_t input,
                                     int32_t rank, const int64_t *dims, const int64_t *strides);
+/* Whether bfloat16 is asked for and this processor multiplies it. */
+bool onednn_narrows(const tn_problem *problem);
+/* Input 0 as `from` becomes `to` in scratch memory at `offset`, by a stage before all others. */
+tn_status onednn_narrow(onednn_builder *builder, onednn_md from, onednn_md to, size_t *offset);
+/* A constant of the last stage: `plan` says all but the stage and the key. */
+tn_status onednn_pack(onednn_builder *builder, int32_t argument, const onednn_packing *plan);
 /* Fills in the estimate from the main stage's arithmetic and memory traffic. */
 void onednn_estimate(onednn_builder *builder, double macs, double bytes);
 
@@ -236,8 +250,17 @@ uint32_t onednn_simplest(tn_measure *ctx, uint32_t layout, const tn_type *type);
 /* ---- primitive.c: the common life ------------------------------------------------------- */
 
 tn_status onednn_prepare(tn_prepare *ctx, void *state);
+dnnl_status_t onednn_reorder_once(dnnl_engine_t engine, onednn_md from_md, void *from,
+                                  onednn_md to_md, void *to);
+/* recurrent.c: packs gates or biases. from: NULL for biases that there are not. */
+dnnl_status_t onednn_pack_gates(dnnl_engine_t engine, const onednn_packing *packing, float *from,
+                                onednn_md target, float *to);
+void onednn_pack_biases(const onednn_packing *packing, const float *from, float *to);
 tn_status onednn_attach(tn_slot_call *ctx, const void *state, void *slot);
 tn_status onednn_run(tn_run *ctx, const void *state, void *slot);
+/* Stages [first, end) only. */
+tn_status onednn_run_stages(tn_run *ctx, const void *state, void *slot, uint32_t first,
+                            uint32_t end);
 void onednn_detach(tn_slot_call *ctx, const void *state, void *slot);
 void onednn_finish(void *state);
 void onednn_variant_clear(onednn_variant *variant);
@@ -262,5 +285,7 @@ extern const tn_kernel_def onednn_softmax_kernels[];
 extern const tn_kernel_def onednn_norm_kernels[];
 extern const tn_kernel_def onednn_concat_kernels[];
 extern const tn_kernel_def onednn_reorder_kernels[];
+extern const tn_kernel_def onednn_recurrent_kernels[];
+extern const tn_kernel_def onednn_attention_kernels[];
 
 #endif

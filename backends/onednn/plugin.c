@@ -127,9 +127,10 @@ static const tn_backend_def backend = {
 static tn_status load(const tn_host *host, tn_registrar *registrar)
 {
     static const tn_kernel_def *const tables[] = {
-        onednn_conv_kernels,    onednn_matmul_kernels, onednn_pool_kernels,
-        onednn_eltwise_kernels, onednn_binary_kernels, onednn_softmax_kernels,
-        onednn_norm_kernels,    onednn_concat_kernels, onednn_reorder_kernels,
+        onednn_conv_kernels,      onednn_matmul_kernels,    onednn_pool_kernels,
+        onednn_eltwise_kernels,   onednn_binary_kernels,    onednn_softmax_kernels,
+        onednn_norm_kernels,      onednn_concat_kernels,    onednn_reorder_kernels,
+        onednn_recurrent_kernels, onednn_attention_kernels,
     };
     (void)host;
     TN_TRY(registrar->add_backend(registrar, &backend));

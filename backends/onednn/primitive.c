@@ -22,7 +22,7 @@ size_t onednn_slot_bytes(void)
 
 /* ---- prepare ---------------------------------------------------------------------------- */
 
-static dnnl_status_t reorder_once(dnnl_engine_t engine, onednn_md from_md, void *from,
+dnnl_status_t onednn_reorder_once(dnnl_engine_t engine, onednn_md from_md, void *from,
                                   onednn_md to_md, void *to)
 {
     dnnl_memory_t memories[2] = { NULL, NULL };
@@ -57,22 +57,35 @@ static dnnl_status_t reorder_once(dnnl_engine_t engine, onednn_md from_md, void 
     return status;
 }
 
+static dnnl_status_t pack_as_it_lies(dnnl_engine_t engine, const onednn_packing *packing,
+                                     void *from, onednn_md target, void *to)
+{
+    onednn_desc source;
+    dnnl_status_t status;
+    memset(&source, 0, sizeof source);
+    status = onednn_desc_strided(&source, dnnl_f32, packing->rank, packing->dims, packing->strides);
+    if (status == dnnl_success)
+        status = onednn_reorder_once(engine, onednn_md_of(&source), from, target, to);
+    onednn_desc_clear(&source);
+    return status;
+}
+
 static tn_status pack(tn_prepare *ctx, const onednn_variant *v, uint32_t k)
 {
     const onednn_packing *packing = &v->packs[k];
+    const dnnl_engine_t engine = onednn_engine(ctx->instance);
     const onednn_md target = dnnl_primitive_desc_query_md(
         v->stages[packing->stage].desc, dnnl_query_exec_arg_md, packing->argument);
-    onednn_desc source;
-    dnnl_status_t status;
+    void *from = ctx->problem->constants[packing->input]->data, *to = ctx->packs[k].data;
+    dnnl_status_t status = dnnl_success;
     if (!ctx->packs[k].fill)
         return TN_OK;
-    memset(&source, 0, sizeof source);
-    status = onednn_desc_strided(&source, packing->rank, packing->dims, packing->strides);
-    if (status == dnnl_success)
-        status = reorder_once(onednn_engine(ctx->instance), onednn_md_of(&source),
-                              ctx->problem->constants[packing->input]->data, target,
-                              ctx->packs[k].data);
-    onednn_desc_clear(&source);
+    if (packing->form == ONEDNN_BIASES)
+        onednn_pack_biases(packing, from, to);
+    else if (packing->form == ONEDNN_GATES)
+        status = onednn_pack_gates(engine, packing, from, target, to);
+    else
+        status = pack_as_it_lies(engine, packing, from, target, to);
     if (status != dnnl_success)
         return tn_fail(ctx, TN_ERR_BACKEND, "oneDNN packed no weights: %s",
                        dnnl_status2str(status));
@@ -171,12 +184,8 @@ static void *bound_data(const tn_run *ctx, const onednn_binding *binding)
     }
 }
 
-tn_status onednn_run(tn_run *ctx, const void *state, void *memory)
+static tn_status point(tn_run *ctx, const onednn_variant *v, slot *own, dnnl_exec_arg_t *arguments)
 {
-    const onednn_state *s = state;
-    const onednn_variant *v = &s->variants[s->chosen];
-    slot *own = memory;
-    dnnl_exec_arg_t arguments[ONEDNN_MAX_BINDINGS];
     for (uint32_t k = 0; k < v->binding_count; k++) {
         void *data = bound_data(ctx, &v->bindings[k]);
         if (data != own->data[k]) {
@@ -187,7 +196,18 @@ tn_status onednn_run(tn_run *ctx, const void *state, void *memory)
         arguments[k].arg = v->bindings[k].argument;
         arguments[k].memory = own->memories[k];
     }
-    for (uint32_t k = 0; k < v->stage_count; k++) {
+    return TN_OK;
+}
+
+tn_status onednn_run_stages(tn_run *ctx, const void *state, void *memory, uint32_t first,
+                            uint32_t end)
+{
+    const onednn_state *s = state;
+    const onednn_variant *v = &s->variants[s->chosen];
+    slot *own = memory;
+    dnnl_exec_arg_t arguments[ONEDNN_MAX_BINDINGS];
+    TN_TRY(point(ctx, v, own, arguments));
+    for (uint32_t k = first; k < end; k++) {
         const onednn_stage *stage = &v->stages[k];
         const dnnl_status_t status = dnnl_primitive_execute(
             stage->primitive, own->stream, (int)stage->count, arguments + stage->first);
@@ -197,4 +217,10 @@ tn_status onednn_run(tn_run *ctx, const void *state, void *memory)
     if (dnnl_stream_wait(own->stream) != dnnl_success)
         return tn_fail(ctx, TN_ERR_BACKEND, "oneDNN: the stream did not finish");
     return TN_OK;
+}
+
+tn_status onednn_run(tn_run *ctx, const void *state, void *memory)
+{
+    const onednn_state *s = state;
+    return onednn_run_stages(ctx, state, memory, 0, s->variants[s->chosen].stage_count);
 }
