@@ -42,6 +42,14 @@ static tn_status operand_dims(onednn_builder *b, const onednn_target *target, co
         dims[axis] = 1;
     if (onednn_count(type) == 1)
         return TN_OK;
+    if (target->points) {
+        const int64_t columns = type->dims[type->rank - 1], rows = onednn_count(type) / columns;
+        if (rows != 1 && columns != 1)
+            return onednn_refuse(b, "an operand of an epilogue here is a row or a column");
+        dims[1] = columns;
+        dims[2] = rows;
+        return TN_OK;
+    }
     if (target->folded) {
         if (type->dims[type->rank - 1] != onednn_count(type))
             return onednn_refuse(b, "an operand of an epilogue here repeats on all axes but the "
@@ -148,14 +156,14 @@ tn_status onednn_epilogue_begin(onednn_builder *b, const onednn_target *target)
     const uint32_t steps = b->apart ? 0 : b->problem->step_count;
     dnnl_post_ops_t ops = NULL;
     tn_status status = TN_OK;
-    if (!steps && !target->scaled)
+    if (steps <= b->done && !target->scaled)
         return TN_OK;
     if (dnnl_post_ops_create(&ops) != dnnl_success)
         return onednn_refuse(b, "oneDNN made no post-operations");
     if (target->scaled &&
         onednn_post_eltwise(ops, dnnl_eltwise_linear, target->scale, 0.0f) != dnnl_success)
         status = onednn_refuse(b, "oneDNN has no linear post-operation");
-    for (uint32_t k = 0; k < steps && status == TN_OK; k++)
+    for (uint32_t k = b->done; k < steps && status == TN_OK; k++)
         status = post_step(b, ops, target, &b->problem->steps[k]);
     if (status == TN_OK && dnnl_primitive_attr_set_post_ops(b->attr, ops) != dnnl_success)
         status = onednn_refuse(b, "oneDNN refused the post-operations");
@@ -210,7 +218,7 @@ tn_status onednn_epilogue_end(onednn_builder *b, const onednn_target *target)
 {
     if (b->apart) {
         TN_TRY(onednn_fresh_attributes(b));
-        for (uint32_t k = 0; k < b->problem->step_count; k++)
+        for (uint32_t k = b->done; k < b->problem->step_count; k++)
             TN_TRY(stage_step(b, target, &b->problem->steps[k]));
         return TN_OK;
     }

@@ -27,7 +27,7 @@ const char *onednn_intern(onednn_instance *instance, const char *text);
 /* ---- a variant: one way to run the problem ---------------------------------------------- */
 
 enum {
-    ONEDNN_MAX_STAGES = 8,    /* primitives that run one after the other */
+    ONEDNN_MAX_STAGES = 12,   /* primitives that run one after the other */
     ONEDNN_MAX_BINDINGS = 40, /* arguments of all of them */
     ONEDNN_MAX_PACKS = 3,
     ONEDNN_KEY_BYTES = 512,
@@ -36,8 +36,8 @@ enum {
 
 enum { ONEDNN_INPUT, ONEDNN_OUTPUT, ONEDNN_PACK, ONEDNN_SCRATCH };
 
-/* Argument `argument` of a primitive is input, output or pack number `index`, or lies in the
- * run's scratch at `offset`. */
+/* Argument `argument` of a primitive is input, output (from byte `offset` on) or pack number
+ * `index`, or lies in the run's scratch at `offset`. */
 typedef struct onednn_binding {
     int32_t argument;
     uint16_t kind;
@@ -147,8 +147,9 @@ typedef struct onednn_builder {
         uint32_t input;
     } posts[ONEDNN_MAX_POSTS];
     uint32_t post_count;
-    bool apart;  /* the epilogue runs as stages of its own */
-    double rate; /* of the main primitive, against the best code of the library */
+    uint32_t done; /* the first steps that the primitive does by itself: its bias */
+    bool apart;    /* the epilogue runs as stages of its own */
+    double rate;   /* of the main primitive, against the best code of the library */
     char name[128];
     char reason[256];
 } onednn_builder;
@@ -217,6 +218,7 @@ typedef struct onednn_target {
     int32_t rank;
     const int64_t *dims;
     bool folded; /* axes before the last were made one: per-channel operands have no axis then */
+    bool points; /* a matrix as [1, columns, rows]: the columns are channels */
     bool sum;    /* the primitive knows sum as a post-operation */
     bool whole;  /* … and whole tensors as operands of others: oneDNN 2.6.3 gets them wrong in
                     convolutions by matrix products, and beside per-channel ones elsewhere */

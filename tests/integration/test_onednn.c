@@ -199,3 +199,120 @@ Test(onednn_attention, what_the_library_lacks_is_said)
         expect_refused(on, json, cases[k].math, cases[k].reason);
     }
 }
+
+/* ---- products ---------------------------------------------------------------------------------- */
+
+typedef struct product_case {
+    const char *op, *a, *b, *attributes;
+    int k, rows, columns;
+    const char *steps; /* nodes from c to y; NULL: none */
+} product_case;
+
+#define BIAS ", {\"op\": \"Add\", \"inputs\": [\"c\", \"row\"], \"outputs\": [\"d\"]}"
+static const char bias_gelu[] = BIAS
+    ", {\"op\": \"Gelu\", \"inputs\": [\"d\"], \"outputs\": [\"y\"]}";
+static const char bias_sum[] = BIAS
+    ", {\"op\": \"Add\", \"inputs\": [\"r\", \"d\"], \"outputs\": [\"y\"]}";
+static const char bias_relu[] = BIAS
+    ", {\"op\": \"Relu\", \"inputs\": [\"d\"], \"outputs\": [\"y\"]}";
+static const char times_sigmoid[] =
+    ", {\"op\": \"Mul\", \"inputs\": [\"c\", \"row\"], \"outputs\": [\"d\"]}"
+    ", {\"op\": \"Sigmoid\", \"inputs\": [\"d\"], \"outputs\": [\"y\"]}";
+static const char minus_column[] =
+    ", {\"op\": \"Sub\", \"inputs\": [\"column\", \"c\"], \"outputs\": [\"y\"]}";
+
+static void product_json(const product_case *t, char *json, size_t bytes)
+{
+    snprintf(
+        json, bytes,
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [%s]}, "
+        "{\"name\": \"r\", \"dtype\": \"float32\", \"shape\": [%d, %d]}], \"outputs\": [\"%s\"], \"constants\": {"
+        "\"w\": {\"dtype\": \"float32\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
+        "\"row\": {\"dtype\": \"float32\", \"shape\": [%d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}, "
+        "\"column\": {\"dtype\": \"float32\", \"shape\": [%d, 1], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 5}}}, "
+        "\"nodes\": [{\"op\": \"%s\", \"inputs\": [\"x\", \"w\"%s], \"outputs\": [\"c\"]%s}%s]}",
+        t->a, t->rows, t->columns, t->steps ? "y" : "c", t->b, t->columns, t->rows, t->op,
+        strcmp(t->op, "Gemm") == 0 ? ", \"row\"" : "", t->attributes, t->steps ? t->steps : "");
+}
+
+static const product_case products[] = {
+    { "MatMul", "12, 8", "8, 8", "", 8, 12, 8, bias_relu },
+    { "MatMul", "33, 19", "19, 27", "", 19, 33, 27, bias_gelu },
+    { "MatMul", "128, 96", "96, 40", "", 96, 128, 40, bias_sum },
+    { "MatMul", "1, 17, 64", "64, 70", "", 64, 17, 70, bias_gelu },
+    { "MatMul", "3, 14, 33", "33, 16", "", 33, 1, 16, bias_relu },
+    { "MatMul", "20, 24", "24, 31", "", 24, 20, 31, times_sigmoid },
+    { "MatMul", "21, 24", "24, 32", "", 24, 21, 32, minus_column },
+    { "MatMul", "2, 24", "24, 600", "", 24, 2, 600, bias_gelu },
+    { "MatMul", "1, 40", "40, 9", "", 40, 1, 9, bias_relu },
+    { "Gemm", "40, 24", "31, 24", ", \"attributes\": {\"transB\": 1}", 24, 40, 31, NULL },
+    { "Gemm", "24, 40", "24, 31", ", \"attributes\": {\"transA\": 1}", 24, 40, 31, NULL },
+    { "Gemm", "40, 24", "24, 31", ", \"attributes\": {\"alpha\": 0.5, \"beta\": 2.0}", 24, 40, 31,
+      NULL },
+};
+
+Test(onednn_matmul, as_products_and_as_points_with_what_follows)
+{
+    for (size_t k = 0; k < sizeof products / sizeof *products; k++) {
+        char json[4096];
+        product_json(&products[k], json, sizeof json);
+        check_on(on, json, TN_MATH_FAST, products[k].k, products[k].op);
+        check_on(on, json, TN_MATH_STRICT, products[k].k, products[k].op);
+    }
+}
+
+/* bfloat16 where the processor has it, float32 elsewhere: 8 bits of a factor are left. */
+Test(onednn_matmul, bfloat16_is_as_near_as_its_bits_allow)
+{
+    for (size_t k = 0; k < sizeof products / sizeof *products; k++) {
+        char json[4096];
+        product_json(&products[k], json, sizeof json);
+        check_on(on, json, TN_MATH_BF16, 40000, products[k].op);
+    }
+}
+
+Test(onednn_matmul, not_a_number_and_infinity_go_through_in_strict_math)
+{
+    for (size_t k = 0; k < sizeof products / sizeof *products; k++) {
+        char json[4096];
+        product_json(&products[k], json, sizeof json);
+        check_poisoned(on, json, TN_MATH_STRICT, NAN, products[k].k, products[k].op);
+        check_poisoned(on, json, TN_MATH_STRICT, INFINITY, products[k].k, products[k].op);
+    }
+}
+
+/* ---- Concat ------------------------------------------------------------------------------------ */
+
+Test(onednn_concat, on_any_axis_of_plain_tensors)
+{
+    static const char *const shapes[][3] = { { "2, 3, 5, 7", "2, 4, 5, 7", "1" },
+                                             { "2, 3, 5, 7", "6, 3, 5, 7", "0" },
+                                             { "2, 3, 5, 7", "2, 3, 5, 1", "-1" },
+                                             { "9", "4", "0" },
+                                             { "3, 33", "3, 31", "1" } };
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        char json[1024];
+        snprintf(
+            json, sizeof json,
+            "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"a\", \"dtype\": \"float32\", \"shape\": [%s]}, "
+            "{\"name\": \"b\", \"dtype\": \"float32\", \"shape\": [%s]}], \"outputs\": [\"y\"], "
+            "\"nodes\": [{\"op\": \"Concat\", \"inputs\": [\"a\", \"b\", \"a\"], \"outputs\": [\"y\"], \"attributes\": {\"axis\": %s}}]}",
+            shapes[k][0], shapes[k][1], shapes[k][2]);
+        check_on(on, json, TN_MATH_STRICT, 0, "Concat");
+    }
+}
+
+/* Between convolutions the channels come last. */
+Test(onednn_concat, of_channels_that_come_last)
+{
+    check_on(
+        on,
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [2, 16, 9, 7]}], \"outputs\": [\"y\"], "
+        "\"constants\": {\"v\": {\"dtype\": \"float32\", \"shape\": [24, 16, 3, 3], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
+        "\"w\": {\"dtype\": \"float32\", \"shape\": [19, 40, 1, 1], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}}, "
+        "\"nodes\": [{\"op\": \"Conv\", \"inputs\": [\"x\", \"v\"], \"outputs\": [\"a\"], \"attributes\": {\"pads\": [1, 1, 1, 1]}}, "
+        "{\"op\": \"MaxPool\", \"inputs\": [\"x\"], \"outputs\": [\"b\"], \"attributes\": {\"kernel_shape\": [3, 3], \"pads\": [1, 1, 1, 1]}}, "
+        "{\"op\": \"Concat\", \"inputs\": [\"a\", \"b\"], \"outputs\": [\"c\"], \"attributes\": {\"axis\": 1}}, "
+        "{\"op\": \"Conv\", \"inputs\": [\"c\", \"w\"], \"outputs\": [\"y\"]}]}",
+        TN_MATH_FAST, 144 + 40, "Concat");
+}
