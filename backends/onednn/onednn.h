@@ -27,7 +27,7 @@ const char *onednn_intern(onednn_instance *instance, const char *text);
 /* ---- a variant: one way to run the problem ---------------------------------------------- */
 
 enum {
-    ONEDNN_MAX_STAGES = 12,   /* primitives that run one after the other */
+    ONEDNN_MAX_STAGES = 8,    /* primitives that run one after the other */
     ONEDNN_MAX_BINDINGS = 40, /* arguments of all of them */
     ONEDNN_MAX_PACKS = 3,
     ONEDNN_KEY_BYTES = 512,
@@ -36,8 +36,8 @@ enum {
 
 enum { ONEDNN_INPUT, ONEDNN_OUTPUT, ONEDNN_PACK, ONEDNN_SCRATCH };
 
-/* Argument `argument` of a primitive is input, output (from byte `offset` on) or pack number
- * `index`, or lies in the run's scratch at `offset`. */
+/* Argument `argument` of a primitive is input, output or pack number `index`, or lies in the
+ * run's scratch at `offset`. */
 typedef struct onednn_binding {
     int32_t argument;
     uint16_t kind;

@@ -178,7 +178,7 @@ static void *bound_data(const tn_run *ctx, const onednn_binding *binding)
     } data;
     switch (binding->kind) {
     case ONEDNN_INPUT: return ctx->inputs[binding->index]->data;
-    case ONEDNN_OUTPUT: return (char *)ctx->outputs[binding->index]->data + binding->offset;
+    case ONEDNN_OUTPUT: return ctx->outputs[binding->index]->data;
     case ONEDNN_PACK: data.read = ctx->packs[binding->index]; return data.any;
     default: return (char *)ctx->scratch + binding->offset;
     }
