@@ -1,7 +1,8 @@
 /* concat.c: Concat (ONNX: Concat).
  *
  * In: X0 … along an axis, all in one layout. Out: Y in the same. Plain tensors and channels-last
- * ones joined by their channels are rows of memory side by side; the rest is the library's.
+ * ones and full blocks joined by their channels are rows of memory side by side; the rest is the
+ * library's.
  *
  * SPDX-License-Identifier: MIT */
 #include "onednn.h"
@@ -33,12 +34,18 @@ static tn_status build_copies(onednn_builder *b, const void *form)
     const tn_type *y = p->outputs[0];
     const uint32_t layout = *(const uint32_t *)form;
     const int32_t axis = tn_axis(tn_attr_int(p->node, "axis", 1), y->rank);
-    const bool last = layout == TN_LAYOUT_CHANNELS_LAST && y->rank > 2;
-    if (axis < 0 || layout > TN_LAYOUT_CHANNELS_LAST || (last && axis != 1))
+    const int64_t block = layout > TN_LAYOUT_CHANNELS_LAST
+                              ? onednn_layout_block(&b->ctx->call, layout, p->inputs[0])
+                              : 1;
+    if (axis < 0 || !block || (layout != TN_LAYOUT_PLAIN && y->rank > 2 && axis != 1))
         return onednn_refuse(b, "no copies of rows");
-    for (uint32_t k = 0; k < p->own_count; k++)
-        b->alternative->input_layouts[k] = layout;
-    b->alternative->output_layouts[0] = layout;
+    for (uint32_t k = 0; k < p->own_count; k++) {
+        if (block > 1 && p->inputs[k]->dims[1] % block)
+            return onednn_refuse(b, "blocks that are not full");
+        TN_TRY(onednn_follow_layout(b, layout, p->inputs[0], p->inputs[k],
+                                    &b->alternative->input_layouts[k]));
+    }
+    TN_TRY(onednn_follow_layout(b, layout, p->inputs[0], y, &b->alternative->output_layouts[0]));
     memcpy(b->name, "copies", sizeof "copies");
     onednn_estimate(b, 0, 8.0 * (double)onednn_count(y));
     return TN_OK;

@@ -90,6 +90,15 @@ dnnl_format_tag_t onednn_layout_tag(tn_call *call, uint32_t layout, const tn_typ
     return (dnnl_format_tag_t)blob.tag;
 }
 
+int64_t onednn_layout_block(tn_call *call, uint32_t layout, const tn_type *type)
+{
+    const dnnl_format_tag_t tag = onednn_layout_tag(call, layout, type);
+    for (size_t k = 0; k < sizeof block_tags / sizeof *block_tags; k++)
+        if (block_tags[k].tag == tag && block_tags[k].rank == type->rank)
+            return block_tags[k].block;
+    return 0;
+}
+
 /* One point: channels stand in a row in any layout that does not pad them. One channel: points
  * do, in channels-last. */
 uint32_t onednn_simplest(tn_measure *ctx, uint32_t layout, const tn_type *type)

@@ -241,6 +241,8 @@ tn_status onednn_follow_layout(onednn_builder *builder, uint32_t layout, const t
                                const tn_type *to, uint32_t *out);
 /* The tag of a private layout of ours that fits this type, dnnl_format_tag_undef for others. */
 dnnl_format_tag_t onednn_layout_tag(tn_call *call, uint32_t layout, const tn_type *type);
+/* Channels of a block of such a layout, 0 for others. */
+int64_t onednn_layout_block(tn_call *call, uint32_t layout, const tn_type *type);
 /* Layouts that input k could have without a conversion, the plain one at the end; at most
  * TN_MAX_ALTERNATIVES. */
 uint32_t onednn_candidates(const tn_measure *ctx, uint32_t k, uint32_t *out);
