@@ -31,7 +31,7 @@ static const tn_report_step *find_step(const tn_report *report, const char *name
 static void print_profile(tool *t, const tn_report *report, double *const *samples, size_t runs,
                           size_t steps, double whole)
 {
-    table tab = { .heading = "step\top\tbackend\talgorithm\t>median\t>share\t>GFLOP/s" };
+    table tab = { .heading = "step\top\tbackend\talgorithm\t>median\t>share\t>GFLOP/s\tfused" };
     double sum = 0;
     for (size_t k = 0; k < steps; k++) {
         const tn_profile_step *p = tn_context_profile(t->context, k);
@@ -40,10 +40,11 @@ static void print_profile(tool *t, const tn_report *report, double *const *sampl
         sort_times(samples[k], runs);
         median = quantile(samples[k], runs, 0.5);
         sum += median;
-        table_add(t, &tab, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s", p->name, p->op, p->backend,
+        table_add(t, &tab, "%s\t%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s", p->name, p->op, p->backend,
                   p->algorithm, time_text(t, median), whole > 0 ? 100 * median / whole : 0.0,
                   s && s->macs > 0 && median > 0 ? keep_format(t, "%.1f", 2e-9 * s->macs / median)
-                                                 : "");
+                                                 : "",
+                  s ? s->fused : "");
     }
     putchar('\n');
     table_print(&tab, stdout);

@@ -25,8 +25,6 @@ tn_status native_offer_any(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
     bool known = true;
-    if (p->prologue_count)
-        return tn_fail(ctx, TN_DECLINED, "nothing is applied to an input here");
     for (uint32_t k = 0; k < p->input_count; k++)
         if (p->inputs[k])
             TN_TRY(check(ctx, p->inputs[k], k, &known));

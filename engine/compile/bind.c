@@ -102,6 +102,8 @@ tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step)
         .outputs = types + inputs,
         .constants = constants,
         .steps = step->steps,
+        .prologue = step->prologue,
+        .prologue_count = step->problem.prologue_count,
     };
     return TN_OK;
 }

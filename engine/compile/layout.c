@@ -213,8 +213,9 @@ static tn_status bar(tn_bars *bars, const tn_plan_step *step, const char *reason
 {
     if (!TN_GROW(bars))
         return tn_raise_memory();
-    /* With an epilogue it may be that which does not go: try without first. */
-    const tn_kernel *kernel = step->problem.step_count ? NULL : step->kernel;
+    /* With other nodes in it, it may be those which do not go: try without first. */
+    const bool is_fused = step->problem.step_count || step->problem.prologue_count;
+    const tn_kernel *kernel = is_fused ? NULL : step->kernel;
     char *copy = tn_strdup(reason);
     if (!copy)
         return tn_raise_memory();

@@ -53,6 +53,7 @@ static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count
     TN_TRY(hold_constants(plan));
     TN_TRY(tn_place(plan, bars, diagnostics));
     TN_TRY(tn_fuse(plan, bars));
+    TN_TRY(tn_fuse_prologues(plan, bars));
     TN_TRY(tn_choose_layouts(plan, bars, diagnostics));
     TN_TRY(tn_make_views(plan));
     TN_TRY(tn_plan_memory(plan));

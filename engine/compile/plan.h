@@ -6,6 +6,7 @@
  *     bind.c     types of all values for these inputs, one step a node
  *     place.c    a kernel for each step, with the reasons of those that declined
  *     fuse.c     elementwise steps moved into the epilogue of the one before
+ *     prologue.c steps moved into the prologue of the one behind
  *     layout.c   measure; one alternative for each step; conversions between them
  *     views.c    pieces of joins and cuts as views of one buffer
  *     memory.c   places in the arena, offsets by lifetime
@@ -148,15 +149,18 @@ struct tn_plan_step {
     const tn_kernel *kernel;
     void *state;
     bool measured;
-    uint32_t input_count, output_count; /* inputs: own, operands of steps, then captures */
+    uint32_t input_count,
+        output_count; /* inputs: own, operands of epilogue and prologue, then captures */
     uint32_t capture_count;
     tn_value_id *input_ids;  /* graph values, TN_NONE: absent */
     tn_value_id *output_ids; /* TN_NONE: not wanted */
     uint32_t *inputs;        /* plan values once layouts are chosen, TN_NONE: absent */
     uint32_t *outputs;
     tn_problem problem;
-    tn_step *steps;    /* the epilogue */
-    tn_node_id *fused; /* their nodes */
+    tn_step *steps;       /* the epilogue */
+    tn_node_id *fused;    /* their nodes */
+    tn_step *prologue;    /* what makes input 0, and its epilogue */
+    tn_node_id *prefixed; /* their nodes */
     tn_host_step *host_steps;
     uint32_t host_step_count;
     tn_alternative alternatives[TN_MAX_ALTERNATIVES];
@@ -175,7 +179,7 @@ struct tn_plan_step {
     uint32_t starts_as; /* the input that output 0 must begin as a copy of, made by the executor;
                            TN_NONE: none, or the memory is the same already */
     bool in_place;
-    bool gone; /* moved into another step's epilogue */
+    bool gone; /* moved into another step's epilogue or prologue */
 };
 
 typedef struct tn_plan {
@@ -223,7 +227,7 @@ tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
 tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step);
 const tn_type *tn_plan_type(const tn_plan *plan, tn_value_id value);
 /* What measure declined: the kernel may not serve the node any more; without a kernel, the node
- * takes no epilogue any more. */
+ * takes no epilogue and no prologue any more. */
 typedef struct tn_bar {
     tn_node_id node;
     const tn_kernel *kernel;
@@ -239,6 +243,7 @@ const tn_bar *tn_bars_find(const tn_bars *bars, tn_node_id node, const tn_kernel
 tn_backend *tn_compile_backend(const tn_compile *compile, uint32_t k);
 tn_status tn_place(tn_plan *plan, const tn_bars *bars, tn_diagnostics *diagnostics);
 tn_status tn_fuse(tn_plan *plan, const tn_bars *bars);
+tn_status tn_fuse_prologues(tn_plan *plan, const tn_bars *bars);
 /* TN_DECLINED: a measure said no; `bars` has one more, place again. */
 tn_status tn_choose_layouts(tn_plan *plan, tn_bars *bars, tn_diagnostics *diagnostics);
 tn_status tn_make_views(tn_plan *plan);

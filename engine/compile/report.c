@@ -98,9 +98,14 @@ static char *place_text(maker *m, const tn_plan_step *step)
 
 static char *fused_text(maker *m, const tn_plan_step *step)
 {
+    const uint32_t before = step->problem.prologue_count;
     tn_builder text = { 0 };
+    for (uint32_t k = 0; k < before; k++)
+        tn_add(&text, "%s ", step->prologue[k].node->name);
+    if (before)
+        tn_add(&text, "|");
     for (uint32_t k = 0; k < step->problem.step_count; k++)
-        tn_add(&text, "%s%s", k ? " " : "", step->steps[k].node->name);
+        tn_add(&text, "%s%s", k || before ? " " : "", step->steps[k].node->name);
     return keep(m, &text);
 }
 
@@ -127,6 +132,8 @@ static void measure_step(const maker *m, const tn_plan_step *step, tn_report_ste
         add_cost(m, step->node, row);
     for (uint32_t k = 0; k < step->problem.step_count; k++)
         add_cost(m, step->fused[k], row);
+    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
+        add_cost(m, step->prefixed[k], row);
     for (uint32_t k = 0; k < step->input_count; k++) {
         if (step->inputs[k] == TN_NONE)
             continue;
@@ -171,21 +178,28 @@ static bool keeps_plane(const tn_plan *plan, const tn_plan_step *step)
     return false;
 }
 
+/* The field behind a node with windows; false: it has none. */
+static bool widen(const maker *m, tn_node_id node, tn_window *field)
+{
+    tn_window windows[TN_MAX_RANK];
+    if (field->kernel == 0 || tn_infer_windows(m->plan->compile->registry, m->plan->compile->graph,
+                                               node, &m->plan->shapes, windows) < 1)
+        return false;
+    field->pad_begin -= windows[0].pad_begin * field->stride;
+    field->kernel += (windows[0].kernel - 1) * windows[0].dilation * field->stride;
+    field->stride *= windows[0].stride;
+    return true;
+}
+
 static tn_window field_of(const maker *m, const tn_plan_step *step)
 {
-    tn_window windows[TN_MAX_RANK], field;
     if (step->node == TN_NONE || step->kind == TN_STEP_DYNAMIC || !step->output_count ||
         step->output_ids[0] == TN_NONE)
         return (tn_window){ 0 };
-    field = widest_input(m, step);
-    const int32_t axes = tn_infer_windows(m->plan->compile->registry, m->plan->compile->graph,
-                                          step->node, &m->plan->shapes, windows);
-    if (axes < 1 || field.kernel == 0)
-        return keeps_plane(m->plan, step) ? field : (tn_window){ 0 };
-    field.pad_begin -= windows[0].pad_begin * field.stride;
-    field.kernel += (windows[0].kernel - 1) * windows[0].dilation * field.stride;
-    field.stride *= windows[0].stride;
-    return field;
+    tn_window field = widest_input(m, step);
+    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
+        (void)widen(m, step->prefixed[k], &field);
+    return widen(m, step->node, &field) || keeps_plane(m->plan, step) ? field : (tn_window){ 0 };
 }
 
 /* ---- all together ---------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "tenon/plugin.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 
 /* x → a [relu] → b + a [relu] → c (3x3, nobody but the reference) → d, seven channels */
 static const char net[] =
@@ -191,4 +192,63 @@ Test(toy, alone_cannot_run_what_it_refuses)
         "%s", tn_error_message());
     tn_session_destroy(session);
     close_fixture(&f);
+}
+
+/* ---- prologues ----------------------------------------------------------------------------------- */
+
+/* x → first → neg, and the nodes that neg says it runs with. */
+static void check_prologue(const char *first, int channels, const char *outputs, const char *fused)
+{
+    char json[1024];
+    float data[7 * 4];
+    const int64_t extents[] = { 1, channels, 2, 2 };
+    snprintf(
+        json, sizeof json,
+        "{\"tenon\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [1, %d, 2, 2]}],"
+        " \"outputs\": [\"y\"], \"nodes\": ["
+        "  {\"name\": \"first\", \"op\": \"%s\", \"inputs\": [\"x\"], \"outputs\": [\"a\"]},"
+        "  {\"name\": \"neg\", \"op\": \"Neg\", \"inputs\": [\"a\"], \"outputs\": [\"y\"]}]}",
+        channels, first);
+    fixture f = open_text(json);
+    OK(tn_runtime_load_plugin(f.runtime, getenv("TENON_TEST_TOY"), NULL));
+    const tn_session_options options = { .size = sizeof options,
+                                         .threads = 1,
+                                         .backends = "toy",
+                                         .passes = "none",
+                                         .outputs = outputs };
+    tn_session *session;
+    tn_context *context;
+    tn_report *report;
+    OK(tn_session_create(f.model, &options, NULL, &session));
+    OK(tn_report_create(session, NULL, 0, NULL, &report));
+    cr_expect_str_eq(step_named(report, "neg")->fused, fused);
+    cr_expect_eq(step_named(report, "first") == NULL, *fused != 0);
+    tn_report_destroy(report);
+    fill(data, (size_t)channels * 4, 2);
+    const tn_tensor x = floats(data, 4, extents);
+    OK(tn_context_create(session, &context));
+    OK(tn_context_set_input(context, "x", &x));
+    OK(tn_context_run(context, NULL));
+    const float *y = tn_context_output(context, 0)->data;
+    for (int k = 0; k < channels * 4; k++)
+        cr_expect_eq(y[k], strcmp(first, "Abs") == 0 ? -fabsf(data[k]) : -fmaxf(data[k], 0.0f));
+    tn_context_destroy(context);
+    tn_session_destroy(session);
+    close_fixture(&f);
+}
+
+Test(toy, makes_its_input_itself_where_it_offers_to)
+{
+    check_prologue("Abs", 6, NULL, "first |");
+}
+
+Test(toy, leaves_its_input_to_another_where_offer_or_measure_declines)
+{
+    check_prologue("Relu", 6, NULL, "");
+    check_prologue("Abs", 7, NULL, "");
+}
+
+Test(toy, leaves_an_input_that_is_wanted_to_another)
+{
+    check_prologue("Abs", 6, "a", "");
 }

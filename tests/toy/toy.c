@@ -4,6 +4,8 @@
  *   Conv       1x1, stride 1, float32; packs its weights; takes Relu and a sum in its epilogue;
  *              refuses everything else with a reason; declines seven output channels in measure
  *   Relu       in place, in its own layout or plain
+ *   Neg        makes what it reads itself, where that is an Abs; declines that for seven channels
+ *              in measure
  *   Convert    between plain and its own layout
  *
  * SPDX-License-Identifier: MIT */
@@ -208,7 +210,7 @@ static tn_status conv_run(tn_run *ctx, const void *state, void *slot)
     return TN_OK;
 }
 
-/* ---- Relu and Convert ----------------------------------------------------------------------------- */
+/* ---- Relu ----------------------------------------------------------------------------------------- */
 
 /* In its own layout, or plain: then rows may lie apart. */
 static tn_status relu_measure(tn_measure *ctx, void *state)
@@ -244,6 +246,48 @@ static tn_status relu_run(tn_run *ctx, const void *state, void *slot)
             out[r * tn_row_step(y) + k] = relu(in[r * tn_row_step(x) + k]);
     return TN_OK;
 }
+
+/* ---- Abs and Neg ---------------------------------------------------------------------------------- */
+
+static tn_status abs_run(tn_run *ctx, const void *state, void *slot)
+{
+    (void)state;
+    (void)slot;
+    for (int64_t k = 0; k < tn_count(ctx->outputs[0]); k++)
+        ((float *)ctx->outputs[0]->data)[k] = fabsf(((const float *)ctx->inputs[0]->data)[k]);
+    return TN_OK;
+}
+
+static tn_status neg_offer(tn_offer *ctx)
+{
+    const tn_problem *p = ctx->problem;
+    if (p->step_count)
+        return tn_fail(ctx, TN_DECLINED, "takes no epilogue");
+    if (p->prologue_count > 1 || (p->prologue_count && strcmp(p->prologue[0].node->op, "Abs") != 0))
+        return tn_fail(ctx, TN_DECLINED, "takes Abs alone as prologue");
+    return TN_OK;
+}
+
+static tn_status neg_measure(tn_measure *ctx, void *state)
+{
+    *(uint32_t *)state = ctx->problem->prologue_count;
+    if (ctx->problem->prologue_count && ctx->problem->inputs[0]->dims[1] == 7)
+        return tn_fail(ctx, TN_DECLINED, "does not like seven channels");
+    return TN_OK;
+}
+
+static tn_status neg_run(tn_run *ctx, const void *state, void *slot)
+{
+    const uint32_t joined = *(const uint32_t *)state;
+    (void)slot;
+    for (int64_t k = 0; k < tn_count(ctx->outputs[0]); k++) {
+        const float x = ((const float *)ctx->inputs[0]->data)[k];
+        ((float *)ctx->outputs[0]->data)[k] = joined ? -fabsf(x) : -x;
+    }
+    return TN_OK;
+}
+
+/* ---- Convert -------------------------------------------------------------------------------------- */
 
 static tn_status convert_offer(tn_offer *ctx)
 {
@@ -304,6 +348,20 @@ static const tn_kernel_def kernels[] = {
       .types = TN_BIT(TN_FLOAT32),
       .measure = relu_measure,
       .run = relu_run },
+    { .size = sizeof(tn_kernel_def),
+      .op = "Abs",
+      .backend = "toy",
+      .types = TN_BIT(TN_FLOAT32),
+      .run = abs_run },
+    { .size = sizeof(tn_kernel_def),
+      .flags = TN_KERNEL_PROLOGUE,
+      .op = "Neg",
+      .backend = "toy",
+      .types = TN_BIT(TN_FLOAT32),
+      .state_bytes = sizeof(uint32_t),
+      .offer = neg_offer,
+      .measure = neg_measure,
+      .run = neg_run },
     { .size = sizeof(tn_kernel_def),
       .domain = "tenon",
       .op = "Convert",

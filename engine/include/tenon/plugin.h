@@ -250,7 +250,7 @@ enum {                                    /* tn_problem.flags */
 
 /* What is to be run, complete: offer, measure, prepare and run see the same one, with more known
  * each time. Kernels that depend on anything else are wrong. Inputs are the node's own, then the
- * operands of the epilogue's steps. */
+ * operands of the epilogue's steps, then those of the prologue's. */
 typedef struct tn_problem {
     uint32_t size;
     uint32_t flags;
@@ -267,10 +267,13 @@ typedef struct tn_problem {
     const tn_tensor *const *constants; /* [input_count]; NULL where not constant; readable in
                                           offer, measure and prepare, plain and dense */
     const tn_step *steps;
-    const tn_step *prologue; /* applied to input 0 before the node; */
-    uint32_t prologue_count; /* 0 from a 1.0 host */
-    uint32_t input_layout;   /* `tenon::Convert` only: from this layout */
-    uint32_t output_layout;  /* to this one */
+    /* TN_KERNEL_PROLOGUE: the node that makes the node's input 0, then its epilogue; the first one's
+     * chain is inputs[0], which is what is really read, and of its type. Their other operands stand
+     * behind all others. Extents of what is between are not in the problem. 0 from a 1.0 host. */
+    const tn_step *prologue;
+    uint32_t prologue_count;
+    uint32_t input_layout;  /* `tenon::Convert` only: from this layout */
+    uint32_t output_layout; /* to this one */
 } tn_problem;
 
 typedef struct tn_offer {
@@ -398,7 +401,10 @@ enum {                            /* tn_kernel_def.flags */
        TN_KERNEL_IN_PLACE =
            1u << 3, /* output 0 may be input 0 or, of the same type and extents, any
                                        other input (without a measure of its own) */
-       TN_KERNEL_STEPS_ONLY = 1u << 4 /* reserved */
+       TN_KERNEL_STEPS_ONLY = 1u << 4, /* reserved */
+       TN_KERNEL_PROLOGUE =
+           1u << 5 /* may be asked to run the node that makes its input 0, too, where nobody else
+                      reads it: offer sees it as problem->prologue, and may decline */
 };
 
 /* A kernel: runs an operator on a backend. Only `run` is required: without `offer` it takes every

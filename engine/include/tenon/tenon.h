@@ -220,7 +220,7 @@ typedef struct tn_session_options {
     void *progress_user;
 } tn_session_options;
 enum {
-    TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues */
+    TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues, no prologues */
     TN_SESSION_PLAIN_LAYOUTS = 1u << 1,    /* no layout but plain row-major */
     TN_SESSION_VENDOR_REFERENCE = 1u << 2, /* a vendor library's own reference code is fine */
     TN_SESSION_PREFER_BODIES = 1u << 3,    /* an operator that can be made of others is, whatever
@@ -281,7 +281,8 @@ typedef struct tn_report_step {
     const char *name;       /* the node's */
     const char *op;
     const char *backend, *algorithm;
-    const char *fused;  /* nodes in its epilogue, "relu1 add2"; "" */
+    const char *fused;  /* nodes in its epilogue, "relu1 add2"; those of a prologue stand before a
+                           bar, "conv1 relu1 | relu2"; "" */
     const char *inputs; /* types, with layouts that are not plain: "float32[1,6,28,28]:nhwc" */
     const char *outputs;
     const char *place;   /* where the output lies: "arena+0", "view of x", "in place of x" */
