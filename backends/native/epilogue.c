@@ -169,18 +169,24 @@ static tn_status read_step(const tn_problem *p, const tn_step *step, int32_t col
     return native_function_of(p, step->node, step->inputs, step->input_count, out, reason, bytes);
 }
 
-tn_status native_epilogue_read(const tn_problem *p, int32_t column_axis, native_epilogue *out,
-                               char *reason, size_t bytes)
+tn_status native_steps_read(const tn_problem *p, const tn_step *steps, uint32_t count,
+                            int32_t column_axis, native_epilogue *out, char *reason, size_t bytes)
 {
     memset(out, 0, sizeof *out);
-    if (p->step_count > NATIVE_MAX_STEPS) {
-        snprintf(reason, bytes, "an epilogue of %u steps: at most %d here", p->step_count,
+    if (count > NATIVE_MAX_STEPS) {
+        snprintf(reason, bytes, "an epilogue of %u steps: at most %d here", count,
                  NATIVE_MAX_STEPS);
         return TN_DECLINED;
     }
-    for (uint32_t k = 0; k < p->step_count; k++)
-        TN_TRY(read_step(p, &p->steps[k], column_axis, &out->steps[out->count++], reason, bytes));
+    for (uint32_t k = 0; k < count; k++)
+        TN_TRY(read_step(p, &steps[k], column_axis, &out->steps[out->count++], reason, bytes));
     return TN_OK;
+}
+
+tn_status native_epilogue_read(const tn_problem *p, int32_t column_axis, native_epilogue *out,
+                               char *reason, size_t bytes)
+{
+    return native_steps_read(p, p->steps, p->step_count, column_axis, out, reason, bytes);
 }
 
 void native_epilogue_layouts(const native_epilogue *e, tn_alternative *alternative, uint32_t layout,

@@ -66,6 +66,9 @@ bool native_binary_of(const char *op, bool flipped, native_function *out);
 /* Reads the steps. column_axis: the output's axis that the tile's columns run along. */
 tn_status native_epilogue_read(const tn_problem *problem, int32_t column_axis, native_epilogue *out,
                                char *reason, size_t bytes);
+/* The same of other steps than the problem's own, which end with its output's channels. */
+tn_status native_steps_read(const tn_problem *problem, const tn_step *steps, uint32_t count,
+                            int32_t column_axis, native_epilogue *out, char *reason, size_t bytes);
 /* Says for the compiler in which layout full operands are wanted, strided where rows are finished one
  * by one; reuse: the output may lie on one
  * of them, because a tile is read before it is written, at the same place. */
@@ -193,6 +196,48 @@ typedef struct native_window {
 /* kernel: the weights' extents from axis 2 on, NULL: from kernel_shape. */
 tn_status native_window_read(const tn_problem *problem, const int64_t *kernel, native_window *out,
                              char *reason, size_t bytes);
+
+/* ---- expand.c --------------------------------------------------------------------------- */
+
+/* A 1x1 convolution before a kernel that reads what it makes a few rows of points at a time: they are
+ * made then, of some channels, in a ring of rows. */
+typedef struct native_expand {
+    native_epilogue epilogue;
+    int64_t depth, channels; /* of a point: read, made */
+    int64_t blocks;          /* of channels, each of whole panels; set by the one who reads */
+    uint32_t sources[2], source_count; /* weights and bias among the problem's inputs */
+} native_expand;
+
+/* Of the problem's prologue, which is there. TN_DECLINED: reason is filled. */
+tn_status native_expand_read(const tn_problem *problem, native_expand *out, char *reason,
+                             size_t bytes);
+/* The first channel of a block; of the number of blocks: all channels. */
+int64_t native_expand_channel(const native_isa *isa, const native_expand *expand, int64_t block);
+/* Its weights and bias, block by block; out is of the expand. */
+tn_pack_def native_expand_describe(const native_isa *isa, const native_expand *expand);
+void native_expand_pack(const native_isa *isa, const native_expand *expand,
+                        const tn_problem *problem, float *out);
+
+/* What a thread has of a ring at work. */
+typedef struct native_ring {
+    const native_isa *isa;
+    const native_expand *expand;
+    const tn_tensor *const *inputs; /* of the run */
+    const float *pack;
+    const float *x; /* row 0 of an image */
+    int64_t x_step; /* from point to point */
+    int64_t points; /* of a row */
+    int64_t block;
+    int64_t slots; /* rows that it holds */
+    int64_t base;  /* the row in slot 0; others follow, and come around */
+    int64_t made;  /* rows before this one have been made */
+    const float **table;
+    float *rows; /* [slots][points][channels of the block] */
+} native_ring;
+
+/* Makes rows up to `end`, which all fit behind each other until the ring comes around. */
+void native_ring_make(native_ring *ring, int64_t end);
+const float *native_ring_row(const native_ring *ring, int64_t row);
 
 /* ---- offer.c ---------------------------------------------------------------------------- */
 
