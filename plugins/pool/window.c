@@ -170,6 +170,9 @@ tn_status pool_cost(tn_infer *ctx, tn_cost *out)
 
 tn_status pool_samplewise(tn_infer *ctx, int32_t *input_axes, int32_t *output_axes)
 {
+    /* Indices count the elements of the whole batch. */
+    if (ctx->output_count > 1 && ctx->node->outputs[1] != TN_NONE)
+        return TN_NO_MATCH;
     input_axes[0] = 0;
     for (uint32_t k = 0; k < ctx->output_count; k++)
         output_axes[k] = 0;
