@@ -621,12 +621,35 @@ tn_status tn_infer_node_now(tn_registry *registry, const tn_graph *graph, tn_nod
     return status != TN_OK ? status : d.status;
 }
 
-/* ---- costs and windows ------------------------------------------------------------------------------------------ */
+/* ---- costs, windows, samples --------------------------------------------------------------------------------- */
 
-/* Calls back an operator with the types of a binding; `which` picks the callback. */
+typedef struct answer {
+    tn_cost *cost;
+    tn_window *windows;
+    int32_t window_count;
+    int32_t *input_axes, *output_axes;
+} answer;
+typedef tn_status (*question)(node_call *call, answer *out);
+
+static tn_status ask_cost(node_call *call, answer *out)
+{
+    return call->op->def.cost(&call->ctx, out->cost);
+}
+
+static tn_status ask_windows(node_call *call, answer *out)
+{
+    out->window_count = call->op->def.window(&call->ctx, out->windows);
+    return TN_OK;
+}
+
+static tn_status ask_samples(node_call *call, answer *out)
+{
+    return call->op->def.samplewise(&call->ctx, out->input_axes, out->output_axes);
+}
+
+/* Calls back an operator with the types of a binding. */
 static tn_status call_with_shapes(tn_registry *registry, const tn_graph *graph, tn_node_id id,
-                                  const tn_shapes *shapes, tn_cost *cost, tn_window *windows,
-                                  int32_t *axes)
+                                  const tn_shapes *shapes, question ask, answer *out)
 {
     driver d = { .registry = registry,
                  .graph = (tn_graph *)(uintptr_t)graph,
@@ -649,10 +672,7 @@ static tn_status call_with_shapes(tn_registry *registry, const tn_graph *graph, 
         call.ctx.output_count = node->output_count;
         call.ctx.inputs = inputs;
         call.ctx.outputs = outputs;
-        if (cost)
-            status = call.op->def.cost(&call.ctx, cost);
-        else
-            *axes = call.op->def.window(&call.ctx, windows);
+        status = ask(&call, out);
     }
     tn_free(inputs);
     tn_free(outputs);
@@ -682,7 +702,7 @@ tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id
     if (!op || !all_known(graph, node, shapes))
         return TN_OK;
     if (op->def.cost)
-        return call_with_shapes(registry, graph, id, shapes, out, NULL, NULL);
+        return call_with_shapes(registry, graph, id, shapes, ask_cost, &(answer){ .cost = out });
     if ((op->def.traits & (TN_MOVES_BYTES | TN_RESHAPES)) || !node->output_count ||
         node->outputs[0] == TN_NONE)
         return TN_OK;
@@ -693,12 +713,24 @@ tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id
     return TN_OK;
 }
 
-int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id id,
+int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id node,
                          const tn_shapes *shapes, tn_window *out)
 {
-    const tn_operator *op = tn_operator_of(graph, id);
-    int32_t axes = 0;
-    if (!op || !op->def.window || !all_known(graph, tn_graph_node(graph, id), shapes))
+    const tn_operator *op = tn_operator_of(graph, node);
+    answer found = { .windows = out };
+    if (!op || !op->def.window || !all_known(graph, tn_graph_node(graph, node), shapes))
         return 0;
-    return call_with_shapes(registry, graph, id, shapes, NULL, out, &axes) == TN_OK ? axes : 0;
+    return call_with_shapes(registry, graph, node, shapes, ask_windows, &found) == TN_OK
+               ? found.window_count
+               : 0;
+}
+
+tn_status tn_infer_samplewise(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                              const tn_shapes *shapes, int32_t *input_axes, int32_t *output_axes)
+{
+    const tn_operator *op = tn_operator_of(graph, node);
+    if (!op || !op->def.samplewise || !all_known(graph, tn_graph_node(graph, node), shapes))
+        return TN_NO_MATCH;
+    return call_with_shapes(registry, graph, node, shapes, ask_samples,
+                            &(answer){ .input_axes = input_axes, .output_axes = output_axes });
 }

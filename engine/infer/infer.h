@@ -76,6 +76,10 @@ tn_status tn_infer_cost(tn_registry *registry, const tn_graph *graph, tn_node_id
 /* Its windows; answers how many axes, 0 for none. */
 int32_t tn_infer_windows(tn_registry *registry, const tn_graph *graph, tn_node_id node,
                          const tn_shapes *shapes, tn_window *out);
+/* Along which axis each input and output of a node with known shapes counts samples that do not depend
+ * on each other; -1: what all share. TN_NO_MATCH: the operator does not keep samples apart. */
+tn_status tn_infer_samplewise(tn_registry *registry, const tn_graph *graph, tn_node_id node,
+                              const tn_shapes *shapes, int32_t *input_axes, int32_t *output_axes);
 /* The operator behind a node. */
 static inline const tn_operator *tn_operator_of(const tn_graph *graph, tn_node_id node)
 {
