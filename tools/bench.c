@@ -28,6 +28,18 @@ static const tn_report_step *find_step(const tn_report *report, const char *name
     return NULL;
 }
 
+/* The row of the table that step k of a profile belongs to: all pieces of a batch share the first's. */
+static size_t row_of(tool *t, size_t k)
+{
+    const tn_profile_step *p = tn_context_profile(t->context, k), *first;
+    for (size_t j = 0; p->piece > 1 && j < k; j++) {
+        first = tn_context_profile(t->context, j);
+        if (first->piece == 1 && strcmp(first->name, p->name) == 0 && strcmp(first->op, p->op) == 0)
+            return j;
+    }
+    return k;
+}
+
 static void print_profile(tool *t, const tn_report *report, double *const *samples, size_t runs,
                           size_t steps, double whole)
 {
@@ -37,6 +49,8 @@ static void print_profile(tool *t, const tn_report *report, double *const *sampl
         const tn_profile_step *p = tn_context_profile(t->context, k);
         const tn_report_step *s = find_step(report, p->name);
         double median;
+        if (row_of(t, k) != k)
+            continue;
         sort_times(samples[k], runs);
         median = quantile(samples[k], runs, 0.5);
         sum += median;
@@ -69,7 +83,7 @@ static int profile(tool *t, const tn_report *report, double whole)
         }
         for (size_t k = 0; k < steps; k++) {
             const tn_profile_step *p = tn_context_profile(t->context, k);
-            samples[k][run] = p ? 1e-9 * (double)p->ns : 0;
+            samples[p ? row_of(t, k) : k][run] += p ? 1e-9 * (double)p->ns : 0;
         }
     }
     print_profile(t, report, samples, PROFILED_RUNS, steps, whole);

@@ -58,6 +58,10 @@ static void print_totals(tool *t, const tn_report_totals *s)
            bytes_text(t, (double)s->pack_bytes), bytes_text(t, (double)s->scratch_bytes),
            bytes_text(t, (double)s->slot_bytes), s->conversions, s->conversions == 1 ? "" : "s",
            s->copies, s->copies == 1 ? "y" : "ies");
+    if (s->piece)
+        printf("the batch goes through the first %llu steps in pieces of %llu%s\n",
+               (unsigned long long)s->piece_steps, (unsigned long long)s->piece,
+               s->piece_workers > 1 ? ", each on a thread of its own" : "");
 }
 
 /* ---- the table of nodes --------------------------------------------------------------------- */

@@ -85,6 +85,8 @@ static const option options[] = {
       "round alike; bf16, int8: reduced precision" },
     { "no-fusion", 0, FLAG, AT(no_fusion), 0, PLANS, NULL, "no node runs inside another's kernel" },
     { "no-views", 0, FLAG, AT(no_views), 0, PLANS, NULL, "Concat, Split, Slice move elements" },
+    { "no-pieces", 0, FLAG, AT(no_pieces), 0, PLANS, NULL,
+      "a batch goes through each node as a whole" },
     { "plain-layouts", 0, FLAG, AT(plain_layouts), 0, PLANS, NULL, "row-major everywhere" },
     { "vendor-reference", 0, FLAG, AT(vendor_reference), 0, PLANS, NULL,
       "a vendor library's own reference code is fine too" },

@@ -94,6 +94,7 @@ int open_session(tool *t, const char *backends, const char *passes, uint32_t fla
                  (s->plain_layouts ? TN_SESSION_PLAIN_LAYOUTS : 0) |
                  (s->vendor_reference ? TN_SESSION_VENDOR_REFERENCE : 0) |
                  (s->no_views ? TN_SESSION_NO_VIEWS : 0) |
+                 (s->no_pieces ? TN_SESSION_NO_PIECES : 0) |
                  (s->bodies ? TN_SESSION_PREFER_BODIES : 0),
         .outputs = outputs,
     };

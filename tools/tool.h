@@ -46,7 +46,7 @@ typedef struct settings {
     bool has_top, has_warmup, has_tolerance, has_threads;
     bool random, quiet, ops, plan, graph, show_passes, open, profile, json, optimized, trust;
     bool explain, verify, fused;
-    bool no_fusion, no_views, plain_layouts, vendor_reference, bodies, help, version;
+    bool no_fusion, no_views, no_pieces, plain_layouts, vendor_reference, bodies, help, version;
 } settings;
 
 typedef struct tool tool;

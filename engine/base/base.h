@@ -120,6 +120,15 @@ char *tn_pool_copy(tn_pool *pool, const char *text);               /* NULL stays
 void *tn_pool_dup(tn_pool *pool, const void *bytes, size_t count);
 void tn_pool_fini(tn_pool *pool);
 
+/* ---- caches (cache.c) -------------------------------------------------------------------- */
+
+/* Bytes of the first processor's caches; 0: there is none, or the system does not tell. */
+typedef struct tn_caches {
+    size_t second, third;
+    uint32_t third_shared; /* processors that share the third */
+} tn_caches;
+tn_caches tn_caches_of_processor(void);
+
 /* ---- text (text.c) ----------------------------------------------------------------------- */
 
 /* A growing text. After a refused allocation `failed` is set and it stays valid. Zero-initialise. */

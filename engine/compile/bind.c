@@ -1,6 +1,7 @@
 /* Binds shapes: the types of all values of a region for given inputs, and one step for each node.
  *
- * In: a frozen graph and input types. Out: plan->shapes, plan->steps without kernels.
+ * In: a frozen graph and input types. Out: plan->shapes, plan->steps without kernels. A stem has only
+ * the steps that its value comes from.
  * SPDX-License-Identifier: MIT */
 #include "engine/compile/plan.h"
 
@@ -152,6 +153,74 @@ static tn_status collect_region_inputs(tn_plan *plan)
     return TN_OK;
 }
 
+/* ---- stems ----------------------------------------------------------------------------------------- */
+
+static bool same_type(const tn_type *a, const tn_type *b)
+{
+    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
+           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+/* Marks the nodes that the stem's value comes from, by slot: backwards along `nodes`. */
+static void mark(const tn_plan *plan, const tn_node_id *nodes, uint32_t count, bool *needed)
+{
+    const tn_graph *graph = plan->compile->graph;
+    needed[tn_slot_of(tn_graph_value(graph, plan->compile->stem->value)->producer)] = true;
+    for (uint32_t n = count; n-- > 0;) {
+        const tn_node_view *view = tn_graph_node(graph, nodes[n]);
+        for (uint32_t k = 0; needed[tn_slot_of(nodes[n])] && k < view->input_count; k++) {
+            const tn_node_id maker = view->inputs[k] == TN_NONE
+                                         ? TN_NONE
+                                         : tn_graph_value(graph, view->inputs[k])->producer;
+            if (maker != TN_NONE)
+                needed[tn_slot_of(maker)] = true;
+        }
+    }
+}
+
+/* The types are the whole's for fewer samples. Inference is asked whether that is so, but not of a
+ * node that gives elements other extents: these may be written down for the whole batch. */
+static tn_status bind_node(tn_plan *plan, tn_node_id node)
+{
+    const tn_compile *compile = plan->compile;
+    const tn_stem *stem = compile->stem;
+    const tn_node_view *view = tn_graph_node(compile->graph, node);
+    const bool reshapes = (tn_operator_of(compile->graph, node)->def.traits & TN_RESHAPES) &&
+                          stem->kinds[tn_slot_of(view->outputs[0])] >= 0;
+    if (!reshapes)
+        TN_TRY(tn_infer_node_into(compile->registry, compile->graph, node, &plan->shapes));
+    for (uint32_t k = 0; k < view->output_count; k++) {
+        if (view->outputs[k] == TN_NONE)
+            continue;
+        const uint32_t slot = tn_slot_of(view->outputs[k]);
+        const tn_type type = tn_samples_scaled(&stem->whole->shapes.types[slot], stem->kinds[slot],
+                                               stem->samples);
+        if (!reshapes && !same_type(&type, &plan->shapes.types[slot]))
+            return tn_raise(TN_ERR_SHAPE, "a piece of the batch makes another shape");
+        plan->shapes.types[slot] = type;
+    }
+    return add_step(plan, node);
+}
+
+static tn_status bind_stem(tn_plan *plan)
+{
+    const tn_graph *graph = plan->compile->graph;
+    const uint32_t slots = tn_graph_node_slots(graph) + 1;
+    tn_node_id *nodes = tn_pool_alloc(&plan->pool, slots * sizeof *nodes);
+    bool *needed = tn_pool_alloc(&plan->pool, slots * sizeof *needed);
+    uint32_t count = 0;
+    if (!nodes || !needed)
+        return tn_raise_memory();
+    for (tn_node_id node = tn_graph_first_node(graph, plan->region); node != TN_NONE;
+         node = tn_graph_next_node(graph, node))
+        nodes[count++] = node;
+    mark(plan, nodes, count, needed);
+    for (uint32_t n = 0; n < count; n++)
+        if (needed[tn_slot_of(nodes[n])])
+            TN_TRY(bind_node(plan, nodes[n]));
+    return TN_OK;
+}
+
 tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
                   tn_diagnostics *diagnostics)
 {
@@ -163,6 +232,8 @@ tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
                         plan->input_count);
     for (uint32_t k = 0; k < input_count; k++)
         plan->shapes.types[tn_slot_of(plan->input_ids[k])] = inputs[k];
+    if (compile->stem)
+        return bind_stem(plan);
     TN_TRY(tn_infer_region_into(compile->registry, compile->graph, plan->region, &plan->shapes,
                                 diagnostics));
     for (tn_node_id node = tn_graph_first_node(compile->graph, plan->region); node != TN_NONE;

@@ -340,13 +340,24 @@ static double output_cost(work *w, const tn_plan_step *step, uint32_t alternativ
     return cost;
 }
 
+/* What a plan gives out, and in which layout. */
+static uint32_t outputs_of(const tn_plan *plan, const tn_value_id **out, uint32_t *layout)
+{
+    const tn_stem *stem = plan->compile->stem;
+    *layout = stem ? stem->layout : TN_LAYOUT_PLAIN;
+    if (!stem)
+        return tn_graph_region_outputs(plan->compile->graph, plan->region, out);
+    *out = &stem->value;
+    return 1;
+}
+
 static tn_status backward(work *w, tn_diagnostics *diagnostics)
 {
+    uint32_t layout;
     const tn_value_id *outputs;
-    const uint32_t output_count = tn_graph_region_outputs(w->plan->compile->graph, w->plan->region,
-                                                          &outputs);
+    const uint32_t output_count = outputs_of(w->plan, &outputs, &layout);
     for (uint32_t k = 0; k < output_count; k++)
-        want(w, outputs[k], TN_LAYOUT_PLAIN);
+        want(w, outputs[k], layout);
     for (uint32_t s = w->plan->step_count; s-- > 0;) {
         tn_plan_step *step = &w->plan->steps[s];
         double best = IMPOSSIBLE;
@@ -577,13 +588,14 @@ static tn_status wire_step(work *w, step_list *list, tn_plan_step *step)
 static tn_status wire_outputs(work *w, step_list *list)
 {
     tn_plan *plan = w->plan;
+    uint32_t layout;
     const tn_value_id *outputs;
-    plan->output_count = tn_graph_region_outputs(plan->compile->graph, plan->region, &outputs);
+    plan->output_count = outputs_of(plan, &outputs, &layout);
     plan->outputs = tn_pool_alloc(&plan->pool, (plan->output_count + 1) * sizeof *plan->outputs);
     if (!plan->outputs)
         return tn_raise_memory();
     for (uint32_t k = 0; k < plan->output_count; k++) {
-        TN_TRY(have(w, list, outputs[k], TN_LAYOUT_PLAIN, &plan->outputs[k]));
+        TN_TRY(have(w, list, outputs[k], layout, &plan->outputs[k]));
         (void)tn_graph_value(plan->compile->graph,
                              outputs[k]); /* a constant is copied by each run */
     }

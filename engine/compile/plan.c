@@ -9,6 +9,7 @@
 
 static void plan_fini(tn_plan *plan)
 {
+    tn_slicing_fini(plan->batch);
     for (uint32_t s = 0; s < plan->step_count; s++)
         tn_kernel_finish(&plan->steps[s]);
     for (uint32_t v = 0; v < plan->value_count; v++)
@@ -61,7 +62,8 @@ static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count
         return tn_raise(TN_ERR_LIMIT,
                         "the plan needs an arena of %zu bytes; the budget is %" PRIu64,
                         plan->arena_bytes, plan->compile->limits.arena_bytes);
-    return tn_prepare_all(plan, diagnostics);
+    TN_TRY(tn_prepare_all(plan, diagnostics));
+    return tn_plan_slicing(plan);
 }
 
 tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const tn_type *inputs,
@@ -106,5 +108,7 @@ void tn_plan_unref(tn_plan *plan)
 size_t tn_plan_bytes(const tn_plan *plan)
 {
     return plan->step_count * sizeof(tn_plan_step) + plan->value_count * sizeof(tn_plan_value) +
-           plan->shapes.count * sizeof(tn_type) + plan->pack_bytes;
+           plan->shapes.count * sizeof(tn_type) + plan->pack_bytes +
+           (plan->batch ? tn_plan_bytes(plan->batch->plan) : 0) +
+           (plan->batch && plan->batch->rest ? tn_plan_bytes(plan->batch->rest) : 0);
 }

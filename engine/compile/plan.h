@@ -11,6 +11,8 @@
  *     views.c    pieces of joins and cuts as views of one buffer
  *     memory.c   places in the arena, offsets by lifetime
  *     prepare.c  packs constants, makes the kernels' objects
+ *     samples.c  where values hold the samples of a batch
+ *     batch.c   how far, and in which pieces, a batch goes through its first steps
  *
  * SPDX-License-Identifier: MIT */
 #ifndef TN_PLAN_H
@@ -67,6 +69,15 @@ typedef struct tn_override {
     tn_backend *backend;
 } tn_override;
 
+/* The first steps of another plan, up to those that make one value, for some of its samples. */
+typedef struct tn_stem {
+    const struct tn_plan *whole;
+    const int32_t *kinds; /* by value slot: tn_samples_find's */
+    int64_t samples;
+    tn_value_id value; /* what it makes … */
+    uint32_t layout;   /* … in the layout that the whole has it in */
+} tn_stem;
+
 /* A session's choices. */
 struct tn_compile {
     tn_registry *registry;
@@ -80,6 +91,8 @@ struct tn_compile {
     tn_packs *packs;
     tn_limits limits;
     tn_run_once_fn run_once;
+    const tn_stem *stem;  /* NULL: plans are of whole regions */
+    uint64_t cache_bytes; /* for pieces of a batch; 0: the processor's */
 };
 
 /* ---- the plan -------------------------------------------------------------------------------- */
@@ -207,7 +220,22 @@ typedef struct tn_plan {
     tn_holds held;  /* constants that kernels look at while the plan is made */
     uint32_t *dies; /* per step: range into `dead`, dynamic values whose last reader it is */
     uint32_t *dead;
+    struct tn_slicing *batch; /* NULL: all samples of a step before the next one */
 } tn_plan;
+
+/* How a batch goes through a plan's first steps: piece after piece, each by a plan of its own, which
+ * writes its share of `value`; the plan itself then runs from `step` on. */
+typedef struct tn_slicing {
+    uint32_t step;
+    uint32_t value; /* plan value of the whole */
+    int64_t samples, piece, count;
+    uint32_t workers; /* threads that run pieces, each its own */
+    bool *sliced;     /* [input_count] whether a piece gets its share of the input */
+    tn_plan *plan;    /* of a piece */
+    tn_plan *rest;    /* of what remains for the last; NULL: nothing */
+    tn_stem stems[2];
+    tn_compile compiles[2]; /* of `plan`, of `rest` */
+} tn_slicing;
 
 /* Types of the region's inputs, then of its captures, as tn_plan_captures lists them. */
 tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const tn_type *inputs,
@@ -270,6 +298,22 @@ void tn_threads_leave(int before);
 /* Completes the message of an error in a node: file, line, node, operator. Answers status. */
 tn_status tn_plan_diagnose(const tn_compile *compile, tn_node_id node, tn_status status,
                            const char *message, tn_diagnostics *diagnostics);
+
+/* ---- samples.c ---------------------------------------------------------------------------------- */
+enum {                          /* what a value is that has no axis of samples */
+       TN_SAMPLES_SHARED = -1,  /* the same for all samples */
+       TN_SAMPLES_EXTENTS = -2, /* its elements follow from extents, the batch's among them */
+       TN_SAMPLES_MIXED = -3    /* anything */
+};
+/* kinds[value slots]: the axis, or one of the above, for batches of `batch` samples. */
+tn_status tn_samples_find(const tn_plan *plan, int64_t batch, int32_t *kinds);
+/* The type of a value for another number of samples. */
+tn_type tn_samples_scaled(const tn_type *whole, int32_t kind, int64_t samples);
+
+/* ---- batch.c ----------------------------------------------------------------------------------- */
+/* Fills plan->batch where going through the first steps in pieces moves fewer bytes. */
+tn_status tn_plan_slicing(tn_plan *plan);
+void tn_slicing_fini(tn_slicing *batch);
 
 /* ---- report.c ----------------------------------------------------------------------------------- */
 tn_status tn_plan_report(const tn_plan *plan, tn_report **out);

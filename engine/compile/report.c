@@ -244,6 +244,11 @@ static void sum(const tn_plan *plan, tn_report *report)
                              .slot_bytes = plan->slot_bytes,
                              .arena_bytes = plan->arena_bytes,
                              .live_bytes = plan->live_bytes };
+    if (plan->batch) {
+        t->piece_steps = plan->batch->step;
+        t->piece = (uint64_t)plan->batch->piece;
+        t->piece_workers = plan->batch->workers;
+    }
     for (uint32_t k = 0; k < report->count; k++) {
         t->macs += report->steps[k].macs;
         t->ops += report->steps[k].ops;

@@ -170,8 +170,8 @@ static tn_status make_output_memory(tn_activation *a)
     tn_plan *plan = a->plan;
     for (uint32_t k = 0; k < plan->output_count; k++) {
         const tn_plan_value *value = &plan->values[plan->outputs[k]];
-        if (value->place != TN_PLACE_OUTPUT || plan->region != TN_TOP_REGION)
-            continue;
+        if (value->place != TN_PLACE_OUTPUT || plan->region != TN_TOP_REGION || plan->compile->stem)
+            continue; /* a piece's is part of its whole's arena */
         a->output_memory[k] = tn_alloc_aligned(value->bytes ? value->bytes : 1, 64);
         a->output_own[k] = true;
         if (!a->output_memory[k])
@@ -220,7 +220,8 @@ static tn_status fill(tn_activation *a)
     for (uint32_t v = 0; v < plan->value_count; v++)
         cell_init(a, &a->cells[v], &plan->values[v]);
     TN_TRY(make_output_memory(a));
-    return make_steps(a);
+    TN_TRY(make_steps(a));
+    return tn_slicing_attach(a);
 }
 
 tn_status tn_activation_create(tn_plan *plan, tn_run_state *run, tn_activation **out)
@@ -243,6 +244,7 @@ void tn_activation_destroy(tn_activation *a)
 {
     if (!a)
         return;
+    tn_slicing_detach(a);
     if (a->cells)
         tn_activation_clear(a);
     while (a->attached > 0)

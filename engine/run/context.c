@@ -36,6 +36,7 @@ tn_status tn_context_create(tn_session *session, tn_context **out)
     if (!c)
         return tn_raise_memory();
     c->session = tn_session_ref(session);
+    pthread_mutex_init(&c->note_lock, NULL);
     const tn_status status = allocate(c);
     if (status != TN_OK) {
         tn_context_destroy(c);
@@ -73,6 +74,7 @@ void tn_context_destroy(tn_context *c)
     tn_free(c->callers);
     tn_free(c->outputs);
     tn_free(c->profile);
+    pthread_mutex_destroy(&c->note_lock);
     tn_pool_fini(&c->run.strings);
     tn_session_destroy(c->session);
     tn_free(c);
@@ -433,6 +435,24 @@ static tn_status run_all(tn_context *c)
     return run_activation(c, c->current);
 }
 
+/* Pieces in their order, then what ran once. */
+static int piece_after_piece(const void *a, const void *b)
+{
+    const tn_profile_step *x = a, *y = b;
+    const uint32_t of_x = x->piece - 1, of_y = y->piece - 1; /* 0 comes last */
+    if (of_x != of_y)
+        return of_x < of_y ? -1 : 1;
+    return x->start_ns < y->start_ns ? -1 : x->start_ns > y->start_ns;
+}
+
+/* Threads that ran pieces side by side wrote as they came. */
+static void order_notes(tn_context *c)
+{
+    const tn_slicing *batch = c->current ? c->current->plan->batch : NULL;
+    if (batch && batch->workers > 1 && c->profile_count)
+        qsort(c->profile, c->profile_count, sizeof *c->profile, piece_after_piece);
+}
+
 tn_status tn_context_run(tn_context *c, const tn_run_options *options)
 {
     if (!c)
@@ -455,6 +475,7 @@ tn_status tn_context_run(tn_context *c, const tn_run_options *options)
     const tn_status status = tn_diagnostics_end(NULL, run_all(c));
     tn_threads_leave(threads);
     leave(c->session);
+    order_notes(c);
     c->allocations = tn_allocation_count() - before;
     return status;
 }
@@ -466,20 +487,26 @@ const tn_tensor *tn_context_output(const tn_context *c, size_t k)
 
 /* ---- profile and figures ------------------------------------------------------------------------------------ */
 
-void tn_context_note(tn_context *c, const tn_plan_step *step, uint64_t from, uint64_t to)
+static void add_note(tn_context *c, const tn_profile_step *note)
 {
     struct {
         tn_profile_step *items;
         uint32_t count, capacity;
     } list = { c->profile, (uint32_t)c->profile_count, (uint32_t)c->profile_capacity };
-    const bool idle = step->kind == TN_STEP_VIEW ||
-                      (step->kind == TN_STEP_PIECES && !step->copy_count);
-    if (idle || !TN_GROW(&list))
+    if (!TN_GROW(&list))
         return;
     c->profile = list.items;
     c->profile_capacity = list.capacity;
-    c->profile[c->profile_count++] = (tn_profile_step){
-        .size = sizeof(tn_profile_step),
+    c->profile[c->profile_count++] = *note;
+}
+
+void tn_context_note(const tn_run_state *run, const tn_plan_step *step, uint64_t from, uint64_t to)
+{
+    const bool idle = step->kind == TN_STEP_VIEW ||
+                      (step->kind == TN_STEP_PIECES && !step->copy_count);
+    const tn_profile_step note = {
+        .size = sizeof note,
+        .piece = run->piece,
         .name = step->view ? step->view->name : "",
         .op = step->view ? step->view->op : "copy",
         .backend = step->kernel ? step->kernel->def.backend : "",
@@ -487,9 +514,14 @@ void tn_context_note(tn_context *c, const tn_plan_step *step, uint64_t from, uin
                          ? step->alternatives[step->chosen].algorithm
                      : step->algorithm ? step->algorithm
                                        : "",
-        .start_ns = from - c->run.start,
+        .start_ns = from - run->start,
         .ns = to - from,
     };
+    if (idle)
+        return;
+    pthread_mutex_lock(&run->context->note_lock);
+    add_note(run->context, &note);
+    pthread_mutex_unlock(&run->context->note_lock);
 }
 
 const tn_profile_step *tn_context_profile(const tn_context *c, size_t k)
@@ -497,16 +529,22 @@ const tn_profile_step *tn_context_profile(const tn_context *c, size_t k)
     return c && k < c->profile_count ? &c->profile[k] : NULL;
 }
 
+static void add_memory(tn_context_stats *stats, const tn_activation *a)
+{
+    stats->arena_bytes += a->plan->arena_bytes;
+    stats->slot_bytes += a->plan->slot_bytes;
+    for (uint32_t v = 0; v < a->plan->value_count; v++)
+        if (a->cells[v].object)
+            stats->late_bytes += a->cells[v].object->tensor.bytes;
+    for (uint32_t k = 0; k < a->worker_count; k++)
+        add_memory(stats, a->workers[k].activation);
+}
+
 void tn_context_get_stats(const tn_context *c, tn_context_stats *out)
 {
     tn_context_stats stats = { .size = sizeof stats, .allocations = c->allocations };
-    for (const tn_activation *a = c->activations; a; a = a->next) {
-        stats.arena_bytes += a->plan->arena_bytes;
-        stats.slot_bytes += a->plan->slot_bytes;
-        for (uint32_t v = 0; v < a->plan->value_count; v++)
-            if (a->cells[v].object)
-                stats.late_bytes += a->cells[v].object->tensor.bytes;
-    }
+    for (const tn_activation *a = c->activations; a; a = a->next)
+        add_memory(&stats, a);
     for (size_t k = 0; k < c->profile_count; k++)
         if (c->profile[k].ns > stats.longest_step_ns)
             stats.longest_step_ns = c->profile[k].ns;

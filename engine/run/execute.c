@@ -151,13 +151,16 @@ static void let_go(tn_activation *a, uint32_t s)
 tn_status tn_execute(tn_activation *a)
 {
     tn_run_state *run = a->run;
-    for (uint32_t s = 0; s < a->plan->step_count; s++) {
+    const tn_slicing *batch = a->plan->batch;
+    if (batch)
+        TN_TRY(tn_slicing_run(a));
+    for (uint32_t s = batch ? batch->step : 0; s < a->plan->step_count; s++) {
         if ((run->cancel || run->deadline) && tn_run_check(run) != TN_OK)
             return raise_stopped(run);
         const uint64_t start = run->profile ? tn_now() : 0;
         TN_TRY(run_step(a, s));
         if (run->profile)
-            tn_context_note(run->context, &a->plan->steps[s], start, tn_now());
+            tn_context_note(run, &a->plan->steps[s], start, tn_now());
         if (a->plan->has_dynamic)
             let_go(a, s);
     }

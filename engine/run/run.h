@@ -10,6 +10,7 @@
  *     context.c     inputs, runs, outputs
  *     activation.c  the memory of one plan in one context
  *     execute.c     the loop over steps
+ *     batch.c      a batch piece by piece through the steps in front
  *     dynamic.c     steps whose extents only running tells; evaluation of single nodes
  *     object.c      values made while running: tensors, sequences, optionals
  *     host.c        what the host does for a running kernel
@@ -137,6 +138,7 @@ typedef struct tn_run_state {
     const volatile int *cancel;
     tn_pool strings;
     bool profile;
+    uint32_t piece;  /* of the batch, from 1; 0: all of it */
     int32_t stopped; /* atomic: TN_ERR_CANCELLED or TN_ERR_DEADLINE once noticed */
 } tn_run_state;
 
@@ -190,6 +192,14 @@ typedef struct tn_step_call {
     tn_pool *pool; /* of the step: sites live there */
 } tn_step_call;
 
+/* Whoever runs pieces of a batch: one plan's activation, the piece's inputs, a run's state of its own. */
+typedef struct tn_piece_worker {
+    tn_run_state run;
+    tn_activation *activation;
+    tn_tensor *inputs;
+    const tn_tensor **shown; /* pointers to them */
+} tn_piece_worker;
+
 struct tn_activation {
     tn_activation *next; /* of the context's list */
     tn_plan *plan;
@@ -203,8 +213,10 @@ struct tn_activation {
     bool *output_own;     /* allocated here */
     uint32_t attached;    /* steps attached so far */
     bool busy;
-    uint64_t turn; /* tn_run.turn of its steps */
-    uint32_t held; /* by sites: kept however many there are */
+    uint64_t turn;            /* tn_run.turn of its steps */
+    uint32_t held;            /* by sites: kept however many there are */
+    tn_piece_worker *workers; /* of plan->batch; the last for the rest, where one remains */
+    uint32_t worker_count;
     tn_pool pool;
 };
 
@@ -218,6 +230,10 @@ void tn_activation_clear(tn_activation *activation);
 
 /* Runs all steps. The error carries the node. */
 tn_status tn_execute(tn_activation *activation);
+/* batch.c: what runs of plan->batch need, made and destroyed with the activation; and such a run. */
+tn_status tn_slicing_attach(tn_activation *activation);
+void tn_slicing_detach(tn_activation *activation);
+tn_status tn_slicing_run(tn_activation *activation);
 /* TN_OK, TN_ERR_CANCELLED or TN_ERR_DEADLINE. Any thread. */
 tn_status tn_run_check(tn_run_state *run);
 /* Calls a kernel, skipping what has no elements; raises its words. */
@@ -262,13 +278,15 @@ struct tn_context {
     tn_activation *activations; /* most recently used first */
     tn_activation *current;
     tn_run_state run;
+    pthread_mutex_t note_lock;
     tn_profile_step *profile;
     size_t profile_count, profile_capacity;
     uint64_t allocations;
 };
 /* An activation of the plan that is not busy, from the context's list or new. */
 tn_status tn_context_activation(struct tn_context *context, tn_plan *plan, tn_activation **out);
-void tn_context_note(struct tn_context *context, const tn_plan_step *step, uint64_t start,
+/* Keeps the time of a step. Any thread of the run. */
+void tn_context_note(const tn_run_state *run, const tn_plan_step *step, uint64_t start,
                      uint64_t end);
 
 #endif

@@ -405,6 +405,7 @@ static tn_status fill(tn_session *s, const tn_session_options *options, tn_diagn
     compile->packs = s->model->packs;
     compile->limits = full_limits(&options->limits);
     compile->run_once = tn_run_once;
+    compile->cache_bytes = options->cache_bytes;
     TN_TRY(read_backends(s, options->backends, diagnostics));
     TN_TRY(read_overrides(s, options->placement, diagnostics));
     TN_TRY(compile_graph(s, options, diagnostics));

@@ -218,6 +218,7 @@ typedef struct tn_session_options {
      * calling thread. NULL: not wanted. */
     void (*progress)(void *user, const char *line);
     void *progress_user;
+    uint64_t cache_bytes; /* what activations of a piece of a batch are to fit in; 0: the caches */
 } tn_session_options;
 enum {
     TN_SESSION_NO_FUSION = 1u << 0,        /* no epilogues, no prologues */
@@ -226,7 +227,8 @@ enum {
     TN_SESSION_PREFER_BODIES = 1u << 3,    /* an operator that can be made of others is, whatever
                                               kernels there are for it: for holding the two against
                                               each other; slower */
-    TN_SESSION_NO_VIEWS = 1u << 4          /* Concat, Split and Slice always move their elements */
+    TN_SESSION_NO_VIEWS = 1u << 4,         /* Concat, Split and Slice always move their elements */
+    TN_SESSION_NO_PIECES = 1u << 5         /* a batch goes through each node as a whole */
 };
 
 /* Compiles: upgrade, verify, infer, expand, passes. */
@@ -303,6 +305,11 @@ typedef struct tn_report_totals {
     uint64_t parameters, weight_bytes, pack_bytes, scratch_bytes, slot_bytes;
     uint64_t arena_bytes; /* by the memory plan … */
     uint64_t live_bytes;  /* … and the largest sum of live values: no plan could do with less */
+    /* Steps in front that a batch goes through in pieces, and samples of a piece; 0: none. The report
+     * tells of the steps as a whole batch would go through them. */
+    uint64_t piece_steps, piece;
+    uint64_t
+        piece_workers; /* pieces that are under way at a time, each on one thread; 1: one, on all */
 } tn_report_totals;
 
 /* The plan that these input types get (made now, when it was not), for reading. */
@@ -340,10 +347,10 @@ TN_EXPORT tn_status tn_context_run(tn_context *context, const tn_run_options *op
  * context, until its next run. NULL before a run, after a failed one, and beyond the last. */
 TN_EXPORT const tn_tensor *tn_context_output(const tn_context *context, size_t k);
 
-/* One step of a profiled run. */
+/* One step of a profiled run; steps that a batch goes through in pieces, once for each piece. */
 typedef struct tn_profile_step {
     uint32_t size;
-    uint32_t reserved;
+    uint32_t piece; /* of the batch, from 1; 0: the step ran once, for all of it */
     const char *name, *op, *backend, *algorithm;
     uint64_t start_ns, ns; /* from the beginning of the run; duration */
 } tn_profile_step;
