@@ -15,7 +15,7 @@ typedef struct matmul_state {
     int64_t m, n, k;
     native_batches batches; /* products of their own; 1 with constant weights */
     uint32_t packed, transposed;
-    uint32_t sources[2], source_count; /* of the pack: B, and a bias where there is one */
+    native_bias bias; /* where B is packed */
     size_t pack_floats, thread_bytes, table_bytes;
 } matmul_state;
 
@@ -83,21 +83,22 @@ static void read_sizes(const tn_problem *p, matmul_state *s)
     s->batches = native_batches_of(a, b, y);
 }
 
-/* What a tile's sums begin with: Gemm's C, or else a constant row that is added first, which then is
- * no step. */
-static void read_bias(const tn_problem *p, matmul_state *s)
+void native_read_bias(const tn_problem *p, native_epilogue *e, native_bias *out)
 {
-    native_epilogue *e = &s->epilogue;
     const native_step *first = &e->steps[0];
-    s->sources[0] = 1;
-    s->source_count = 1;
+    *out = (native_bias){ .sources = { 1 }, .source_count = 1 };
     if (is_gemm(p) && p->own_count > 2 && p->inputs[2]) {
-        s->sources[s->source_count++] = 2;
+        out->sources[out->source_count++] = 2;
     } else if (e->count && first->function == NATIVE_ADD && first->spread == NATIVE_COLUMN &&
                p->constants[first->input]) {
-        s->sources[s->source_count++] = (uint32_t)first->input;
+        out->sources[out->source_count++] = (uint32_t)first->input;
         memmove(e->steps, e->steps + 1, --e->count * sizeof *e->steps);
     }
+}
+
+const float *native_bias_of(const tn_problem *p, const native_bias *bias)
+{
+    return bias->source_count > 1 ? p->constants[bias->sources[1]]->data : NULL;
 }
 
 static tn_status matmul_measure(tn_measure *ctx, void *state)
@@ -113,7 +114,7 @@ static tn_status matmul_measure(tn_measure *ctx, void *state)
         return tn_fail(ctx, TN_DECLINED, "%s", reason);
     s->epilogue.ld = s->n;
     if (s->packed)
-        read_bias(p, s);
+        native_read_bias(p, &s->epilogue, &s->bias);
     s->pack_floats = native_panel_floats(isa, s->k, s->n);
     const native_extents extents = { s->m, s->n, s->k, s->k };
     s->cut = native_cut_of(isa, &extents, s->packed ? p->threads : 1);
@@ -131,8 +132,8 @@ static tn_status matmul_measure(tn_measure *ctx, void *state)
     if (s->packed) {
         a->pack_count = 1;
         a->packs[0] = (tn_pack_def){ .size = sizeof(tn_pack_def),
-                                     .source_count = s->source_count,
-                                     .sources = s->sources,
+                                     .source_count = s->bias.source_count,
+                                     .sources = s->bias.sources,
                                      .key = s->transposed ? "transposed" : "as it lies",
                                      .key_bytes = 10,
                                      .bytes = s->pack_floats * sizeof(float) };
@@ -157,8 +158,7 @@ static tn_status matmul_prepare(tn_prepare *ctx, void *state)
     const tn_problem *p = ctx->problem;
     if (!s->packed || !ctx->packs[0].fill)
         return TN_OK;
-    const native_source source = matrix_of(
-        s, p->constants[1]->data, s->source_count > 1 ? p->constants[s->sources[1]]->data : NULL);
+    const native_source source = matrix_of(s, p->constants[1]->data, native_bias_of(p, &s->bias));
     native_pack(native_isa_of(ctx->instance), &source, ctx->packs[0].data);
     return TN_OK;
 }

@@ -116,6 +116,7 @@ typedef struct native_product {
     const tn_tensor *const *inputs;  /* of the epilogue */
     int64_t m, n, taps, depth;
     const float *panels;
+    bool far; /* the panels come from memory, however few they are */
     float *out;
     int64_t ld;             /* of out */
     const int32_t *offsets; /* with no table: as native_tile has it, from row `begin` on */
@@ -165,6 +166,16 @@ typedef struct native_part {
     int64_t items, first, last, panel, panel_end;
 } native_part;
 native_part native_part_of(const native_cut *cut, int64_t item, int64_t end);
+
+/* ---- matmul.c --------------------------------------------------------------------------- */
+
+/* What a product's sums begin with: Gemm's C, or else a constant row that is added first, which then
+ * is no step. The inputs that are packed: B, and the bias where there is one. */
+typedef struct native_bias {
+    uint32_t sources[2], source_count;
+} native_bias;
+void native_read_bias(const tn_problem *problem, native_epilogue *epilogue, native_bias *out);
+const float *native_bias_of(const tn_problem *problem, const native_bias *bias); /* NULL: none */
 
 /* ---- copy.c ----------------------------------------------------------------------------- */
 
@@ -261,6 +272,7 @@ bool native_all_finite(const tn_tensor *tensor);
 extern const tn_kernel_def native_conv_depthwise_kernels[];
 extern const tn_kernel_def native_conv_winograd_kernels[];
 extern const tn_kernel_def native_conv_direct_kernels[];
+extern const tn_kernel_def native_matmul_seven_kernels[];
 extern const tn_kernel_def native_matmul_kernels[];
 extern const tn_kernel_def native_elementwise_kernels[];
 extern const tn_kernel_def native_pool_kernels[];

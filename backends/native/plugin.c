@@ -83,6 +83,7 @@ static const tn_kernel_def *const tables[] = {
     native_conv_depthwise_kernels,
     native_conv_winograd_kernels,
     native_conv_direct_kernels,
+    native_matmul_seven_kernels,
     native_matmul_kernels,
     native_elementwise_kernels,
     native_pool_kernels,

@@ -231,7 +231,7 @@ void native_product_run(const native_product *p, const float *const *table, int6
     const native_isa *isa = p->isa;
     float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t panel_bytes = p->taps * p->depth * isa->columns * 4;
-    const bool far = native_ceil(p->n, isa->columns) * panel_bytes > NEAR_BYTES;
+    const bool far = p->far || native_ceil(p->n, isa->columns) * panel_bytes > NEAR_BYTES;
     int64_t together = panel_bytes ? CACHE_BYTES / panel_bytes : MOST_STRIPS; /* 0: bias alone */
     together = together < 1 ? 1 : together > MOST_STRIPS ? MOST_STRIPS : together;
     strip strips[MOST_STRIPS];

@@ -396,9 +396,19 @@ Test(native_product, matmul_of_long_sums)
     }
 }
 
-/* What follows a product: a row first, a whole tensor first, or later, where it may
- * lie in the same place. */
-Test(native_product, steps_that_follow)
+/* So large that seven products of halves do it (fast mode): an odd number of rows, two blocks of them,
+ * weights that lie the other way, a bias; and what cannot be halved into whole panels stays
+ * whole. */
+Test(native_product, matmul_in_seven_products)
+{
+    check_matmul(67, 514, 544, "MatMul", false, true, 1);
+    check_matmul(245, 512, 512, "Gemm", true, true, 1);
+    check_matmul(64, 512, 560, "Gemm", false, true, 1);
+}
+
+/* What follows a product: a row first, a whole tensor first, or later, where it may lie in the same
+ * place. */
+static void check_steps(int m, int k, int n)
 {
     static const char *const nodes[] = {
         "{\"op\": \"Add\", \"inputs\": [\"p\", \"t\"], \"outputs\": [\"y\"]}",
@@ -411,20 +421,26 @@ Test(native_product, steps_that_follow)
         "{\"op\": \"Add\", \"inputs\": [\"p\", \"t\"], \"outputs\": [\"q\"]}, "
         "{\"op\": \"Add\", \"inputs\": [\"q\", \"t\"], \"outputs\": [\"y\"]}",
     };
-    for (size_t k = 0; k < sizeof nodes / sizeof *nodes; k++) {
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         char json[2048];
         snprintf(json, sizeof json,
                  "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"a\", \"dtype\": "
-                 "\"float32\", \"shape\": [33, 900]}, {\"name\": \"x\", \"dtype\": \"float32\", "
-                 "\"shape\": [33, 85]}], \"outputs\": [\"y\"], \"constants\": {\"b\": {\"dtype\": "
-                 "\"float32\", \"shape\": [900, 85], \"random\": {\"distribution\": \"uniform\", "
-                 "\"low\": -1}}, \"row\": {\"dtype\": \"float32\", \"shape\": [85], \"random\": "
+                 "\"float32\", \"shape\": [%d, %d]}, {\"name\": \"x\", \"dtype\": \"float32\", "
+                 "\"shape\": [%d, %d]}], \"outputs\": [\"y\"], \"constants\": {\"b\": {\"dtype\": "
+                 "\"float32\", \"shape\": [%d, %d], \"random\": {\"distribution\": \"uniform\", "
+                 "\"low\": -1}}, \"row\": {\"dtype\": \"float32\", \"shape\": [%d], \"random\": "
                  "{\"distribution\": \"uniform\", \"low\": -1}}}, \"nodes\": [{\"op\": \"Neg\", "
                  "\"inputs\": [\"x\"], \"outputs\": [\"t\"]}, {\"op\": \"MatMul\", \"inputs\": "
                  "[\"a\", \"b\"], \"outputs\": [\"p\"]}, %s]}",
-                 nodes[k]);
-        check_all(json, 900, "MatMul");
+                 m, k, m, n, k, n, n, nodes[i]);
+        check_all(json, k, "MatMul");
     }
+}
+
+Test(native_product, steps_that_follow)
+{
+    check_steps(33, 900, 85);
+    check_steps(67, 512, 512);
 }
 
 /* ---- everything else --------------------------------------------------------------------------------- */
