@@ -17,7 +17,8 @@ Test(push_dequantize, leaves_nothing_around_a_pool_and_a_flatten)
                     FRONT "MaxPool x -> p 'kernel_shape': [2, 2], 'strides': [2, 2]; "
                           "Flatten p -> r; QuantizeLinear r s z -> y; DequantizeLinear y s z -> u",
                     "u"),
-              DROPS, 4, "p/MaxPool: uint8", "* y gives what was there before it was dequantized\n", 0);
+              DROPS, 4, "p/MaxPool: uint8", "* y gives what was there before it was dequantized\n",
+              0);
 }
 
 Test(push_dequantize, moves_bytes_where_nothing_quantizes_again)
@@ -147,6 +148,8 @@ Test(recognize_qlinear_gemm, leaves_factors_and_what_it_has_no_place_for)
               "- y: no QLinearConv: Gemm turns its first matrix or has a factor\n");
     untouched(lines("f float32[3,3]", constants, GEMM_OF("b", "'beta': 2.0"), "u"), pass,
               "- y: no QLinearConv: Gemm turns its first matrix or has a factor\n");
+    untouched(lines("f float32[5,3]", constants, GEMM_OF("b", ""), "u"), pass,
+              "- y: no QLinearConv: 5 rows are multiplied as fast in floats\n");
     untouched(lines("f float32[3,3]", constants, GEMM_OF("d", ""), "u"), pass,
               "- y: no QLinearConv: its bias is no constant that no run replaces\n");
 }
