@@ -65,6 +65,17 @@ static bool is_packed(const tn_alternative *chosen, uint32_t input)
     return false;
 }
 
+/* Of one sample. */
+static double macs_of(const search *w, tn_node_id node)
+{
+    const tn_compile *compile = w->plan->compile;
+    tn_cost cost = { 0 };
+    return node != TN_NONE && tn_infer_cost(compile->registry, compile->graph, node,
+                                            &w->plan->shapes, &cost) == TN_OK
+               ? cost.macs / (double)w->batch
+               : 0;
+}
+
 static void weigh(search *w, uint32_t s)
 {
     const tn_plan_step *step = &w->plan->steps[s];
@@ -83,12 +94,11 @@ static void weigh(search *w, uint32_t s)
     for (uint32_t k = 0; step->measured && k < chosen->pack_count; k++)
         w->weights[s] += (double)chosen->packs[k].bytes;
     w->moved[s] = moved / (double)w->batch;
-    for (uint32_t k = 0; k <= step->problem.step_count && step->node != TN_NONE; k++) {
-        tn_cost cost;
-        if (tn_infer_cost(w->plan->compile->registry, w->plan->compile->graph,
-                          k ? step->fused[k - 1] : step->node, &w->plan->shapes, &cost) == TN_OK)
-            w->macs[s] += cost.macs / (double)w->batch;
-    }
+    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
+        w->macs[s] += macs_of(w, step->prefixed[k]);
+    w->macs[s] += macs_of(w, step->node);
+    for (uint32_t k = 0; k < step->problem.step_count; k++)
+        w->macs[s] += macs_of(w, step->fused[k]);
 }
 
 /* ---- where pieces may stop ----------------------------------------------------------------------- */

@@ -165,13 +165,13 @@ static bool same_type(const tn_type *a, const tn_type *b)
 static void mark(const tn_plan *plan, const tn_node_id *nodes, uint32_t count, bool *needed)
 {
     const tn_graph *graph = plan->compile->graph;
-    needed[tn_slot_of(tn_graph_value(graph, plan->compile->stem->value)->producer)] = true;
+    needed[tn_slot_of(tn_graph_look(graph, plan->compile->stem->value)->producer)] = true;
     for (uint32_t n = count; n-- > 0;) {
         const tn_node_view *view = tn_graph_node(graph, nodes[n]);
         for (uint32_t k = 0; needed[tn_slot_of(nodes[n])] && k < view->input_count; k++) {
             const tn_node_id maker = view->inputs[k] == TN_NONE
                                          ? TN_NONE
-                                         : tn_graph_value(graph, view->inputs[k])->producer;
+                                         : tn_graph_look(graph, view->inputs[k])->producer;
             if (maker != TN_NONE)
                 needed[tn_slot_of(maker)] = true;
         }

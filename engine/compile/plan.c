@@ -62,8 +62,9 @@ static tn_status make(tn_plan *plan, const tn_type *inputs, uint32_t input_count
         return tn_raise(TN_ERR_LIMIT,
                         "the plan needs an arena of %zu bytes; the budget is %" PRIu64,
                         plan->arena_bytes, plan->compile->limits.arena_bytes);
-    TN_TRY(tn_prepare_all(plan, diagnostics));
-    return tn_plan_slicing(plan);
+    /* Asks operators, which may look at constants: these go when they are packed. */
+    TN_TRY(tn_plan_slicing(plan));
+    return tn_prepare_all(plan, diagnostics);
 }
 
 tn_status tn_plan_create(const tn_compile *compile, tn_region_id region, const tn_type *inputs,

@@ -24,7 +24,7 @@ static const tn_type *type_of(const search *w, tn_value_id value)
 
 static int32_t kind_of(const search *w, tn_value_id value)
 {
-    const tn_value_view *view = tn_graph_value(w->graph, value);
+    const tn_value_view *view = tn_graph_look(w->graph, value);
     return view->constant && !view->is_input ? TN_SAMPLES_SHARED : w->kinds[tn_slot_of(value)];
 }
 
