@@ -1,7 +1,7 @@
 /* epilogue.c: bias and elementwise steps on a run of the output, while it is in the cache.
  *
- * Steps: Relu, LeakyRelu, Clip, Sigmoid, HardSwish; Add, Sub, Mul with a whole tensor, a scalar,
- * a value for each channel (axis 1) or for each column (last axis). NaN goes through all of them.
+ * Steps: Relu, LeakyRelu, Clip, Sigmoid, Swish, HardSwish; Add, Sub, Mul with a whole tensor, a
+ * scalar, a value for each channel (axis 1) or for each column (last axis). NaN goes through all.
  *
  * SPDX-License-Identifier: MIT */
 #include "oblas.h"
@@ -10,21 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RELU, LEAKY, CLIP, SIGMOID, HARD_SWISH, ADD, SUB, MUL };
+enum { RELU, LEAKY, CLIP, SIGMOID, SWISH, HARD_SWISH, ADD, SUB, MUL };
 enum { COLUMN = TN_SPREAD_OTHER + 1 };
 
 static const struct {
     const char *op;
     uint32_t kind;
 } kinds[] = {
-    { "Relu", RELU },
-    { "LeakyRelu", LEAKY },
-    { "Clip", CLIP },
-    { "Sigmoid", SIGMOID },
-    { "HardSwish", HARD_SWISH },
-    { "Add", ADD },
-    { "Sub", SUB },
-    { "Mul", MUL },
+    { "Relu", RELU },       { "LeakyRelu", LEAKY }, { "Clip", CLIP },
+    { "Sigmoid", SIGMOID }, { "Swish", SWISH },     { "HardSwish", HARD_SWISH },
+    { "Add", ADD },         { "Sub", SUB },         { "Mul", MUL },
 };
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -80,7 +75,7 @@ static tn_status read_step(const tn_problem *p, const tn_step *step, oblas_step 
             continue;
         out->kind = kinds[k].kind;
         out->operand = -1;
-        out->low = (double)tn_attr_float(step->node, "alpha", 0.01f);
+        out->low = (double)tn_attr_float(step->node, "alpha", out->kind == SWISH ? 1.0f : 0.01f);
         if (out->kind >= ADD)
             return read_operand(p, step, out, reason, bytes);
         return out->kind == CLIP ? read_bounds(p, step, out, reason, bytes) : TN_OK;
@@ -138,6 +133,10 @@ tn_status oblas_epilogue_read(const tn_problem *p, int32_t bias, oblas_epilogue 
         case SIGMOID:                                                                              \
             for (int64_t i = 0; i < count; i++)                                                    \
                 x[i] = 1 / (1 + EXP(-x[i]));                                                       \
+            break;                                                                                 \
+        case SWISH:                                                                                \
+            for (int64_t i = 0; i < count; i++)                                                    \
+                x[i] = x[i] / (1 + EXP(-low * x[i]));                                              \
             break;                                                                                 \
         default: /* HARD_SWISH */                                                                  \
             for (int64_t i = 0; i < count; i++) {                                                  \

@@ -188,8 +188,7 @@ static inline void expect_refused(const char *backend, const char *json, uint32_
     fixture f = open_text(json);
     tn_session *session = session_of(&f, &s);
     cr_expect_neq(tn_report_create(session, NULL, 0, NULL, &report), TN_OK);
-    cr_expect(strstr(tn_error_message(), reason), "'%s' is not in\n%s", reason,
-              tn_error_message());
+    cr_expect(strstr(tn_error_message(), reason), "'%s' is not in\n%s", reason, tn_error_message());
     tn_report_destroy(report);
     tn_session_destroy(session);
     close_fixture(&f);

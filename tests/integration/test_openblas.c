@@ -16,6 +16,8 @@ typedef struct grouped_case {
 
 static const char none[] = "";
 static const char relu[] = ", {\"op\": \"Relu\", \"inputs\": [\"c\"], \"outputs\": [\"y\"]}";
+static const char true_swish[] =
+    ", {\"op\": \"Swish\", \"inputs\": [\"c\"], \"outputs\": [\"y\"], \"attributes\": {\"alpha\": 1.5}}";
 static const char sum_swish[] =
     ", {\"op\": \"Add\", \"inputs\": [\"c\", \"high\"], \"outputs\": [\"s\"]}"
     ", {\"op\": \"HardSwish\", \"inputs\": [\"s\"], \"outputs\": [\"y\"]}";
@@ -24,7 +26,7 @@ static void grouped_json(const grouped_case *t, const char *dtype, char *json, s
 {
     snprintf(
         json, bytes,
-        "{\"tenon\": 1, \"opset\": 22, \"inputs\": [{\"name\": \"x\", \"dtype\": \"%s\", \"shape\": [%s]}], "
+        "{\"tenon\": 1, \"opset\": 24, \"inputs\": [{\"name\": \"x\", \"dtype\": \"%s\", \"shape\": [%s]}], "
         "\"outputs\": [\"%s\"], \"constants\": {"
         "\"w\": {\"dtype\": \"%s\", \"shape\": [%s], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 3}}, "
         "\"b\": {\"dtype\": \"%s\", \"shape\": [%d], \"random\": {\"distribution\": \"uniform\", \"low\": -1, \"seed\": 4}}, "
@@ -43,7 +45,7 @@ static const grouped_case cases[] = {
     { "1, 6, 12, 40", "6, 1, 3, 5",
       "\"group\": 6, \"pads\": [2, 4, 2, 4], \"dilations\": [2, 3], \"strides\": [2, 3]", 6, 15,
       relu },
-    { "1, 4, 7, 17", "8, 1, 2, 2", "\"group\": 4, \"strides\": [2, 2]", 8, 4, none },
+    { "1, 4, 7, 17", "8, 1, 2, 2", "\"group\": 4, \"strides\": [2, 2]", 8, 4, true_swish },
     { "2, 6, 5, 16", "9, 2, 3, 3", "\"group\": 3, \"pads\": [0, 1, 2, 3]", 9, 18, relu },
     { "1, 3, 200, 300", "3, 1, 7, 7", "\"group\": 3, \"pads\": [3, 3, 3, 3]", 3, 49, none },
     { "1, 4, 30", "4, 1, 3", "\"group\": 4, \"pads\": [2, 2], \"dilations\": [2]", 4, 3, none },
