@@ -3,11 +3,12 @@
  * instructions; where the two must stay apart; and what is reported of both.
  *
  * SPDX-License-Identifier: MIT */
+#include "native_wide.h"
 #include "support.h"
 
 #include <stdio.h>
 
-static const char *const sets[] = { "plain", "avx2", "avx512" };
+static const char *const sets[] = { "plain", WIDE "avx2", "avx512" };
 
 /* x [n, c, h, w] → expand (1x1, m channels) → e → middle → m → depthwise → d → steps → y. */
 typedef struct band_case {
