@@ -38,13 +38,16 @@ static int64_t blocks_by_weights(const native_expand *e)
     return native_ceil(e->channels * e->depth * 4, WEIGHT_BYTES);
 }
 
-/* Not where all that is made stays in the cache anyway, nor where each block of channels reading the
+/* Not where all that is made stays in the cache anyway (threads have one each, and make some rows twice,
+ * so that it pays only for more still: counted), nor where each block of channels reading the
  * input again costs what it saves. */
 static bool pays(const tn_problem *p, const native_expand *e)
 {
     enum { CACHE_BYTES = 512 * 1024 };
     const int64_t points = tn_extent(p->inputs[0]->dims, 2, p->inputs[0]->rank);
-    return points * e->channels * 4 > CACHE_BYTES && e->depth * blocks_by_weights(e) <= e->channels;
+    const int64_t caches = p->threads > 1 ? 2 * (int64_t)p->threads : 1;
+    return points * e->channels * 4 > caches * CACHE_BYTES &&
+           e->depth * blocks_by_weights(e) <= e->channels;
 }
 
 static tn_status offer_bands(tn_offer *ctx)
