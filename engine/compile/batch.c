@@ -125,12 +125,14 @@ static uint32_t value_in(const tn_plan *plan, uint32_t block, uint32_t s)
     return found;
 }
 
-/* Samples must lie one after the other, each a share of the memory that pieces are written to. */
+/* Samples must lie one after the other, each a share of the memory that pieces are written to; and
+ * nodes must make them: an input that is only brought into another layout is no stem. */
 static bool can_be_filled(const search *w, uint32_t v)
 {
     const tn_plan_value *value = &w->plan->values[v];
     const uint32_t slot = tn_slot_of(value->value);
-    return value->place == TN_PLACE_ARENA && !value->strides && !value->type->kind &&
+    return tn_graph_look(w->plan->compile->graph, value->value)->producer != TN_NONE &&
+           value->place == TN_PLACE_ARENA && !value->strides && !value->type->kind &&
            value->layout <= TN_LAYOUT_CHANNELS_LAST && w->kinds[slot] == 0 &&
            tn_dtype_bits(value->type->dtype) >= 8 && value->bytes % (size_t)w->batch == 0;
 }
