@@ -297,6 +297,7 @@ static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t threa
     const winograd_job *job = user;
     const winograd_state *s = job->s;
     const native_window *w = &s->window;
+    const bool far = (size_t)(s->side * s->side) * s->matrix_floats * 4 > NATIVE_NEAR_BYTES;
     (void)thread;
     while (begin < end) {
         const int64_t matrix = begin / s->panels, panel = begin % s->panels;
@@ -310,6 +311,7 @@ static tn_status multiply(void *user, int64_t begin, int64_t end, uint32_t threa
             .panels = (const float *)job->ctx->packs[0] + (size_t)matrix * s->matrix_floats,
             .out = job->out + matrix * s->out_step,
             .ld = w->outputs,
+            .far = far,
         };
         native_product_run(&product, job->table + matrix * job->count, 0, job->count, panel, last);
         begin += last - panel;

@@ -125,6 +125,7 @@ typedef struct native_product {
     int64_t first_row;    /* what row 0 is for the epilogue */
     int64_t first_column; /* and column 0 */
 } native_product;
+enum { NATIVE_NEAR_BYTES = 384 * 1024 }; /* weights that stay in the cache */
 
 /* Matrices of a product of tensors: which of A and of B each product reads, where their leading axes
  * are repeated. */

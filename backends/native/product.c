@@ -102,7 +102,16 @@ typedef struct run {
     const float *const *table;
     int64_t row, rows, tiles;
     bool ahead; /* panels come from far: they are asked for a little ahead */
+    bool fresh; /* so do the rows, which no panel has gone over yet */
 } run;
+
+/* Whether the rows of the next tile lie behind a tile's. Short ones come along by themselves. */
+static bool rows_follow(const native_product *p, const run *r)
+{
+    enum { SHORT = 64 };
+    return r->table && p->taps == 1 && p->depth >= SHORT &&
+           r->table[r->rows - 1] == r->table[0] + (r->rows - 1) * p->depth;
+}
 
 /* A sum with a whole tensor, and what a register can do after it, are the tile's own business.
  * Other steps follow on the stored rows, unless what they read may lie there. whole: the tile has
@@ -184,6 +193,7 @@ static void run_strip(const native_product *p, strip *s, const run *r, const flo
     s->tile.base = base;
     s->tile.row_count = (int32_t)r->rows;
     s->tile.ahead = r->ahead ? SOON * p->isa->columns : 0;
+    s->tile.next_rows = r->fresh && rows_follow(p, r);
     if (s->add)
         s->tile.add = s->add + r->row * s->tile.add_ld;
     if (!s->direct) {
@@ -214,7 +224,11 @@ static void finish_strips(const native_product *p, const strip *strips, int64_t 
 static run next_run(const native_product *p, const float *const *table, int64_t row, int64_t end,
                     bool alone, bool ahead)
 {
-    run out = { table, row, native_tile_rows(p->isa, end - row), 1, ahead };
+    run out = { .table = table,
+                .row = row,
+                .rows = native_tile_rows(p->isa, end - row),
+                .tiles = 1,
+                .ahead = ahead };
     row += out.rows;
     for (; !alone && !ahead && row < end && native_tile_rows(p->isa, end - row) == out.rows;
          row += out.rows)
@@ -227,13 +241,14 @@ static run next_run(const native_product *p, const float *const *table, int64_t 
 void native_product_run(const native_product *p, const float *const *table, int64_t begin,
                         int64_t end, int64_t panel, int64_t last)
 {
-    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024, NEAR_BYTES = 384 * 1024 };
+    enum { MOST_STRIPS = 64, CACHE_BYTES = 24 * 1024 };
     const native_isa *isa = p->isa;
     float beside[NATIVE_MAX_ROWS * NATIVE_MAX_COLUMNS] __attribute__((aligned(64)));
     const int64_t panel_bytes = p->taps * p->depth * isa->columns * 4;
-    const bool far = p->far || native_ceil(p->n, isa->columns) * panel_bytes > NEAR_BYTES;
+    const bool far = p->far || native_ceil(p->n, isa->columns) * panel_bytes > NATIVE_NEAR_BYTES;
     int64_t together = panel_bytes ? CACHE_BYTES / panel_bytes : MOST_STRIPS; /* 0: bias alone */
     together = together < 1 ? 1 : together > MOST_STRIPS ? MOST_STRIPS : together;
+    const int64_t first = panel;
     strip strips[MOST_STRIPS];
     for (; panel < last; panel += together) {
         const int64_t stop = last - panel < together ? last : panel + together;
@@ -245,6 +260,7 @@ void native_product_run(const native_product *p, const float *const *table, int6
         for (int64_t row = begin; row < end; row += r.rows * r.tiles) {
             r = next_run(p, rows, row, end, strips[0].direct && !strips[0].finished,
                          far && row == begin);
+            r.fresh = panel == first;
             const float *base = table ? NULL : p->base + (row - begin) * p->step;
             for (int64_t k = 0; k < count; k++)
                 run_strip(p, &strips[k], &r, base, beside);

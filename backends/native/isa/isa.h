@@ -48,7 +48,8 @@ typedef struct native_tile {
     bool narrow;            /* only the first half of the columns is computed, and stored */
     int64_t further_panels; /* beside it: panels, starts and columns follow each other */
     int64_t further_tiles;  /* below it: rows (or `base`) follow each other */
-    int64_t ahead;    /* floats of a panel that lie between what is asked for and what is used */
+    int64_t ahead;    /* the panel comes from far: it is asked for so many floats before its use */
+    bool next_rows;   /* the rows do, all of one tap: those of the tile below follow in memory */
     const float *add; /* [row_count][columns], rows `add_ld` apart; NULL: nothing is added */
     int64_t add_ld;
     native_end end; /* no swish: that is done to rows, when they are stored */

@@ -96,12 +96,17 @@ INLINE void step_of(const float *panel, const float *const *x, int64_t k, const 
     }
 }
 
-/* Each of these returns where the panel ends, which is where the next one begins. */
+/* Each of these returns where the panel ends, which is where the next one begins.
+ *
+ * asks: for what comes from far, the panel or the rows of the tile below. */
 INLINE const float *rows_of(const native_tile *t, const place *at, const int rows,
-                            const bool narrow)
+                            const bool narrow, const bool asks)
 {
+    enum { AHEAD = 8 * 2 * LANES };
     vec left[NATIVE_ROWS], right[NATIVE_ROWS];
     const float *panel = at->panel, *const *table = at->rows;
+    const float *next = t->ahead ? panel + t->ahead : table[0] + rows * t->depth;
+    const int64_t next_step = t->ahead ? 2 * LANES : rows;
     begin(t, at, rows, left, right, narrow);
     for (int64_t tap = 0; tap < t->taps; tap++, table += rows) {
         const float *x[NATIVE_ROWS];
@@ -110,7 +115,9 @@ INLINE const float *rows_of(const native_tile *t, const place *at, const int row
             x[r] = table[r];
 #pragma GCC unroll 4
         for (int64_t k = 0; k < t->depth; k++, panel += 2 * LANES) {
-            __builtin_prefetch(panel + t->ahead);
+            __builtin_prefetch(asks ? next : panel + AHEAD);
+            if (asks)
+                next += next_step;
             step_of(panel, x, k, rows, left, right, narrow);
         }
     }
@@ -193,9 +200,11 @@ INLINE void tiles_of(const native_tile *from, const int rows, const bool narrow,
     for (int64_t below = 0; below <= t.further_tiles; below++) {
         place at = { own, base, t.panel, t.start, add, out };
         for (int64_t beside = 0; beside <= t.further_panels; beside++) {
+            const bool asks = t.ahead || (t.next_rows && !beside);
             at.panel = !table             ? spots_of(&t, &at, rows, narrow)
                        : rows <= FEW_ROWS ? few_rows_of(&t, &at, rows, narrow)
-                                          : rows_of(&t, &at, rows, narrow);
+                       : asks             ? rows_of(&t, &at, rows, narrow, true)
+                                          : rows_of(&t, &at, rows, narrow, false);
             at.start += 2 * LANES;
             at.out += 2 * LANES;
             at.add = at.add ? at.add + 2 * LANES : NULL;
