@@ -143,6 +143,7 @@ static tn_status conv_prepare(tn_prepare *ctx, void *state)
             .tap = 1,
             .row = s->plain ? 1 : taps,
             .column = filter,
+            .call = &ctx->call,
         };
         native_pack(native_isa_of(ctx->instance), &source,
                     (float *)ctx->packs[0].data + (size_t)g * s->group_floats);

@@ -158,7 +158,8 @@ static tn_status matmul_prepare(tn_prepare *ctx, void *state)
     const tn_problem *p = ctx->problem;
     if (!s->packed || !ctx->packs[0].fill)
         return TN_OK;
-    const native_source source = matrix_of(s, p->constants[1]->data, native_bias_of(p, &s->bias));
+    native_source source = matrix_of(s, p->constants[1]->data, native_bias_of(p, &s->bias));
+    source.call = &ctx->call;
     native_pack(native_isa_of(ctx->instance), &source, ctx->packs[0].data);
     return TN_OK;
 }

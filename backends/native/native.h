@@ -106,6 +106,7 @@ typedef struct native_source {
     const float *bias; /* NULL: zeros */
     int64_t taps, depth, n;
     int64_t tap, row, column;
+    tn_call *call; /* of a prepare: the host is told what of `data` is packed; NULL: it is not */
 } native_source;
 void native_pack(const native_isa *isa, const native_source *source, float *out);
 

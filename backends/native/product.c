@@ -5,6 +5,20 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "native.h"
+#include "tenon/packing.h"
+
+/* Of the matrix before `end`, what is more than a little since *from has been packed: the host may take
+ * it from memory. */
+static void tell(const native_source *s, const float **from, const float *end)
+{
+    enum { LITTLE = 1024 * 1024 }; /* floats */
+    if (!s->call || end - *from < LITTLE)
+        return;
+    const tn_packing *packing = s->call->host->extension(s->call->host, TN_PACKING);
+    if (packing && TN_HAS(packing, consumed))
+        packing->consumed(s->call, *from, (size_t)(end - *from) * sizeof *end);
+    *from = end;
+}
 
 /* A panel of one tap whose rows, or columns, lie side by side, or neither. */
 static void pack_tap(const native_source *s, const float *from, int64_t columns, int64_t width,
@@ -60,6 +74,18 @@ static void pack_panel(const native_source *s, int64_t c, int64_t width, float *
             pack_tap(s, from + t * s->tap, columns, width, out + t * s->depth * width);
 }
 
+/* Where a panel's columns are whole runs of memory, they are done with. */
+static void pack_panels(const native_source *s, int64_t width, float *out)
+{
+    const int64_t rows = s->taps * s->depth;
+    const float *from = s->data;
+    for (int64_t c = 0; c < s->n; c += width) {
+        pack_panel(s, c, width, out + c * rows);
+        if (s->column == rows && c + width <= s->n)
+            tell(s, &from, s->data + (c + width) * s->column);
+    }
+}
+
 void native_pack(const native_isa *isa, const native_source *s, float *out)
 {
     const int64_t width = isa->columns, rows = s->taps * s->depth;
@@ -70,8 +96,7 @@ void native_pack(const native_isa *isa, const native_source *s, float *out)
     if (s->taps == 1 && s->column == 1)
         pack_rows(s, width, out);
     else
-        for (int64_t c = 0; c < s->n; c += width)
-            pack_panel(s, c, width, out + c * rows);
+        pack_panels(s, width, out);
     memset(bias, 0, (size_t)padded * sizeof *bias);
     if (s->bias)
         memcpy(bias, s->bias, (size_t)s->n * sizeof *bias);

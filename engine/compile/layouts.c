@@ -132,4 +132,6 @@ static const void *host_layout_blob(tn_call *call, uint32_t layout, size_t *blob
     return tn_layout_blob(compile->layouts, layout, blob_bytes);
 }
 
-const tn_host tn_compile_host = { .layout = host_layout, .layout_blob = host_layout_blob };
+const tn_host tn_compile_host = { .layout = host_layout,
+                                  .layout_blob = host_layout_blob,
+                                  .extension = tn_compile_extension };

@@ -22,8 +22,9 @@
 
 #include <pthread.h>
 
-/* compile/'s part of the host table: layout, layout_blob. */
+/* compile/'s part of the host table: layout, layout_blob, extension. */
 extern const tn_host tn_compile_host;
+const void *tn_compile_extension(const tn_host *host, const char *id); /* prepare.c's part of it */
 
 /* ---- what all plans of a session share ------------------------------------------------------ */
 

@@ -11,8 +11,10 @@ typedef struct counted_constant {
     tn_buffer *source; /* NULL: no copy that can be made again */
     const void *source_data;
     pthread_mutex_t lock; /* with a source: guards what follows */
+    pthread_cond_t gone;
     uint32_t holds;
     bool dropped;
+    bool going; /* its only holder has given a part back: others wait until it lets go of all */
 } counted_constant;
 
 /* Contents are named process-wide, because what packs and caches know of them outlives graphs. An
@@ -31,8 +33,10 @@ void tn_constant_unref(tn_constant *constant)
     counted_constant *counted = (counted_constant *)(void *)constant;
     if (!constant || atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1)
         return;
-    if (counted->source)
+    if (counted->source) {
         pthread_mutex_destroy(&counted->lock);
+        pthread_cond_destroy(&counted->gone);
+    }
     tn_buffer_unref(counted->source);
     tn_buffer_unref(constant->buffer);
     tn_free(counted);
@@ -85,6 +89,7 @@ static tn_status copy_data(counted_constant *to, const tn_tensor *tensor, size_t
     if (!again)
         return TN_OK;
     pthread_mutex_init(&to->lock, NULL);
+    pthread_cond_init(&to->gone, NULL);
     to->source = tn_buffer_ref(source);
     to->source_data = tensor->data;
     return TN_OK;
@@ -173,6 +178,8 @@ void tn_constant_hold(tn_constant *constant)
     if (!counted->source)
         return;
     pthread_mutex_lock(&counted->lock);
+    while (counted->going)
+        pthread_cond_wait(&counted->gone, &counted->lock);
     counted->holds++;
     if (counted->dropped)
         move_bytes(tn_buffer_bytes(constant->buffer), counted->source_data, constant->tensor.bytes,
@@ -189,6 +196,28 @@ void tn_constant_let_go(tn_constant *constant)
     pthread_mutex_lock(&counted->lock);
     assert(counted->holds);
     counted->holds--;
+    if (counted->going) {
+        tn_buffer_drop(constant->buffer, constant->tensor.data, constant->tensor.bytes);
+        counted->dropped = true;
+        counted->going = false;
+        pthread_cond_broadcast(&counted->gone);
+    }
+    pthread_mutex_unlock(&counted->lock);
+}
+
+void tn_constant_consume(tn_constant *constant, const void *data, size_t bytes)
+{
+    counted_constant *counted = (counted_constant *)(void *)constant;
+    if (!counted->source) {
+        if (constant->buffer)
+            tn_buffer_forget(constant->buffer, data, bytes);
+        return;
+    }
+    pthread_mutex_lock(&counted->lock);
+    if (counted->holds == 1) {
+        tn_buffer_drop(constant->buffer, data, bytes);
+        counted->going = true;
+    }
     pthread_mutex_unlock(&counted->lock);
 }
 

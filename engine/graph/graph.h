@@ -34,6 +34,9 @@ bool tn_constant_can_go(const tn_constant *constant);
 /* Counted. Nothing to do for what cannot go. */
 void tn_constant_hold(tn_constant *constant);
 void tn_constant_let_go(tn_constant *constant);
+/* For the last who reads it, and holds it: gives some of its bytes back already. Nobody else can hold
+ * it until the caller has let go. Nothing happens where others hold it. */
+void tn_constant_consume(tn_constant *constant, const void *data, size_t bytes);
 /* Constants that somebody holds, each once, with a reference. Zero-initialise. */
 typedef struct tn_holds {
     tn_constant **items;

@@ -152,9 +152,8 @@ static void host_complain(tn_call *call, tn_status status, uint32_t where, uint3
 
 static const void *host_extension(const tn_host *host, const char *id)
 {
-    (void)host;
-    (void)id;
-    return NULL; /* ABI 1.0 has none */
+    const tn_host *compile = ((const tn_plugin_host *)(const void *)host)->parts.compile;
+    return compile && compile->extension && id ? compile->extension(host, id) : NULL;
 }
 
 /* ---- infer --------------------------------------------------------------------------------------- */

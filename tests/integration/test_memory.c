@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* 16 MiB of weights, which native packs; 4 MiB that the reference reads where they lie. */
@@ -28,11 +29,16 @@ enum { SANITIZED = 0 };
 #endif
 
 /* A model whose weights lie in a file. */
-static void save(const char *path)
+static void save_text(const char *text, const char *path)
 {
-    fixture f = open_text(NET);
+    fixture f = open_text(text);
     OK(tn_model_save(f.model, path, NULL));
     close_fixture(&f);
+}
+
+static void save(const char *path)
+{
+    save_text(NET, path);
 }
 
 /* How many kB of the mapping of a file are in memory; -1: it is not mapped. */
@@ -248,6 +254,42 @@ Test(memory, a_copy_of_weights_goes_once_it_is_packed, .disabled = SANITIZED)
     cr_expect_lt(packed, before - WEIGHT_KB / 2, "%ld kB before, %ld after", before, packed);
     run(&f, "reference", &kb);
     close_fixture(&f);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+/* The same, with columns that lie in one piece each, as most files have them; so many that they are
+ * not to be halved into whole panels (matmul_seven.c). */
+#define TURNED                                                                                     \
+    "{\"tenon\": 1, \"opset\": 21,"                                                                \
+    " \"inputs\": [{\"name\": \"x\", \"dtype\": \"float32\", \"shape\": [64, 2048]}],"             \
+    " \"outputs\": [\"y\"],"                                                                       \
+    " \"constants\": {\"w\": {\"dtype\": \"float32\", \"shape\": [2056, 2048],"                    \
+    "   \"random\": {\"distribution\": \"normal\", \"mean\": 0.0, \"std\": 0.02, \"seed\": 1}}},"  \
+    " \"nodes\": [{\"op\": \"Gemm\", \"inputs\": [\"x\", \"w\"], \"outputs\": [\"y\"],"            \
+    "   \"attributes\": {\"transB\": 1}}]}"
+
+/* 16 MiB are never there twice: what has been packed goes while the rest is read. */
+Test(memory, a_large_matrix_goes_while_it_is_packed, .disabled = SANITIZED)
+{
+    char folder[] = "/tmp/tenon-memory-XXXXXX", command[64];
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    const int child = fork(); /* whose peak is its own */
+    if (child == 0) {
+        save_text(TURNED, "memory.onnx");
+        _exit(0); /* nothing of the test runner's is to end here */
+    }
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    for (uint8_t shift = 3; shift <= 4; shift++) { /* a copy, and where the file has it */
+        long kb;
+        shift_file("memory.onnx", "shifted-memory.onnx", shift);
+        const long before = now_kb();
+        fixture f = open_file("shifted-memory.onnx");
+        cr_expect(isfinite(run(&f, "native,reference", &kb)));
+        close_fixture(&f);
+        const long grown = peak_kb() - before;
+        cr_expect_lt(grown, WEIGHT_KB + WEIGHT_KB * 5 / 8, "%ld kB, %d bytes on", grown, shift);
+    }
     snprintf(command, sizeof command, "rm -rf %s", folder);
     cr_assert_eq(system(command), 0);
 }

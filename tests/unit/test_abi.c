@@ -519,8 +519,8 @@ static int compiles(const char *compiler, const char *standard, const char *head
 
 static void all_compile(const char *compiler, const char *standard)
 {
-    static const char *const headers[] = { "types.h", "tenon.h", "plugin.h", "kernel.h",
-                                           "upgrade.h" };
+    static const char *const headers[] = { "types.h",  "tenon.h",   "plugin.h",
+                                           "kernel.h", "upgrade.h", "packing.h" };
     char command[64];
     snprintf(command, sizeof command, "command -v %s >/dev/null", compiler);
     if (system(command) != 0)

@@ -658,6 +658,32 @@ Test(constants, held_by_a_plan_go_one_by_one)
     tn_constant_unref(constant);
 }
 
+Test(constants, that_are_consumed_go_before_they_are_let_go)
+{
+    tn_tensor tensor;
+    tn_constant *constant;
+    tn_buffer *buffer = odd_floats(&tensor);
+    OK(tn_constant_create(&tensor, buffer, &constant));
+    tn_buffer_unref(buffer);
+    const float *x = constant->tensor.data;
+    tn_constant_hold(constant);
+    tn_constant_hold(constant);
+    tn_constant_consume(constant, x, 65536);
+    cr_assert(is_there(&constant->tensor), "another holds it");
+    tn_constant_let_go(constant);
+    tn_constant_consume(constant, x, 65536);
+    cr_assert_eq(x[1], 0.0f);
+    cr_assert_eq(x[MANY - 1], (float)MANY - 0.5f, "only what was consumed");
+    tn_constant_forget(constant);
+    cr_assert_eq(x[MANY - 1], (float)MANY - 0.5f, "it is held");
+    tn_constant_let_go(constant);
+    cr_assert_eq(x[MANY - 1], 0.0f);
+    tn_constant_hold(constant);
+    cr_assert(is_there(&constant->tensor));
+    tn_constant_let_go(constant);
+    tn_constant_unref(constant);
+}
+
 Test(constants, of_strings_are_copied_with_their_bytes)
 {
     char first[] = "abc";
