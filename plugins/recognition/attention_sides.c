@@ -125,7 +125,7 @@ static uint32_t step_up(pattern *p, const attention *a, side *s, double *scale, 
 
 static int climb(pattern *p, attention *a, side *s, double *scale)
 {
-    tn_node_id nodes[5];
+    tn_node_id nodes[5] = { TN_NONE }; /* more than gcc sees is written before it is read */
     const side before = *s;
     const uint32_t count = step_up(p, a, s, scale, nodes);
     uint32_t k = 0;
