@@ -4,13 +4,14 @@
  *     runtime.c     a set of plugins; the host table is put together here
  *     model.c       reading and writing by format
  *     session.c     a model compiled for backends and options
+ *     session_print.c, session_save.c  what it tells of itself; its graph as a file
  *     check.c       whether a pass left the answers as they were (check.h)
  *     intern.c      constants that passes make, shared by a model's sessions
  *     plan_table.c  plans by input signature: single flight, least recently used goes first
  *     context.c     inputs, runs, outputs
  *     activation.c  the memory of one plan in one context
  *     execute.c     the loop over steps
- *     batch.c      a batch piece by piece through the steps in front
+ *     batch.c       a batch piece by piece through the steps in front
  *     dynamic.c     steps whose extents only running tells; evaluation of single nodes
  *     object.c      values made while running: tensors, sequences, optionals
  *     host.c        what the host does for a running kernel
