@@ -200,8 +200,6 @@ tn_status onednn_offer(tn_offer *ctx, uint32_t flags)
 {
     const tn_problem *p = ctx->problem;
     char reason[192] = "";
-    if (p->prologue_count)
-        return tn_fail(ctx, TN_DECLINED, "oneDNN applies nothing to its input");
     if (p->step_count > (flags & ONEDNN_STEPS ? (uint32_t)ONEDNN_MAX_STEPS : 0))
         return tn_fail(ctx, TN_DECLINED, "an epilogue of %u steps: at most %d here", p->step_count,
                        flags & ONEDNN_STEPS ? ONEDNN_MAX_STEPS : 0);

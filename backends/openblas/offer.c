@@ -34,8 +34,6 @@ tn_status oblas_offer(tn_offer *ctx)
     char reason[192] = "";
     if (dtype != TN_FLOAT32 && dtype != TN_FLOAT64)
         return tn_fail(ctx, TN_DECLINED, "type number %u: BLAS has float32 and float64", dtype);
-    if (p->prologue_count)
-        return tn_fail(ctx, TN_DECLINED, "BLAS applies nothing to its input");
     for (uint32_t k = 0; k < p->input_count; k++)
         if (p->inputs[k])
             TN_TRY(check(ctx, p->inputs[k], dtype, k));
