@@ -57,12 +57,6 @@ dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int r
     return dnnl_memory_desc_create_with_tag(&desc->md, rank, dims, type, tag);
 }
 
-dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
-                               const int64_t *offsets)
-{
-    return dnnl_memory_desc_create_submemory(&desc->md, whole, dims, offsets);
-}
-
 void onednn_desc_clear(onednn_desc *desc)
 {
     if (desc->md)
@@ -283,12 +277,6 @@ dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int r
                                  const int64_t *dims, dnnl_format_tag_t tag)
 {
     return dnnl_memory_desc_init_by_tag(&desc->md, rank, dims, type, tag);
-}
-
-dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
-                               const int64_t *offsets)
-{
-    return dnnl_memory_desc_init_submemory(&desc->md, whole, dims, offsets);
 }
 
 void onednn_desc_clear(onednn_desc *desc)

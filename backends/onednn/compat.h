@@ -43,9 +43,6 @@ dnnl_status_t onednn_desc_strided(onednn_desc *desc, dnnl_data_type_t type, int 
                                   const int64_t *dims, const int64_t *strides);
 dnnl_status_t onednn_desc_tagged(onednn_desc *desc, dnnl_data_type_t type, int rank,
                                  const int64_t *dims, dnnl_format_tag_t tag);
-/* The part of `whole` of these extents that begins at `offsets`. */
-dnnl_status_t onednn_desc_part(onednn_desc *desc, onednn_md whole, const int64_t *dims,
-                               const int64_t *offsets);
 void onednn_desc_clear(onednn_desc *desc);
 
 /* Writes bytes that are equal for equal memory formats, extents included; answers how many, 0

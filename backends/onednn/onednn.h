@@ -256,9 +256,10 @@ uint32_t onednn_simplest(tn_measure *ctx, uint32_t layout, const tn_type *type);
 tn_status onednn_prepare(tn_prepare *ctx, void *state);
 dnnl_status_t onednn_reorder_once(dnnl_engine_t engine, onednn_md from_md, void *from,
                                   onednn_md to_md, void *to);
-/* recurrent.c: packs gates or biases. from: NULL for biases that there are not. */
-dnnl_status_t onednn_pack_gates(dnnl_engine_t engine, const onednn_packing *packing, float *from,
-                                onednn_md target, float *to);
+/* recurrent.c: a copy of weights with the gates in the library's order, for the caller to free; NULL: no
+ * memory. */
+float *onednn_order_gates(const onednn_packing *packing, const float *from);
+/* recurrent.c. from: NULL for biases that there are not. */
 void onednn_pack_biases(const onednn_packing *packing, const float *from, float *to);
 tn_status onednn_attach(tn_slot_call *ctx, const void *state, void *slot);
 tn_status onednn_run(tn_run *ctx, const void *state, void *slot);

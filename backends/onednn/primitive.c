@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "onednn.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct slot {
@@ -70,6 +71,18 @@ static dnnl_status_t pack_as_it_lies(dnnl_engine_t engine, const onednn_packing 
     return status;
 }
 
+/* As a whole: gate by gate, by parts of the target, oneDNN 3.2 filled its own format of blocks wrongly for
+ * two directions. */
+static dnnl_status_t pack_gates(dnnl_engine_t engine, const onednn_packing *packing,
+                                const float *from, onednn_md target, void *to)
+{
+    float *ordered = onednn_order_gates(packing, from);
+    const dnnl_status_t status = ordered ? pack_as_it_lies(engine, packing, ordered, target, to)
+                                         : dnnl_out_of_memory;
+    free(ordered);
+    return status;
+}
+
 static tn_status pack(tn_prepare *ctx, const onednn_variant *v, uint32_t k)
 {
     const onednn_packing *packing = &v->packs[k];
@@ -83,7 +96,7 @@ static tn_status pack(tn_prepare *ctx, const onednn_variant *v, uint32_t k)
     if (packing->form == ONEDNN_BIASES)
         onednn_pack_biases(packing, from, to);
     else if (packing->form == ONEDNN_GATES)
-        status = onednn_pack_gates(engine, packing, from, target, to);
+        status = pack_gates(engine, packing, from, target, to);
     else
         status = pack_as_it_lies(engine, packing, from, target, to);
     if (status != dnnl_success)

@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: MIT */
 #include "onednn.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { IN_X, IN_W, IN_R, IN_B, IN_LENGTHS, IN_H, IN_C, IN_PEEPHOLES };
@@ -166,30 +167,16 @@ static tn_status pack_biases(onednn_builder *b, const extents *e, bool linear)
     return onednn_pack(b, DNNL_ARG_BIAS, &plan);
 }
 
-dnnl_status_t onednn_pack_gates(dnnl_engine_t engine, const onednn_packing *packing, float *from,
-                                onednn_md target, float *to)
+float *onednn_order_gates(const onednn_packing *packing, const float *from)
 {
-    int64_t dims[ONEDNN_MAX_RANK], offsets[ONEDNN_MAX_RANK] = { 0 };
-    dnnl_status_t status = dnnl_success;
-    memcpy(dims, packing->dims, sizeof dims);
-    dims[3] = 1;
-    for (uint32_t k = 0; k < packing->dims[3] && status == dnnl_success; k++) {
-        const int64_t gate = packing->order >> 4 * k & 15;
-        onednn_desc source, part;
-        memset(&source, 0, sizeof source);
-        memset(&part, 0, sizeof part);
-        offsets[3] = k;
-        status = onednn_desc_strided(&source, dnnl_f32, packing->rank, dims, packing->strides);
-        if (status == dnnl_success)
-            status = onednn_desc_part(&part, target, dims, offsets);
-        if (status == dnnl_success)
-            status = onednn_reorder_once(engine, onednn_md_of(&source),
-                                         from + gate * packing->strides[3], onednn_md_of(&part),
-                                         to);
-        onednn_desc_clear(&source);
-        onednn_desc_clear(&part);
-    }
-    return status;
+    const int64_t direction = packing->strides[1], gate = packing->strides[3];
+    float *ordered = malloc((size_t)(packing->dims[1] * direction) * sizeof *ordered);
+    for (int64_t d = 0; ordered && d < packing->dims[1]; d++)
+        for (uint32_t k = 0; k < packing->dims[3]; k++)
+            memcpy(ordered + d * direction + k * gate,
+                   from + d * direction + (packing->order >> 4 * k & 15) * gate,
+                   (size_t)gate * sizeof *ordered);
+    return ordered;
 }
 
 /* A gate beyond ONNX's is the state's bias of the last one, which then stays apart. */
@@ -286,20 +273,13 @@ static tn_status build(onednn_builder *b, const void *form)
     return TN_OK;
 }
 
-/* oneDNN 3.2 answers wrongly in both directions when its own format is of blocks (32 units). */
-static bool trusts_own_format(const tn_problem *p)
-{
-    return DNNL_VERSION_MAJOR < 3 || direction_of(p->node) != dnnl_bidirectional_concat;
-}
-
 /* The library's own format first: its compiled layers want it. One without a name cannot be
  * packed once for all; then gate by gate. */
 static tn_status recurrent_measure(tn_measure *ctx, void *state)
 {
     static const bool any = true, plain = false;
     onednn_attempts attempts = { .ctx = ctx, .state = state };
-    if (trusts_own_format(ctx->problem))
-        TN_TRY(onednn_try(&attempts, build, &any));
+    TN_TRY(onednn_try(&attempts, build, &any));
     if (!attempts.state->count)
         TN_TRY(onednn_try(&attempts, build, &plain));
     return onednn_measured(&attempts);
