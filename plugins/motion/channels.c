@@ -252,3 +252,22 @@ tn_status channels_apply(channels *c, const int32_t *order)
     }
     return TN_OK;
 }
+
+/* ---- new nodes ------------------------------------------------------------------------------ */
+
+tn_status channels_add(const motion_site *site, const char *op, const char *what,
+                       const tn_value_id *inputs, uint32_t count, tn_value_id *out)
+{
+    const tn_attribute axis = { .size = sizeof axis, .type = TN_ATTR_INT, .name = "axis", .i = 1 };
+    return motion_add_node(site, op, what, inputs, count, &axis, out);
+}
+
+tn_status channels_add_piece(const motion_site *site, tn_value_id x, int64_t begin, int64_t end,
+                             tn_value_id *out)
+{
+    const int64_t numbers[3] = { begin, end, 1 }; /* starts, ends, axes */
+    tn_value_id inputs[4] = { x };
+    for (uint32_t k = 0; k < 3; k++)
+        TN_TRY(motion_add_integers(site->ctx, site->region, &numbers[k], 1, &inputs[k + 1]));
+    return motion_add_node(site, "Slice", "piece", inputs, 4, NULL, out);
+}

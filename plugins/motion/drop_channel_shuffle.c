@@ -198,36 +198,9 @@ static tn_status apply_parts(shuffle *s)
 
 /* ---- new nodes ------------------------------------------------------------------------------ */
 
-static tn_status add_node(shuffle *s, const char *op, const char *what, const tn_value_id *inputs,
-                          uint32_t input_count, uint32_t attribute_count, tn_value_id *out)
+static motion_site site_of(const shuffle *s)
 {
-    const tn_attribute axis = { .size = sizeof axis, .type = TN_ATTR_INT, .name = "axis", .i = 1 };
-    char name[128];
-    tn_node_id node;
-    snprintf(name, sizeof name, "%s/%s", s->name, what);
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = s->region,
-                                .name = name,
-                                .op = op,
-                                .input_count = input_count,
-                                .output_count = 1,
-                                .inputs = inputs,
-                                .attribute_count = attribute_count,
-                                .attributes = &axis,
-                                .before = s->split,
-                                .trace = s->root };
-    TN_TRY(s->ctx->api->add_node(s->ctx->graph, &desc, &node));
-    *out = s->ctx->api->node(s->ctx->graph, node)->outputs[0];
-    return TN_OK;
-}
-
-static tn_status add_slice(shuffle *s, int64_t begin, int64_t end, tn_value_id *out)
-{
-    const int64_t numbers[3] = { begin, end, 1 };
-    tn_value_id inputs[4] = { s->x };
-    for (uint32_t k = 0; k < 3; k++)
-        TN_TRY(motion_add_integers(s->ctx, s->region, &numbers[k], 1, &inputs[k + 1]));
-    return add_node(s, "Slice", "piece", inputs, 4, 0, out);
+    return (motion_site){ s->ctx, s->region, s->split, s->root, s->name };
 }
 
 /* Piece k as it was, picked from where its channels lie now. */
@@ -235,11 +208,12 @@ static tn_status add_rest(shuffle *s, uint32_t k, tn_value_id *out)
 {
     int64_t indices[MOST_CHANNELS];
     const int64_t count = s->begins[k + 1] - s->begins[k];
+    const motion_site site = site_of(s);
     tn_value_id inputs[2] = { s->x };
     for (int64_t i = 0; i < count; i++)
         indices[i] = s->place[s->from[s->begins[k] + i]];
     TN_TRY(motion_add_integers(s->ctx, s->region, indices, (int32_t)count, &inputs[1]));
-    return add_node(s, "Gather", "rest", inputs, 2, 1, out);
+    return channels_add(&site, "Gather", "rest", inputs, 2, out);
 }
 
 /* ---- the rewrites --------------------------------------------------------------------------- */
@@ -280,6 +254,7 @@ static tn_status lay_piece(shuffle *s)
 {
     const tn_graph_api *api = s->ctx->api;
     const int64_t wide = s->begins[s->piece + 1] - s->begins[s->piece];
+    const motion_site site = site_of(s);
     int64_t begin = 0, moved = 0;
     tn_value_id made;
     lay(s);
@@ -295,7 +270,8 @@ static tn_status lay_piece(shuffle *s)
         if (!value->use_count && !value->output_count)
             continue;
         moved += k == s->piece ? 0 : s->begins[k + 1] - s->begins[k];
-        TN_TRY(k == s->piece ? add_slice(s, begin, begin + wide, &made) : add_rest(s, k, &made));
+        TN_TRY(k == s->piece ? channels_add_piece(&site, s->x, begin, begin + wide, &made)
+                             : add_rest(s, k, &made));
         TN_TRY(api->replace(s->ctx->graph, old, made));
     }
     TN_TRY(api->remove_node(s->ctx->graph, s->split));

@@ -116,23 +116,8 @@ static int read_extents(product *p)
 static tn_status add_node(product *p, const char *op, const tn_value_id *inputs, uint32_t count,
                           const tn_attribute *attribute, tn_value_id *out)
 {
-    tn_node_id node;
-    char name[128];
-    snprintf(name, sizeof name, "%s/%s", p->name, op);
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = p->region,
-                                .name = name,
-                                .op = op,
-                                .input_count = count,
-                                .output_count = 1,
-                                .inputs = inputs,
-                                .attribute_count = attribute != NULL,
-                                .attributes = attribute,
-                                .before = p->root,
-                                .trace = p->root };
-    TN_TRY(p->ctx->api->add_node(p->ctx->graph, &desc, &node));
-    *out = p->ctx->api->node(p->ctx->graph, node)->outputs[0];
-    return TN_OK;
+    const motion_site site = { p->ctx, p->region, p->root, p->root, p->name };
+    return motion_add_node(&site, op, op, inputs, count, attribute, out);
 }
 
 /* x, whose axes are `from`, with the axes `to`. */

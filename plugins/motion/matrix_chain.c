@@ -155,28 +155,17 @@ static void plan(chain *c)
 
 static tn_status build(chain *c, int i, int j, tn_value_id *out)
 {
+    const motion_site site = { c->ctx, c->region, c->root, c->root, c->name };
     tn_value_id inputs[2];
-    tn_node_id node;
-    char name[128];
+    char what[32];
     if (i == j) {
         *out = c->leaves[i];
         return TN_OK;
     }
     TN_TRY(build(c, i, c->cut[i][j], &inputs[0]));
     TN_TRY(build(c, c->cut[i][j] + 1, j, &inputs[1]));
-    snprintf(name, sizeof name, "%s/%d-%d", c->name, i, j);
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = c->region,
-                                .name = name,
-                                .op = "MatMul",
-                                .input_count = 2,
-                                .output_count = 1,
-                                .inputs = inputs,
-                                .before = c->root,
-                                .trace = c->root };
-    TN_TRY(c->ctx->api->add_node(c->ctx->graph, &desc, &node));
-    *out = c->ctx->api->node(c->ctx->graph, node)->outputs[0];
-    return TN_OK;
+    snprintf(what, sizeof what, "%d-%d", i, j);
+    return motion_add_node(&site, "MatMul", what, inputs, 2, NULL, out);
 }
 
 static tn_status rewrite(chain *c)

@@ -33,6 +33,17 @@ int32_t motion_integers(tn_rewrite *ctx, tn_value_id value, int64_t *out);
 /* Adds a vector of int64. */
 tn_status motion_add_integers(tn_rewrite *ctx, tn_region_id region, const int64_t *data,
                               int32_t count, tn_value_id *out);
+/* Where a pass adds nodes, and what they are called after: "name/what". */
+typedef struct motion_site {
+    tn_rewrite *ctx;
+    tn_region_id region;
+    tn_node_id before, trace;
+    const char *name;
+} motion_site;
+/* Adds a node of one output; attribute: NULL for none. */
+tn_status motion_add_node(const motion_site *site, const char *op, const char *what,
+                          const tn_value_id *inputs, uint32_t count, const tn_attribute *attribute,
+                          tn_value_id *out);
 /* The shape that a Reshape is to ask for: extents, -1 for the one that may be open. 0: more are open,
  * or one is 0, which would mean "as it was". */
 int motion_read_shape(const tn_type *type, int64_t *shape);
@@ -109,6 +120,11 @@ int channels_follow(channels *c, tn_value_id value);
 /* Whether what makes the value, for one reader alone, can make its channels in any order. The node that
  * does, or passes them on last, is the first edit's. */
 int channels_lead(channels *c, tn_value_id value);
+/* A node that has an axis, which is the channels'; channels [begin, end) of x. */
+tn_status channels_add(const motion_site *site, const char *op, const char *what,
+                       const tn_value_id *inputs, uint32_t count, tn_value_id *out);
+tn_status channels_add_piece(const motion_site *site, tn_value_id x, int64_t begin, int64_t end,
+                             tn_value_id *out);
 /* Edits the constants: channel k is now what was channel order[k]. */
 tn_status channels_apply(channels *c, const int32_t *order);
 

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "motion.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 const tn_tensor *motion_constant(tn_rewrite *ctx, tn_value_id value)
@@ -59,6 +60,30 @@ tn_status motion_add_integers(tn_rewrite *ctx, tn_region_id region, const int64_
         .size = sizeof desc, .region = region, .tensor = &tensor, .value = TN_NONE
     };
     return ctx->api->add_constant(ctx->graph, &desc, out);
+}
+
+tn_status motion_add_node(const motion_site *site, const char *op, const char *what,
+                          const tn_value_id *inputs, uint32_t count, const tn_attribute *attribute,
+                          tn_value_id *out)
+{
+    const tn_graph_api *api = site->ctx->api;
+    char name[128];
+    tn_node_id node;
+    snprintf(name, sizeof name, "%s/%s", site->name, what);
+    const tn_node_desc desc = { .size = sizeof desc,
+                                .region = site->region,
+                                .name = name,
+                                .op = op,
+                                .input_count = count,
+                                .output_count = 1,
+                                .inputs = inputs,
+                                .attribute_count = attribute != NULL,
+                                .attributes = attribute,
+                                .before = site->before,
+                                .trace = site->trace };
+    TN_TRY(api->add_node(site->ctx->graph, &desc, &node));
+    *out = api->node(site->ctx->graph, node)->outputs[0];
+    return TN_OK;
 }
 
 int motion_read_shape(const tn_type *type, int64_t *shape)

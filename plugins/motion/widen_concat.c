@@ -123,29 +123,6 @@ static const char *find_hindrance(const join *j, channels *readers)
     return channels_follow(readers, j->y) ? NULL : readers->why;
 }
 
-static tn_status add_node(join *j, const char *op, const char *what, const tn_value_id *inputs,
-                          uint32_t input_count, uint32_t attribute_count, tn_value_id *out)
-{
-    const tn_attribute axis = { .size = sizeof axis, .type = TN_ATTR_INT, .name = "axis", .i = 1 };
-    char name[128];
-    tn_node_id node;
-    snprintf(name, sizeof name, "%s/%s", j->name, what);
-    const tn_node_desc desc = { .size = sizeof desc,
-                                .region = j->region,
-                                .name = name,
-                                .op = op,
-                                .input_count = input_count,
-                                .output_count = 1,
-                                .inputs = inputs,
-                                .attribute_count = attribute_count,
-                                .attributes = &axis,
-                                .before = j->root,
-                                .trace = j->root };
-    TN_TRY(j->ctx->api->add_node(j->ctx->graph, &desc, &node));
-    *out = j->ctx->api->node(j->ctx->graph, node)->outputs[0];
-    return TN_OK;
-}
-
 /* Those of the rest and the new ones change places. */
 static tn_status turn_readers(const join *j, channels *readers)
 {
@@ -162,15 +139,13 @@ static tn_status rewrite(join *j, channels *readers)
 {
     const tn_graph_api *api = j->ctx->api;
     const int64_t begin = j->fresh_first ? 0 : j->begin;
-    const int64_t numbers[3] = { begin, begin + j->count + j->added, 1 };
+    const motion_site site = { j->ctx, j->region, j->root, j->root, j->name };
     const tn_value_id parts[2] = { j->fresh_first ? j->fresh : j->x,
                                    j->fresh_first ? j->x : j->fresh };
-    tn_value_id inputs[4], made;
+    tn_value_id wide, made;
     TN_TRY(turn_readers(j, readers));
-    TN_TRY(add_node(j, "Concat", "wide", parts, 2, 1, &inputs[0]));
-    for (uint32_t k = 0; k < 3; k++)
-        TN_TRY(motion_add_integers(j->ctx, j->region, &numbers[k], 1, &inputs[k + 1]));
-    TN_TRY(add_node(j, "Slice", "piece", inputs, 4, 0, &made));
+    TN_TRY(channels_add(&site, "Concat", "wide", parts, 2, &wide));
+    TN_TRY(channels_add_piece(&site, wide, begin, begin + j->count + j->added, &made));
     TN_TRY(api->replace(j->ctx->graph, j->y, made));
     TN_TRY(api->remove_node(j->ctx->graph, j->root));
     return tn_fail(j->ctx, TN_OK,
