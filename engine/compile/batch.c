@@ -56,26 +56,6 @@ static double bytes_of(const tn_plan *plan, uint32_t value)
     return value == TN_NONE || plan->values[value].constant ? 0 : (double)plan->values[value].bytes;
 }
 
-static bool is_packed(const tn_alternative *chosen, uint32_t input)
-{
-    for (uint32_t k = 0; k < chosen->pack_count; k++)
-        for (uint32_t s = 0; s < chosen->packs[k].source_count; s++)
-            if (chosen->packs[k].sources[s] == input)
-                return true;
-    return false;
-}
-
-/* Of one sample. */
-static double macs_of(const search *w, tn_node_id node)
-{
-    const tn_compile *compile = w->plan->compile;
-    tn_cost cost = { 0 };
-    return node != TN_NONE && tn_infer_cost(compile->registry, compile->graph, node,
-                                            &w->plan->shapes, &cost) == TN_OK
-               ? cost.macs / (double)w->batch
-               : 0;
-}
-
 static void weigh(search *w, uint32_t s)
 {
     const tn_plan_step *step = &w->plan->steps[s];
@@ -86,7 +66,7 @@ static void weigh(search *w, uint32_t s)
     for (uint32_t k = 0; k < step->input_count; k++) {
         moved += bytes_of(w->plan, step->inputs[k]);
         if (step->inputs[k] != TN_NONE && w->plan->values[step->inputs[k]].constant &&
-            !is_packed(chosen, k))
+            !tn_is_packed(chosen, k))
             w->weights[s] += (double)w->plan->values[step->inputs[k]].bytes;
     }
     for (uint32_t k = 0; k < step->output_count; k++)
@@ -94,11 +74,7 @@ static void weigh(search *w, uint32_t s)
     for (uint32_t k = 0; step->measured && k < chosen->pack_count; k++)
         w->weights[s] += (double)chosen->packs[k].bytes;
     w->moved[s] = moved / (double)w->batch;
-    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
-        w->macs[s] += macs_of(w, step->prefixed[k]);
-    w->macs[s] += macs_of(w, step->node);
-    for (uint32_t k = 0; k < step->problem.step_count; k++)
-        w->macs[s] += macs_of(w, step->fused[k]);
+    w->macs[s] = tn_step_cost(w->plan, step).macs / (double)w->batch;
 }
 
 /* ---- where pieces may stop ----------------------------------------------------------------------- */

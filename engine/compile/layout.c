@@ -247,19 +247,10 @@ static tn_status measure_step(work *w, tn_plan_step *step, tn_bars *bars)
 
 /* ---- the choice ----------------------------------------------------------------------------------- */
 
-static bool is_packed(const tn_alternative *alternative, uint32_t input)
-{
-    for (uint32_t k = 0; k < alternative->pack_count; k++)
-        for (uint32_t s = 0; s < alternative->packs[k].source_count; s++)
-            if (alternative->packs[k].sources[s] == input)
-                return true;
-    return false;
-}
-
 static uint32_t wanted_layout(const tn_plan_step *step, uint32_t alternative, uint32_t input)
 {
     if (!has_choice(step) || input >= step->problem.input_count ||
-        is_packed(&step->alternatives[alternative], input))
+        tn_is_packed(&step->alternatives[alternative], input))
         return TN_LAYOUT_PLAIN;
     return step->alternatives[alternative].input_layouts[input];
 }
@@ -569,7 +560,7 @@ static tn_status wire_step(work *w, step_list *list, tn_plan_step *step)
             continue;
         TN_TRY(have(w, list, step->input_ids[k], wanted_layout(step, step->chosen, k),
                     &step->inputs[k]));
-        if (!is_packed(&step->alternatives[step->chosen], k))
+        if (!tn_is_packed(&step->alternatives[step->chosen], k))
             (void)tn_graph_value(plan->compile->graph, step->input_ids[k]); /* runs read it */
     }
     for (uint32_t k = 0; k < step->output_count; k++) {

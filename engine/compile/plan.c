@@ -113,3 +113,36 @@ size_t tn_plan_bytes(const tn_plan *plan)
            (plan->batch ? tn_plan_bytes(plan->batch->plan) : 0) +
            (plan->batch && plan->batch->rest ? tn_plan_bytes(plan->batch->rest) : 0);
 }
+
+/* ---- what other stages ask of steps -------------------------------------------------------------- */
+
+bool tn_is_packed(const tn_alternative *alternative, uint32_t input)
+{
+    for (uint32_t k = 0; k < alternative->pack_count; k++)
+        for (uint32_t s = 0; s < alternative->packs[k].source_count; s++)
+            if (alternative->packs[k].sources[s] == input)
+                return true;
+    return false;
+}
+
+static void add_cost(const tn_plan *plan, tn_node_id node, tn_cost *sum)
+{
+    tn_cost cost = { .size = sizeof cost };
+    if (tn_infer_cost(plan->compile->registry, plan->compile->graph, node, &plan->shapes, &cost) !=
+        TN_OK)
+        return;
+    sum->macs += cost.macs;
+    sum->ops += cost.ops;
+}
+
+tn_cost tn_step_cost(const tn_plan *plan, const tn_plan_step *step)
+{
+    tn_cost sum = { .size = sizeof sum };
+    if (step->node != TN_NONE && step->kind != TN_STEP_DYNAMIC)
+        add_cost(plan, step->node, &sum);
+    for (uint32_t k = 0; k < step->problem.step_count; k++)
+        add_cost(plan, step->fused[k], &sum);
+    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
+        add_cost(plan, step->prefixed[k], &sum);
+    return sum;
+}

@@ -255,6 +255,10 @@ tn_status tn_bind(tn_plan *plan, const tn_type *inputs, uint32_t input_count,
 /* Fills step->problem from its ids and epilogue; arrays come from the plan's pool. */
 tn_status tn_problem_make(tn_plan *plan, tn_plan_step *step);
 const tn_type *tn_plan_type(const tn_plan *plan, tn_value_id value);
+/* Whether an alternative reads an input from a pack, so that it is not read where it lies. */
+bool tn_is_packed(const tn_alternative *alternative, uint32_t input);
+/* Multiply-adds and other operations of all the nodes that a step runs. */
+tn_cost tn_step_cost(const tn_plan *plan, const tn_plan_step *step);
 /* What measure declined: the kernel may not serve the node any more; without a kernel, the node
  * takes no epilogue and no prologue any more. */
 typedef struct tn_bar {

@@ -111,16 +111,6 @@ static char *fused_text(maker *m, const tn_plan_step *step)
 
 /* ---- costs ------------------------------------------------------------------------------------------------ */
 
-static void add_cost(const maker *m, tn_node_id node, tn_report_step *row)
-{
-    tn_cost cost = { .size = sizeof cost };
-    if (tn_infer_cost(m->plan->compile->registry, m->plan->compile->graph, node, &m->plan->shapes,
-                      &cost) != TN_OK)
-        return;
-    row->macs += cost.macs;
-    row->ops += cost.ops;
-}
-
 static bool is_view(const tn_plan_step *step)
 {
     return step->kind == TN_STEP_VIEW || step->kind == TN_STEP_PIECES;
@@ -128,12 +118,9 @@ static bool is_view(const tn_plan_step *step)
 
 static void measure_step(const maker *m, const tn_plan_step *step, tn_report_step *row)
 {
-    if (step->node != TN_NONE && step->kind != TN_STEP_DYNAMIC)
-        add_cost(m, step->node, row);
-    for (uint32_t k = 0; k < step->problem.step_count; k++)
-        add_cost(m, step->fused[k], row);
-    for (uint32_t k = 0; k < step->problem.prologue_count; k++)
-        add_cost(m, step->prefixed[k], row);
+    const tn_cost cost = tn_step_cost(m->plan, step);
+    row->macs += cost.macs;
+    row->ops += cost.ops;
     for (uint32_t k = 0; k < step->input_count; k++) {
         if (step->inputs[k] == TN_NONE)
             continue;
