@@ -35,16 +35,6 @@ typedef struct winograd_state {
 
 /* ---- offer, measure ----------------------------------------------------------------------- */
 
-static bool is_all(const tn_node_view *node, const char *name, int64_t value)
-{
-    const int64_t *list;
-    const size_t count = tn_attr_ints(node, name, &list);
-    for (size_t k = 0; k < count; k++)
-        if (list[k] != value)
-            return false;
-    return true;
-}
-
 static tn_status winograd_offer(tn_offer *ctx)
 {
     const tn_problem *p = ctx->problem;
@@ -56,8 +46,8 @@ static tn_status winograd_offer(tn_offer *ctx)
     if (p->math == TN_MATH_STRICT)
         return tn_fail(ctx, TN_DECLINED, "Winograd spreads infinities: not in strict mode");
     if (x->rank != 4 || w->rank != 4 || w->dims[2] != 3 || w->dims[3] != 3 ||
-        tn_attr_int(p->node, "group", 1) != 1 || !is_all(p->node, "strides", 1) ||
-        !is_all(p->node, "dilations", 1))
+        tn_attr_int(p->node, "group", 1) != 1 || !native_all_are(p->node, "strides", 1) ||
+        !native_all_are(p->node, "dilations", 1))
         return tn_fail(ctx, TN_DECLINED, "Winograd is for 3x3 windows of stride 1 in one group");
     if (w->dims[0] < 16 || w->dims[1] < 16)
         return tn_fail(ctx, TN_DECLINED, "Winograd pays from 16 channels on both sides");

@@ -17,16 +17,6 @@ static tn_status decline(char *reason, size_t bytes, const char *why)
     return TN_DECLINED;
 }
 
-static bool all_are(const tn_node_view *node, const char *name, int64_t value)
-{
-    const int64_t *list;
-    const size_t count = tn_attr_ints(node, name, &list);
-    for (size_t k = 0; k < count; k++)
-        if (list[k] != value)
-            return false;
-    return true;
-}
-
 /* Each point of the input is one of the output. */
 static bool is_pointwise(const tn_problem *p, const tn_step *step)
 {
@@ -36,8 +26,8 @@ static bool is_pointwise(const tn_problem *p, const tn_step *step)
         return false;
     w = p->inputs[step->inputs[1]];
     return w->rank == x->rank && w->dims[1] == x->dims[1] && tn_extent(w->dims, 2, w->rank) == 1 &&
-           tn_attr_int(step->node, "group", 1) == 1 && all_are(step->node, "strides", 1) &&
-           all_are(step->node, "pads", 0);
+           tn_attr_int(step->node, "group", 1) == 1 && native_all_are(step->node, "strides", 1) &&
+           native_all_are(step->node, "pads", 0);
 }
 
 tn_status native_expand_read(const tn_problem *p, native_expand *out, char *reason, size_t bytes)

@@ -209,6 +209,8 @@ typedef struct native_window {
 /* kernel: the weights' extents from axis 2 on, NULL: from kernel_shape. */
 tn_status native_window_read(const tn_problem *problem, const int64_t *kernel, native_window *out,
                              char *reason, size_t bytes);
+/* Whether each number of an attribute is `value`; also where there is none. */
+bool native_all_are(const tn_node_view *node, const char *attribute, int64_t value);
 
 /* ---- expand.c --------------------------------------------------------------------------- */
 

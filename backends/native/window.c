@@ -59,3 +59,13 @@ tn_status native_window_read(const tn_problem *p, const int64_t *kernel, native_
     w->outputs = y->dims[1] / w->groups;
     return TN_OK;
 }
+
+bool native_all_are(const tn_node_view *node, const char *attribute, int64_t value)
+{
+    const int64_t *list;
+    const size_t count = tn_attr_ints(node, attribute, &list);
+    for (size_t k = 0; k < count; k++)
+        if (list[k] != value)
+            return false;
+    return true;
+}
