@@ -155,12 +155,6 @@ static tn_status collect_region_inputs(tn_plan *plan)
 
 /* ---- stems ----------------------------------------------------------------------------------------- */
 
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 /* Marks the nodes that the stem's value comes from, by slot: backwards along `nodes`. */
 static void mark(const tn_plan *plan, const tn_node_id *nodes, uint32_t count, bool *needed)
 {
@@ -195,7 +189,7 @@ static tn_status bind_node(tn_plan *plan, tn_node_id node)
         const uint32_t slot = tn_slot_of(view->outputs[k]);
         const tn_type type = tn_samples_scaled(&stem->whole->shapes.types[slot], stem->kinds[slot],
                                                stem->samples);
-        if (!reshapes && !same_type(&type, &plan->shapes.types[slot]))
+        if (!reshapes && !tn_type_same_shape(&type, &plan->shapes.types[slot]))
             return tn_raise(TN_ERR_SHAPE, "a piece of the batch makes another shape");
         plan->shapes.types[slot] = type;
     }

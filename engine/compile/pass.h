@@ -141,13 +141,6 @@ static inline const tn_tensor *tn_pass_constant(const tn_value_view *value)
 {
     return value && !value->is_input ? value->constant : NULL;
 }
-/* As far as inference tells two values apart. */
-static inline bool tn_pass_same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags &&
-           a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
 /* True when `outer` is `region` or lies around it. */
 bool tn_pass_is_around(const tn_graph *graph, tn_region_id outer, tn_region_id region);
 

@@ -136,7 +136,7 @@ static bool same_tensors(const tn_attribute *a, const tn_attribute *b, size_t co
 static bool same_types(const tn_attribute *a, const tn_attribute *b, size_t count)
 {
     for (size_t k = 0; k < count; k++)
-        if (!tn_pass_same_type(&a->types[k], &b->types[k]))
+        if (!tn_type_equal(&a->types[k], &b->types[k]))
             return false;
     return true;
 }
@@ -249,8 +249,8 @@ static tn_status merge(tn_rewrite *ctx, tn_node_id goes, tn_node_id stays)
                           to = tn_graph_node(ctx->graph, stays)->outputs[k];
         if (from == TN_NONE || !tn_pass_is_read(tn_graph_value(ctx->graph, from)))
             continue;
-        if (!tn_pass_same_type(tn_graph_value(ctx->graph, from)->type,
-                               tn_graph_value(ctx->graph, to)->type))
+        if (!tn_type_equal(tn_graph_value(ctx->graph, from)->type,
+                           tn_graph_value(ctx->graph, to)->type))
             manager->quiet = false;
         TN_TRY(tn_graph_replace(ctx->graph, from, to));
     }

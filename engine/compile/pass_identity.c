@@ -76,8 +76,8 @@ static bool others_are_read(const tn_graph *graph, const tn_node_view *view)
 static bool tells_nothing(const tn_graph *graph, tn_value_id old_value, tn_value_id new_value)
 {
     const tn_dim *elements;
-    return tn_pass_same_type(tn_graph_value(graph, old_value)->type,
-                             tn_graph_value(graph, new_value)->type) &&
+    return tn_type_equal(tn_graph_value(graph, old_value)->type,
+                         tn_graph_value(graph, new_value)->type) &&
            !tn_graph_value(graph, new_value)->constant &&
            tn_graph_elements(graph, new_value, &elements) < 0;
 }

@@ -129,19 +129,12 @@ tn_status tn_graph_rename_value(tn_graph *graph, tn_value_id id, const char *nam
     return tn_edit_end(graph, mark, tn_change_rename(graph, value, name));
 }
 
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags &&
-           a->rank == b->rank &&
-           (a->rank <= 0 || !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims));
-}
-
 tn_status tn_graph_set_type(tn_graph *graph, tn_value_id id, const tn_type *type)
 {
     tn_value *value;
     TN_TRY(tn_need_value(graph, id, &value));
     TN_TRY(tn_type_check(type));
-    return same_type(&value->type, type) ? TN_OK : tn_change_type(graph, value, type);
+    return tn_type_equal(&value->type, type) ? TN_OK : tn_change_type(graph, value, type);
 }
 
 tn_status tn_graph_set_elements(tn_graph *graph, tn_value_id id, const tn_dim *elements,

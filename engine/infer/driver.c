@@ -49,20 +49,13 @@ static tn_status set_elements(driver *d, tn_value_id value, const tn_dim *elemen
     return d->shapes->elements[slot] ? TN_OK : tn_raise_memory();
 }
 
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->flags == b->flags &&
-           a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 static tn_status set_type(driver *d, tn_value_id value, const tn_type *type)
 {
     if (d->shapes) {
         d->shapes->types[tn_slot_of(value)] = *type;
         return TN_OK;
     }
-    if (same_type(tn_graph_look(d->graph, value)->type, type))
+    if (tn_type_equal(tn_graph_look(d->graph, value)->type, type))
         return TN_OK;
     TN_TRY(note_change(d, value));
     return tn_graph_set_type(d->graph, value, type);

@@ -58,12 +58,6 @@ static uint32_t most(uint32_t a, uint32_t b)
 
 /* ---- nodes that are the same ---------------------------------------------------------------- */
 
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 static bool same_tensor(const tn_tensor *a, const tn_tensor *b)
 {
     return a->dtype == b->dtype && a->dtype != TN_STRING && a->rank == b->rank &&
@@ -104,7 +98,7 @@ static bool may_stand_for(const cut *c, tn_value_id before, tn_value_id after)
         return before == after;
     const tn_value_view *b = tn_graph_value(c->before.graph, before),
                         *a = tn_graph_value(c->after.graph, after);
-    if (!b || !a || !same_type(b->type, a->type) || (c->wide && before != after))
+    if (!b || !a || !tn_type_same_shape(b->type, a->type) || (c->wide && before != after))
         return false;
     return !b->constant || !a->constant || same_tensor(b->constant, a->constant);
 }
@@ -185,7 +179,7 @@ static bool is_settled(const cut *c, tn_value_id value)
     const tn_value_view *b = tn_graph_value(c->before.graph, value),
                         *a = tn_graph_value(c->after.graph, value);
     if (!b || !a || b->producer != a->producer || b->is_input != a->is_input ||
-        !same_type(b->type, a->type) ||
+        !tn_type_same_shape(b->type, a->type) ||
         tn_graph_constant(c->before.graph, value) != tn_graph_constant(c->after.graph, value))
         return false;
     return b->producer == TN_NONE || c->same[tn_slot_of(b->producer)] == SAME;

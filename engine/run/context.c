@@ -298,12 +298,9 @@ tn_status tn_context_activation(tn_context *c, tn_plan *plan, tn_activation **ou
 
 static bool same_types(const tn_context *c)
 {
-    for (uint32_t k = 0; k < c->session->input_count; k++) {
-        const tn_type *a = &c->types[k], *b = &c->last_types[k];
-        if (a->kind != b->kind || a->dtype != b->dtype || a->rank != b->rank ||
-            (a->rank > 0 && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) != 0))
+    for (uint32_t k = 0; k < c->session->input_count; k++)
+        if (!tn_type_same_shape(&c->types[k], &c->last_types[k]))
             return false;
-    }
     return true;
 }
 

@@ -38,13 +38,6 @@ void tn_plan_table_fini(tn_plan_table *table)
     pthread_mutex_destroy(&table->making);
 }
 
-/* Only what the signature is made of: extents beyond the rank are anything. */
-static bool same_type(const tn_type *a, const tn_type *b)
-{
-    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
-           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
-}
-
 static uint64_t hash_types(tn_region_id region, const tn_type *inputs, uint32_t count)
 {
     uint64_t hash = tn_hash(&region, sizeof region, 0);
@@ -64,7 +57,7 @@ static bool matches(const tn_plan_entry *e, uint64_t hash, const tn_compile *com
     if (e->hash != hash || e->compile != compile || e->region != region || e->input_count != count)
         return false;
     for (uint32_t k = 0; k < count; k++)
-        if (!same_type(&e->inputs[k], &inputs[k]))
+        if (!tn_type_same_shape(&e->inputs[k], &inputs[k]))
             return false;
     return true;
 }

@@ -15,6 +15,9 @@ tn_type tn_type_unknown(void); /* tensor, no dtype, no rank */
 tn_type tn_type_of(uint32_t dtype, int32_t rank, const tn_dim *dims);
 tn_type tn_type_of_tensor(const tn_tensor *tensor);
 bool tn_type_is_known(const tn_type *type); /* a tensor with dtype, rank and all extents numbers */
+/* Kind, element type, rank and extents; equal: flags, too. */
+bool tn_type_same_shape(const tn_type *a, const tn_type *b);
+bool tn_type_equal(const tn_type *a, const tn_type *b);
 /* Bytes of a dense tensor with these extents. TN_ERR_SHAPE: negative; TN_ERR_LIMIT: overflow. */
 tn_status tn_shape_bytes(uint32_t dtype, int32_t rank, const int64_t *dims, size_t *out);
 tn_status tn_shape_count(int32_t rank, const int64_t *dims, int64_t *out);

@@ -40,6 +40,18 @@ bool tn_type_is_known(const tn_type *type)
     return true;
 }
 
+/* Extents beyond the rank are anything. */
+bool tn_type_same_shape(const tn_type *a, const tn_type *b)
+{
+    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
+           (a->rank <= 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0);
+}
+
+bool tn_type_equal(const tn_type *a, const tn_type *b)
+{
+    return a->flags == b->flags && tn_type_same_shape(a, b);
+}
+
 /* ---- sizes ------------------------------------------------------------------------------- */
 
 tn_status tn_shape_count(int32_t rank, const int64_t *dims, int64_t *out)
